@@ -1,0 +1,1 @@
+"""Target side: releases of the managed environment, the switch between them, and what they are made of."""
