@@ -1,0 +1,78 @@
+# make site      put WhisperX on the hosts of INVENTORY (default: this machine)
+# make test      lint, unit, contract, integration and molecule tests
+# Both make what they need in .venv, from hash-locked requirements, and only when those changed.
+# pip's own settings (pip.conf, PIP_*) hold; nothing here resets them.
+
+INVENTORY ?= inventory/local.yml
+ARGS ?=
+SCENARIO ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+# A checkout that everyone may write makes Ansible ignore ./ansible.cfg; naming the file does not.
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+
+# Only inside recipes: the search for a Python must not find the one in .venv.
+RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
+
+# Only this machine's own inventory installs here, so only that one takes root here.
+PREFLIGHT := tools/preflight $(if $(filter inventory/local.yml,$(INVENTORY)),--root)
+
+.PHONY: help site plan verify rollback test lint unit integration molecule bench lock-requirements clean preflight again
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+	@echo 'make plan | verify | rollback      the other verbs, on the same INVENTORY and ARGS'
+	@echo 'make lint | unit | integration | molecule [SCENARIO=default]      one part of make test'
+	@echo 'make bench     the figures of docs/testing.md'
+	@echo 'make clean     remove .venv, caches, test images'
+
+# -- What a user runs ---------------------------------------------------------------------------------------
+
+site: preflight $(VENV)/.controller
+	@$(RUN) ansible-playbook site.yml -i $(INVENTORY) $(ARGS)
+
+plan verify rollback: $(VENV)/.controller
+	@$(RUN) ansible-playbook playbooks/$@.yml -i $(INVENTORY) $(ARGS)
+
+# -- What a developer runs ----------------------------------------------------------------------------------
+
+test: $(VENV)/.test
+	@$(RUN) python tools/run_tests.py
+
+lint unit integration: $(VENV)/.test
+	@$(RUN) python tools/run_tests.py $@
+
+molecule: $(VENV)/.test
+	@$(RUN) python tools/run_tests.py molecule $(SCENARIO) --keep
+
+bench: $(VENV)/.test
+	@$(RUN) python bench/run.py $(ARGS)
+
+lock-requirements: $(VENV)/.controller
+	@cd requirements && set -e; $(RUN); options="--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate"; \
+	uv pip compile -q $$options --custom-compile-command 'make lock-requirements' controller.in -o controller.txt; \
+	uv pip compile -q $$options --custom-compile-command 'make lock-requirements' -c controller.txt test.in -o test.txt
+
+clean:
+	@tools/lab/clean
+	@rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .ansible
+
+# -- The environments ---------------------------------------------------------------------------------------
+
+preflight:
+	@$(PREFLIGHT) >/dev/null
+
+again:
+
+# Each stamp is touched last: a run that was interrupted, or that pip failed, starts the environment anew.
+# So does a .venv whose interpreter is gone, as after an upgrade of the machine.
+$(VENV)/.controller: requirements/controller.txt $(if $(shell $(BIN)/python -V 2>/dev/null),,again)
+	@python=$$(tools/preflight) && echo "Making $(VENV) with $$python" && rm -rf $(VENV) && "$$python" -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --require-hashes -r $<
+	@touch $@
+
+$(VENV)/.test: requirements/test.txt $(VENV)/.controller
+	@echo 'Adding what the tests need'
+	@$(BIN)/python -m pip install --quiet --require-hashes -r $<
+	@touch $@
