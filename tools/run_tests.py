@@ -3,8 +3,8 @@
     python tools/run_tests.py [lint|unit|integration|molecule [SCENARIO]] [--keep]
 
 A linter counts as one test, a pytest section as its tests, a molecule scenario as one. Every section runs,
-whatever became of the one before; the exit status is 1 when anything failed. The last line is `N passed, N failed`
-(`, N skipped` when there are any).
+whatever became of the one before; the exit status is 1 when anything failed. The last line is
+`N passed, N failed` (`, N skipped` when there are any).
 """
 
 from __future__ import annotations
@@ -117,7 +117,8 @@ def molecule(names: list[str], keep: bool) -> Count:
         if images.failed:
             return images
         return sum(
-            (one(f"molecule {name}", ["tools/lab/molecule", "test", "-s", name]) for name in names), images
+            (one(f"molecule {name}", ["tools/lab/molecule", "test", "--no-command-borders", "-s", name]) for name in names),
+            images,
         )
     finally:
         if not keep:
@@ -131,6 +132,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--keep", action="store_true", help="keep images and downloads for the next run")
     options = parser.parse_args(arguments)
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    if not sys.stdout.isatty():
+        os.environ.setdefault("NO_COLOR", "1")
     total = Count()
     for section in [options.section] if options.section else SECTIONS:
         if section == "lint":
