@@ -116,10 +116,8 @@ def molecule(names: list[str], keep: bool) -> Count:
         images = one("molecule images", ["tools/lab/build_images"])
         if images.failed:
             return images
-        return sum(
-            (one(f"molecule {name}", ["tools/lab/molecule", "test", "--no-command-borders", "-s", name]) for name in names),
-            images,
-        )
+        command = ["tools/lab/molecule", "test", "--no-command-borders", "-s"]
+        return sum((one(f"molecule {name}", [*command, name]) for name in names), images)
     finally:
         if not keep:
             run(["tools/lab/clean"])

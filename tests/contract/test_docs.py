@@ -1,0 +1,58 @@
+"""The documents name things that exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+TARGETS = set(re.search(r"(?m)^\.PHONY: (.*)$", MAKEFILE).group(1).split())  # type: ignore[union-attr]
+
+
+def code(text: str) -> str:
+    """Return only what stands in code blocks and between backticks."""
+    return "\n".join(re.findall(r"(?s)```.*?```|`[^`\n]+`", text))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+class TestDocument:
+    def test_make_targets_exist(self, document: Path) -> None:
+        named = set(re.findall(r"\bmake ([a-z][a-z-]*)", code(document.read_text(encoding="utf-8"))))
+        assert named - TARGETS == set()
+
+    def test_linked_files_exist(self, document: Path) -> None:
+        links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text(encoding="utf-8"))
+        assert [link for link in links if not (document.parent / link).exists()] == []
+
+    def test_playbooks_and_tools_exist(self, document: Path) -> None:
+        named = set(
+            re.findall(
+                r"\b((?:playbooks|tools|inventory|molecule|bench|requirements)/[\w./-]+\.(?:yml|py|txt|md))",
+                code(document.read_text(encoding="utf-8")),
+            )
+        )
+        assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+    def test_role_variables_exist(self, document: Path) -> None:
+        defaults: set[str] = set()
+        for path in ROOT.glob("roles/*/defaults/main.yml"):
+            defaults |= set(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+        prefixes = tuple(f"{path.name}_" for path in (ROOT / "roles").iterdir())
+        modules = {path.stem for path in (ROOT / "library").glob("*.py")}
+        named = {
+            word
+            for word in re.findall(r"`(whisperx_[a-z_]+)\b", document.read_text(encoding="utf-8"))
+            if word.startswith(prefixes)
+        }
+        assert named - defaults - modules == set()
+
+
+def test_readme_has_exactly_two_set_up_commands() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    block = re.search(r"(?s)## Set up.*?```sh\n(.*?)```", readme)
+    assert block and len(block.group(1).strip().splitlines()) == 2
