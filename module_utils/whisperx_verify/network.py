@@ -1,0 +1,26 @@
+"""Proof without network: what reaches out is refused at once instead of waiting for an answer."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from typing import Any, Tuple
+
+__all__ = ["refuse"]
+
+
+def refuse() -> None:
+    """Make every attempt of this process's Python code to look up or reach another machine fail at once."""
+    sys.addaudithook(_hook)
+
+
+def _hook(event: str, arguments: Tuple[Any, ...]) -> None:
+    if event == "socket.getaddrinfo":
+        host = arguments[0]
+    elif event == "socket.connect" and arguments[0].family in (socket.AF_INET, socket.AF_INET6):
+        host = arguments[1][0]
+    else:
+        return
+    name = host.decode("ascii", "replace") if isinstance(host, bytes) else host
+    if name not in (None, "", "localhost", "127.0.0.1", "::1"):
+        raise PermissionError(f"the check runs without network and refused to reach {name}")

@@ -1,0 +1,108 @@
+"""Puts the probe on the host, as files that also run without Ansible."""
+
+from __future__ import annotations
+
+import json
+import os
+from types import ModuleType
+
+from . import (
+    child,
+    imports,
+    kernels,
+    main,
+    micro_model,
+    network,
+    pipeline,
+    process,
+    records,
+    reporter,
+    speech,
+    supervise,
+)
+from .records import Request
+
+__all__ = ["write_probe"]
+
+PACKAGE = "whisperx_verify"
+# Imported above so that Ansible ships them with every module that may need them.
+MODULES = (
+    child,
+    imports,
+    kernels,
+    main,
+    micro_model,
+    network,
+    pipeline,
+    process,
+    records,
+    reporter,
+    speech,
+    supervise,
+)
+INIT = '"""The probe of this environment; see ../probe.py."""\n'
+ENTRY = '''"""Prove that this environment works: run it with the environment's own launcher, launch/python.
+
+Options: --level import|kernels|pipeline, --device cpu|cuda, --timeout SECONDS, --json, --help.
+"""
+
+import os
+import sys
+
+DIRECTORY = os.path.dirname(os.path.abspath(__file__))
+sys.path[:] = [DIRECTORY] + [path for path in sys.path if path not in ("", DIRECTORY)]
+
+from whisperx_verify.main import main  # noqa: E402
+
+# From here on nothing beside this file can be taken for an installed package.
+sys.path.remove(DIRECTORY)
+
+if __name__ == "__main__":
+    sys.exit(main(DIRECTORY))
+'''
+
+
+def write_probe(directory: str, request: Request) -> bool:
+    """Make the files under ``directory`` those of this release of the toolkit; return whether any changed.
+
+    ``request`` is what probe.py proves when it is started without options. OSError when they cannot be
+    written.
+    """
+    wanted = {
+        "probe.py": ENTRY,
+        main.PLAN: json.dumps(request.record(), indent=1, sort_keys=True) + "\n",
+        os.path.join(PACKAGE, "__init__.py"): INIT,
+    }
+    for module in MODULES:
+        name = module.__name__.rpartition(".")[2] + ".py"
+        wanted[os.path.join(PACKAGE, name)] = _source(module)
+    os.makedirs(os.path.join(directory, PACKAGE), mode=0o755, exist_ok=True)
+    changed = [_write(os.path.join(directory, name), text) for name, text in sorted(wanted.items())]
+    return any(changed)
+
+
+def _source(module: ModuleType) -> str:
+    """Return the module's source from wherever it was loaded, a file or the zip that Ansible sends."""
+    spec = module.__spec__
+    loader = spec.loader if spec is not None else None
+    text = (
+        loader.get_source(module.__name__) if loader is not None and hasattr(loader, "get_source") else None
+    )
+    if not text:
+        raise OSError(f"the source of {module.__name__} is not there")
+    return str(text)
+
+
+def _write(path: str, text: str) -> bool:
+    """Make the file's content ``text``, readable by all; return whether it was different."""
+    try:
+        with open(path, encoding="utf-8") as stream:
+            if stream.read() == text:
+                return False
+    except OSError:
+        pass
+    with open(path + ".part", "w", encoding="utf-8") as stream:
+        stream.write(text)
+    os.chmod(path + ".part", 0o644)
+    os.replace(path + ".part", path)
+    return True
