@@ -1,0 +1,123 @@
+"""The CPython interpreters an environment may be built on, with their full versions, without running them."""
+
+from __future__ import annotations
+
+import re
+from typing import Dict, Iterator, List, Optional, Tuple
+
+from . import elf
+from .libc import LIB_DIRECTORIES, loader_family
+from .live import Live
+from .model import Python
+from .tree import Tree
+
+__all__ = ["read_pythons", "version_in_path"]
+
+_NAME = re.compile(r"^python3\.\d+$")
+# .../cpython-3.12.8-linux-x86_64-gnu/bin (uv), .../versions/3.12.8/bin (pyenv)
+_DIRECTORY = re.compile(r"/(?:cpython-|versions/)(3\.\d+\.\d+(?:(?:a|b|rc)\d+)?)(?=[-/])")
+# A build without the global lock has another ABI: python3.14t, cpython-3.14.0+freethreaded-..., 3.13.0t
+_FREE_THREADED = re.compile(r"/python3\.\d+t$|\+freethreaded|/versions/3\.\d+\.\w+t/")
+_EXECUTE = 0o001
+
+
+def version_in_path(path: str) -> Optional[str]:
+    """Return the full version that uv and pyenv write into their directory names, None elsewhere."""
+    match = _DIRECTORY.search(path)
+    return match.group(1) if match else None
+
+
+def read_pythons(
+    tree: Tree, live: Live, machine: Optional[str], family: Optional[str], sources: Dict[str, str]
+) -> Tuple[Python, ...]:
+    """Find interpreters for ``machine`` and libc ``family`` in the usual places, each listed once by its real
+    path.
+
+    The full version comes from 1. the Python that runs the probe, if it is that one; 2. the directory name of
+    uv or pyenv; 3. the version string in the binary; 4. that in its libpython; 5. one child that prints it.
+    Left out: RHEL 8's platform-python, free-threaded builds, virtual environments, other machines' builds.
+    """
+    found: Dict[str, Python] = {}
+    for path in _candidates(tree, live):
+        real = tree.real(path)
+        if real in found or _FREE_THREADED.search(real) or real.startswith("/usr/libexec/"):
+            continue
+        if not _NAME.match(real.rsplit("/", 1)[-1]) or not (tree.mode(real) or 0) & 0o111:
+            continue
+        header = elf.parse(tree.head(real, elf.HEAD, private=True) or b"")
+        if header is None or (machine and header.machine != machine):
+            continue
+        if family and header.loader and loader_family(header.loader) not in (family, None):
+            continue
+        version, source = _version(tree, live, real)
+        if version:
+            found[real] = Python(real, version, _is_shared(tree, path) and _is_shared(tree, real))
+            sources["pythons." + real] = source
+    if not found:
+        sources["pythons"] = (
+            "no python3.N in /usr/bin, /usr/local/bin, /opt/*/bin, uv's and pyenv's directories"
+        )
+    return tuple(sorted(found.values(), key=lambda python: (_numbers(python.version), python.path)))
+
+
+def _candidates(tree: Tree, live: Live) -> Iterator[str]:
+    """Yield the paths of files named python3.N, in the directories where interpreters are installed."""
+    for directory in _directories(tree, live):
+        if tree.exists(directory.rsplit("/", 1)[0] + "/pyvenv.cfg"):
+            continue
+        for name in tree.names(directory):
+            if _NAME.match(name):
+                yield directory + "/" + name
+
+
+def _directories(tree: Tree, live: Live) -> List[str]:
+    """Return the directories to look into."""
+    directories = ["/usr/bin", "/usr/local/bin"]
+    directories += [f"/opt/{name}/bin" for name in tree.names("/opt")]
+    # Other users' homes are not looked into: root would come to run a program that they can change.
+    for home in sorted({"/root", live.home}):
+        for store in (home + "/.local/share/uv/python", home + "/.pyenv/versions"):
+            directories += [f"{store}/{name}/bin" for name in tree.names(store)]
+    for store in ("/opt/python", "/opt/uv/python", "/opt/pyenv/versions", "/usr/local/share/uv/python"):
+        directories += [f"{store}/{name}/bin" for name in tree.names(store)]
+    for name in tree.names("/opt/rh"):
+        directories.append(f"/opt/rh/{name}/root/usr/bin")
+    return directories
+
+
+def _version(tree: Tree, live: Live, path: str) -> Tuple[Optional[str], str]:
+    """Return (full version, where it was found) of the interpreter at the real path ``path``."""
+    if live.running and live.running[0] == path:
+        return live.running[1], "sys.version_info"
+    named = version_in_path(path)
+    if named:
+        return named, "directory name"
+    series = path.rsplit("/python", 1)[1]
+    pattern = re.compile(rb"\0(" + re.escape(series).encode() + rb"\.\d{1,3}(?:(?:a|b|rc)\d{1,2})?)\+?\0")
+    prefix = path.rsplit("/", 2)[0]
+    library = f"/libpython{series}.so.1.0"
+    for where in [path] + [
+        folder + library for folder in (prefix + "/lib", prefix + "/lib64", *LIB_DIRECTORIES)
+    ]:
+        text = tree.search(where, pattern)
+        if text:
+            return text.decode("ascii"), f"version string in {where}"
+    if live.run:
+        text_printed = live.run([path, "-I", "-S", "-c", "import platform; print(platform.python_version())"])
+        if text_printed and text_printed.startswith(series + "."):
+            return text_printed.strip().rstrip("+"), "asked the interpreter"
+    return None, ""
+
+
+def _is_shared(tree: Tree, path: str) -> bool:
+    """Tell whether every user can execute ``path``: x for others on it and on every directory above."""
+    while path not in ("", "/"):
+        if not (tree.mode(path) or 0) & _EXECUTE:
+            return False
+        path = path.rsplit("/", 1)[0]
+    return True
+
+
+def _numbers(version: str) -> Tuple[int, ...]:
+    """Return a sort key of a version: its numbers."""
+    return tuple(int(number) for number in re.findall(r"\d+", version))
