@@ -1,0 +1,240 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Pin every package of every class of hosts, by version and SHA-256."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: whisperx_lock
+short_description: Turn plans into complete, hash-pinned sets of packages
+description:
+  - Runs on the controller. For each class of hosts that M(whisperx_plan) decided on, it keeps the lock in
+    O(lock_dir) while that fits, takes over another lock there that fits, or lets C(uv) resolve a new one.
+  - A lock names versions, files and SHA-256 digests. It carries no address, no path and no date, so it can be
+    committed, and the same inputs give the same bytes.
+  - With nothing to resolve it starts no other program and uses no network.
+version_added: 0.1.0
+options:
+  classes:
+    description:
+      - Class name to plan, as M(whisperx_plan) returns them in RV(whisperx_plan#module:classes).
+    type: dict
+    required: true
+  lock_dir:
+    description:
+      - Directory on the controller with one C(CLASS.txt) per class. Made when a lock is written.
+    type: path
+    required: true
+  state:
+    description:
+      - V(locked) keeps a lock that still fits its plan.
+      - V(upgrade) resolves anew in any case.
+    type: str
+    choices: [locked, upgrade]
+    default: locked
+  uv:
+    description:
+      - The C(uv) executable. By default the one beside Ansible's Python, else the first on the PATH.
+    type: path
+  index_url:
+    description:
+      - The package index. By default the one that C(uv) uses by itself.
+      - A user name and password in the address are used, and shown nowhere.
+    type: str
+  extra_index_urls:
+    description:
+      - Further indexes, asked before O(index_url), in this order. What one of them lacks comes from the next.
+    type: list
+    elements: str
+    default: []
+  find_links:
+    description:
+      - Directories on the controller with wheels. What is taken from them travels to the hosts with the run.
+    type: list
+    elements: path
+    default: []
+  torch_index:
+    description:
+      - Base address of a mirror of the PyTorch indexes, without the build at its end.
+      - By default C(uv) is asked for these indexes, which knows where they are.
+    type: str
+  username:
+    description:
+      - User name for the server of O(index_url), or if that is not set, of the first other index.
+      - Other servers do not get it.
+    type: str
+  password:
+    description:
+      - Password that goes with O(username).
+    type: str
+  cache_dir:
+    description:
+      - Directory on the controller for wheels that are made here, for C(uv) of other platforms, and for
+        digests of files.
+      - By default C($XDG_CACHE_HOME/whisperx-fleet) or C(~/.cache/whisperx-fleet).
+    type: path
+attributes:
+  check_mode:
+    description: Resolves as usual, and writes no lock. Caches are filled.
+    support: full
+  diff_mode:
+    description: Shows the packages of the old and the new lock.
+    support: full
+requirements:
+  - python >= 3.11
+  - packaging
+  - uv >= 0.8
+author:
+  - whisperx-fleet
+"""
+
+EXAMPLES = r"""
+- name: Pin the packages of all classes
+  whisperx_lock:
+    classes: "{{ plan.classes }}"
+    lock_dir: "{{ inventory_dir }}/locks"
+  delegate_to: localhost
+  run_once: true
+
+- name: Resolve anew, from an index of one's own
+  whisperx_lock:
+    classes: "{{ plan.classes }}"
+    lock_dir: "{{ inventory_dir }}/locks"
+    state: upgrade
+    index_url: https://packages.example.org/simple
+    username: builder
+    password: "{{ vault_index_password }}"
+  delegate_to: localhost
+  run_once: true
+"""
+
+RETURN = r"""
+locks:
+  description: What was locked, by class.
+  returned: success
+  type: dict
+  contains:
+    text:
+      description: The lock, as it is in RV(locks.path).
+      type: str
+    digest:
+      description: SHA-256 of the text.
+      type: str
+    path:
+      description: Its file in O(lock_dir).
+      type: str
+    bytes:
+      description: Sum of the sizes of all packages; null where an index does not tell a size.
+      type: int
+    kept:
+      description: Whether the text was there already.
+      type: bool
+    notes:
+      description: Sentences on why it was resolved anew, or on what could not be had.
+      type: list
+      elements: str
+    uv:
+      description: The C(uv) executable for the hosts of this class; C(path) on the controller, C(sha256).
+      type: dict
+    files:
+      description: Files that the hosts do not find in an index, each with C(file), C(sha256) and C(path).
+      type: list
+      elements: dict
+  sample:
+    cpu-py313:
+      digest: 2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae
+      path: /srv/inventory/locks/cpu-py313.txt
+      bytes: 59260362
+      kept: true
+      notes: []
+      uv:
+        path: /opt/controller/bin/uv
+        sha256: fcde2b2edba56bf408601fb721fe9b5c338d10ee429ea04fae5511b68fbf8fb9
+      files: []
+problems:
+  description: >-
+    Classes that could not be locked, while others could, each with C(rule), C(sentence) and its parts.
+    When no class could be locked, the module fails with the first problem.
+  returned: success
+  type: dict
+"""
+
+from pathlib import Path
+from typing import Any, Dict
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.whisperx_plan.lock import LockResult, make_all, open_workshop, read_locks, write
+from ..module_utils.whisperx_plan.lock_sources import make_sources
+from ..module_utils.whisperx_problem import Problem
+
+
+def main() -> None:
+    """Read the options, make the locks, write them down, and say what came of it."""
+    module = AnsibleModule(
+        argument_spec={
+            "classes": {"type": "dict", "required": True},
+            "lock_dir": {"type": "path", "required": True},
+            "state": {"type": "str", "choices": ["locked", "upgrade"], "default": "locked"},
+            "uv": {"type": "path"},
+            "index_url": {"type": "str"},
+            "extra_index_urls": {"type": "list", "elements": "str", "default": []},
+            "find_links": {"type": "list", "elements": "path", "default": []},
+            "torch_index": {"type": "str"},
+            "username": {"type": "str"},
+            "password": {"type": "str", "no_log": True},
+            "cache_dir": {"type": "path"},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        module.exit_json(**run(module.params, module.check_mode))
+    except Problem as problem:
+        module.fail_json(msg=problem.sentence(), **problem.record())
+
+
+def run(options: Dict[str, Any], check_mode: bool) -> Dict[str, Any]:
+    """Return the module's result for these options. Raises Problem."""
+    sources = make_sources(
+        index_url=options["index_url"] or "",
+        extra_index_urls=tuple(options["extra_index_urls"]),
+        find_links=tuple(options["find_links"]),
+        torch_index=options["torch_index"] or "",
+        username=options["username"] or "",
+        password=options["password"] or "",
+    )
+    lock_dir = Path(options["lock_dir"]).absolute()
+    shop = open_workshop(sources, options["uv"] or "", options["cache_dir"] or "")
+    results, problems = make_all(options["classes"], read_locks(lock_dir), options["state"], shop)
+    if problems and not results:
+        raise problems[min(problems)]
+    changed = [name for name, result in results.items() if result.changed]
+    if not check_mode:
+        for name in changed:
+            write(lock_dir, name, results[name].text)
+    return {
+        "changed": bool(changed),
+        "locks": {name: record(result, lock_dir / f"{name}.txt") for name, result in results.items()},
+        "problems": {
+            name: {**entry.record(), "sentence": entry.sentence()} for name, entry in problems.items()
+        },
+        "diff": [results[name].diff(str(lock_dir / f"{name}.txt")) for name in changed],
+    }
+
+
+def record(result: LockResult, path: Path) -> Dict[str, Any]:
+    """Return one entry of RETURN's ``locks``."""
+    return {
+        "text": result.text,
+        "digest": result.digest,
+        "path": str(path),
+        "bytes": result.lock.bytes,
+        "kept": not result.changed,
+        "notes": list(result.notes),
+        "uv": {"path": result.uv.path, "sha256": result.uv.sha256},
+        "files": [{"file": entry.file, "sha256": entry.sha256, "path": entry.path} for entry in result.files],
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,187 @@
+"""Files that travel with a run: wheels made on the controller, uv for the target; and a memory of digests.
+
+Everything here is a cache: below ``cache_dir``, made again when it is gone, and the same bytes each time.
+
+    digests.json               path -> size, time, SHA-256, so that a converged run reads no big file
+    made/<recipe>/<wheel>      built or repaired wheels; <recipe> is a digest of all that goes in
+    uv/<version>-<platform>/   uv for machines that the controller's own does not fit
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import shutil
+import ssl
+import tempfile
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..whisperx_abi.elf import read as read_elf
+from ..whisperx_abi.elf import version_key
+from ..whisperx_problem import Problem
+from .lock_sources import Sources
+
+__all__ = ["Store", "default_cache_dir", "download", "fits_target", "repack"]
+
+_BLOCK = 1 << 20
+_TIMEOUT = 60  # seconds without a byte
+_DATE = (1980, 1, 1, 0, 0, 0)
+
+
+def default_cache_dir() -> Path:
+    """Return the directory of the XDG base directory specification for this toolkit's cache."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "whisperx-fleet"
+
+
+@dataclass
+class Store:
+    """The cache directory. Use `save` once at the end, to remember digests."""
+
+    root: Path
+
+    def __post_init__(self) -> None:
+        self._digests: dict[str, list[Any]] = {}
+        self._changed = False
+        with suppress(OSError, ValueError):
+            known = json.loads((self.root / "digests.json").read_text())
+            self._digests = known if isinstance(known, dict) else {}
+
+    def digest(self, path: Path) -> str:
+        """Return a file's SHA-256; read again only when its size or time changed."""
+        state = path.stat()
+        mark = [state.st_size, state.st_mtime_ns, state.st_ino]
+        known = self._digests.get(str(path))
+        if isinstance(known, list) and known[:-1] == mark:
+            return str(known[-1])
+        with path.open("rb") as stream:
+            found = hashlib.file_digest(stream, "sha256").hexdigest()
+        self._digests[str(path)] = [*mark, found]
+        self._changed = True
+        return found
+
+    def save(self) -> None:
+        """Write down the digests. A cache that cannot be written costs time, nothing else."""
+        if not self._changed:
+            return
+        kept = {path: entry for path, entry in sorted(self._digests.items()) if os.path.exists(path)}
+        with suppress(OSError):
+            self.root.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile("w", dir=self.root, delete=False) as stream:
+                json.dump(kept, stream)
+            os.replace(stream.name, self.root / "digests.json")
+
+    def made(self, recipe: Mapping[str, Any], make: Callable[[Path], Path]) -> Path:
+        """Return the wheel that ``recipe`` stands for; if need be, ``make`` writes it into a folder."""
+        key = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
+        return self._once(self.root / "made" / key, make, "*.whl")
+
+    def find(self, file: str, sha256: str) -> Path | None:
+        """Return a made wheel by name and SHA-256, whatever recipe it came from."""
+        for path in sorted((self.root / "made").glob(f"*/{file}")):
+            if self.digest(path) == sha256:
+                return path
+        return None
+
+    def uv(self, version: str, platform: str, make: Callable[[Path], Path]) -> Path:
+        """Return the executable of uv for another platform; ``make`` installs it into an empty directory."""
+        return self._once(self.root / "uv" / f"{version}-{platform}", make, "bin/uv")
+
+    def _once(self, folder: Path, make: Callable[[Path], Path], pattern: str) -> Path:
+        """Return the one file below ``folder``; made beside it and moved there whole, so that it is whole."""
+        found = sorted(folder.glob(pattern))
+        if not found:
+            try:
+                folder.parent.mkdir(parents=True, exist_ok=True)
+                scratch = Path(tempfile.mkdtemp(prefix=".new-", dir=folder.parent))
+            except OSError as error:
+                raise Problem(
+                    "lock.cache-dir",
+                    f"the cache cannot be written: {error.strerror}",
+                    str(folder.parent),
+                    "a directory that this user may write",
+                    "Set whisperx_plan_cache_dir to one.",
+                ) from None
+            try:
+                make(scratch)
+                with suppress(OSError):  # another run has made the same meanwhile
+                    os.rename(scratch, folder)
+            finally:
+                shutil.rmtree(scratch, ignore_errors=True)
+            found = sorted(folder.glob(pattern))
+        return found[0]
+
+
+def download(url: str, sha256: str, target: Path, sources: Sources) -> None:
+    """Fetch ``url`` into the file ``target``. Raises Problem ("lock.download", "lock.wrong-hash")."""
+    request = urllib.request.Request(url)
+    username, password = sources.credentials_for(url)
+    if username or password:
+        pair = base64.b64encode(f"{username}:{password}".encode()).decode()
+        # Unredirected: another server, to which this one may point, does not get it.
+        request.add_unredirected_header("Authorization", "Basic " + pair)
+    found = hashlib.sha256()
+    try:
+        with (
+            urllib.request.urlopen(request, timeout=_TIMEOUT, context=ssl.create_default_context()) as answer,
+            target.open("wb") as stream,
+        ):
+            while block := answer.read(_BLOCK):
+                found.update(block)
+                stream.write(block)
+    except (OSError, urllib.error.URLError) as error:
+        raise Problem(
+            "lock.download",
+            sources.scrub(f"{target.name} cannot be fetched: {getattr(error, 'reason', None) or error}"),
+            sources.name_of(url),
+            "the file that the index lists",
+            "Check the network and try again.",
+        ) from None
+    if found.hexdigest() != sha256:
+        raise Problem(
+            "lock.wrong-hash",
+            f"{target.name} has SHA-256 {found.hexdigest()}",
+            sources.name_of(url),
+            sha256,
+            "Do not use this index until it is known why the file changed.",
+        )
+
+
+def repack(source: Path, target: Path) -> None:
+    """Copy a wheel so that equal contents are equal bytes: order, dates, rights and compression are fixed.
+
+    Stored, not deflated: the bytes that deflate gives depend on the controller's zlib.
+    """
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as new:
+        names = sorted(entry.filename for entry in old.infolist() if not entry.is_dir())
+        for name in sorted(
+            names, key=lambda entry: (".dist-info/" in entry, entry.endswith("/RECORD"), entry)
+        ):
+            entry = zipfile.ZipInfo(name, _DATE)
+            entry.create_system = 3
+            entry.external_attr = 0o100644 << 16
+            new.writestr(entry, old.read(name))
+
+
+def fits_target(uv: Path, machine: str, libc: Mapping[str, Any]) -> bool:
+    """Return whether this uv starts on such a machine: its ELF header and the GLIBC it needs decide."""
+    try:
+        elf = read_elf(str(uv))
+    except Problem:
+        return False
+    if elf is None or elf.machine != machine:
+        return False
+    if elf.interp is None and not elf.needed:
+        return True
+    if libc.get("family") != "glibc" or "musl" in (elf.interp or ""):
+        return False
+    return version_key(elf.glibc or "0") <= version_key(str(libc.get("version") or "0"))

@@ -1,0 +1,138 @@
+"""Whether a lock still fits a plan, and if not, which of its entries does not and why. Pure functions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import Version
+
+from ..whisperx_env.lockfile import Lock, normalise
+from ..whisperx_problem import Problem
+
+__all__ = ["best_fit", "misfits", "request_of", "specifier", "torch_build_of"]
+
+_EQUAL = (("platform", "platform"), ("python", "python"), ("device", "device"))
+
+
+def misfits(lock: Lock, plan: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return one sentence per thing in which ``lock`` does not satisfy ``plan``; empty when it fits.
+
+    A lock that took torch's default build because the index of the CPU build was out of reach still fits.
+    """
+    found = [
+        f"{key} is {lock.header[key]}, the host needs {plan[entry]}"
+        for key, entry in _EQUAL
+        if lock.header[key] != str(plan[entry])
+    ]
+    locked = json.loads(lock.header["request"])
+    wanted = request_of(plan)
+    if set(locked) != set(wanted):
+        found.append(f"it was made for {_names(locked)}, asked for is {_names(wanted)}")
+    builds = {str(plan.get("torch_build") or "")}
+    if plan.get("torch_build") == "cpu":
+        builds.add(str(plan.get("default_torch_build") or "cpu"))
+    if lock.header["torch-build"] not in builds:
+        has, needs = lock.header["torch-build"] or "none", plan.get("torch_build") or "none"
+        found.append(f"torch's build is {has}, the host needs {needs}")
+    found.extend(_version_misfits(lock.versions, plan, wanted))
+    repaired = {package.name for package in lock.packages if package.origin.startswith("repaired:")}
+    repairs = {normalise(str(entry["package"])) for entry in plan.get("repairs") or ()} & set(lock.versions)
+    if repaired != repairs:
+        found.append(f"repaired are {_names(repaired)}, the host needs {_names(repairs)} repaired")
+    return tuple(found)
+
+
+def best_fit(locks: Mapping[str, Lock], plan: Mapping[str, Any]) -> str | None:
+    """Return the name of the best of ``locks`` that fit ``plan`` and have its very request; else None.
+
+    Best is the newest in the requested packages, then in all that the plan pins, then the first by name.
+    """
+    wanted = request_of(plan)
+    fitting = [
+        name
+        for name, lock in sorted(locks.items())
+        if json.loads(lock.header["request"]) == wanted and not misfits(lock, plan)
+    ]
+    if not fitting:
+        return None
+
+    def rank(name: str) -> tuple[tuple[Version, ...], tuple[Version, ...]]:
+        versions = locks[name].versions
+        pinned = sorted(normalise(entry) for entry in plan.get("pins") or {})
+        return (
+            tuple(Version(versions[entry]) for entry in sorted(wanted)),
+            tuple(Version(versions.get(entry, "0")) for entry in pinned),
+        )
+
+    return max(fitting, key=lambda name: rank(name))
+
+
+def request_of(plan: Mapping[str, Any]) -> dict[str, str]:
+    """Return the plan's request with normalised names, sorted."""
+    return {normalise(name): str(spec or "") for name, spec in sorted(plan["request"].items())}
+
+
+def torch_build_of(versions: Mapping[str, str], plan: Mapping[str, Any]) -> str:
+    """Return the build of torch in ``versions``: its local version, else the default; empty without torch."""
+    if "torch" not in versions:
+        return ""
+    return Version(versions["torch"]).local or str(
+        plan.get("default_torch_build") or plan.get("torch_build") or ""
+    )
+
+
+def specifier(text: str, where: str) -> SpecifierSet:
+    """Return a PEP 440 specifier. Raises Problem ("lock.plan")."""
+    try:
+        return SpecifierSet(text)
+    except InvalidSpecifier:
+        raise _odd(text, where) from None
+
+
+def _version_misfits(
+    versions: Mapping[str, str], plan: Mapping[str, Any], wanted: Mapping[str, str]
+) -> Iterable[str]:
+    constraints = {normalise(name): str(text) for name, text in (plan.get("constraints") or {}).items()}
+    for name in sorted(set(wanted) - set(versions)):
+        yield f"{name} is not in it"
+    for name, version in sorted(versions.items()):
+        for kind, rules in (("asked for is", wanted), ("works on the host", constraints)):
+            text = rules.get(name, "")
+            if text and not specifier(text, name).contains(version, prereleases=True):
+                yield f"{name} {version}: {kind} {text}"
+    for line in plan.get("requirements") or ():
+        requirement = _requirement(line)
+        name = normalise(requirement.name)
+        if name in wanted:
+            continue
+        if name not in versions:
+            yield f"{name} is not in it, the host needs {line}"
+        elif name not in (plan.get("pins") or {}) and not requirement.specifier.contains(
+            versions[name], True
+        ):
+            yield f"{name} {versions[name]}: the host needs {line}"
+
+
+def _requirement(line: str) -> Requirement:
+    try:
+        return Requirement(line)
+    except InvalidRequirement:
+        raise _odd(line, "requirements") from None
+
+
+def _odd(text: str, where: str) -> Problem:
+    return Problem(
+        "lock.plan",
+        f"'{text}' is not understood",
+        where,
+        "a requirement or specifier of PEP 440/508",
+        "Correct it.",
+    )
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "nothing"

@@ -1,0 +1,136 @@
+"""Ask uv for the packages of a plan, with the build of torch that the plan wants where it can be had."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..whisperx_env.lockfile import LockedPackage, normalise, total
+from ..whisperx_problem import Problem
+from .lock_fit import torch_build_of
+from .lock_pylock import read_pylock
+from .lock_sources import Index
+from .lock_uv import TORCH_FAMILY, Question, Uv
+from .lock_wheels import Wheels
+
+__all__ = ["Resolution", "Resolver"]
+
+# One retry is enough to find out whether there is a way to the PyTorch index at all.
+_PROBE = {"UV_HTTP_RETRIES": "1", "UV_HTTP_CONNECT_TIMEOUT": "5"}
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """What uv chose: the packages, torch's build, the --torch-backend an installation needs, and notes."""
+
+    packages: tuple[LockedPackage, ...]
+    torch_build: str
+    torch_backend: str
+    notes: tuple[str, ...]
+
+
+@dataclass
+class Resolver:
+    """One per run: it remembers that the PyTorch index is out of reach, so that this is waited for once."""
+
+    uv: Uv
+    wheels: Wheels
+    _asking: threading.Lock = field(default_factory=threading.Lock)
+    _unreachable: Problem | None = None
+    _reached: bool = False
+
+    def resolve(self, plan: Mapping[str, Any]) -> Resolution:
+        """Resolve one class anew. Raises Problem ("lock.unsatisfiable", "lock.index", "lock.torch-index")."""
+        built = self.wheels.built(plan)
+        question = Question(
+            requirements=tuple(str(line) for line in plan["requirements"]),
+            python=str(plan["python"]),
+            platform=str(plan["platform"]),
+            constraints=_constraints(plan),
+            find_links=tuple(sorted(path.parent for path in built.values())),
+        )
+        wanted = self._special_build(plan)
+        if wanted and self.uv.sources.torch:
+            question = _from_index(question, plan, self.uv.sources.torch, wanted)
+        elif wanted and self._torch_index_answers(question, plan, wanted):
+            question = replace(question, backend=wanted)
+        found = read_pylock(self.uv.compile(question), question.platform, question.python)
+        packages = tuple(self.wheels.locked(wheel, built, plan) for wheel in found)
+        build = torch_build_of({package.name: package.version for package in packages}, plan)
+        if wanted and build != wanted and (wanted != "cpu" or question.backend):
+            raise self._unreachable or _other_build(build, wanted)
+        notes = () if build == wanted or not wanted else (_fallback(packages, plan, build),)
+        return Resolution(packages, build, question.backend, notes)
+
+    def _special_build(self, plan: Mapping[str, Any]) -> str:
+        """Return the build of torch that the ordinary index does not have; empty if none is wanted."""
+        wanted = str(plan.get("torch_build") or "")
+        has_torch = "torch" in {normalise(name) for name in plan.get("pins") or {}}
+        return wanted if has_torch and wanted != plan.get("default_torch_build") else ""
+
+    def _torch_index_answers(self, question: Question, plan: Mapping[str, Any], backend: str) -> bool:
+        """Ask the PyTorch index for torch alone, once per run."""
+        with self._asking:
+            if not self._reached and self._unreachable is None:
+                torch = (f"torch=={plan['pins']['torch']}",)
+                probe = replace(
+                    question,
+                    requirements=torch,
+                    constraints=(),
+                    find_links=(),
+                    backend=backend,
+                    dependencies=False,
+                )
+                try:
+                    self.uv.compile(probe, _PROBE)
+                    self._reached = True
+                except Problem as problem:
+                    self._reached = problem.rule != "lock.torch-index"
+                    self._unreachable = None if self._reached else problem
+            return self._reached
+
+
+def _constraints(plan: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the plan's pins, and its constraints for what it does not pin, as requirement lines, sorted."""
+    pins = {normalise(name): f"=={version}" for name, version in (plan.get("pins") or {}).items()}
+    rules = {normalise(name): str(text) for name, text in (plan.get("constraints") or {}).items() if text}
+    return tuple(f"{name}{text}" for name, text in sorted({**rules, **pins}.items()))
+
+
+def _from_index(question: Question, plan: Mapping[str, Any], base: Index, build: str) -> Question:
+    """Take torch's family from the user's PyTorch index; only direct requirements can be bound to one."""
+    pins = {normalise(name): str(version) for name, version in plan["pins"].items()}
+    family = tuple(f"{name}=={pins[name]}" for name in TORCH_FAMILY if name in pins)
+    index = replace(base, url=f"{base.url.rstrip('/')}/{build}")
+    return replace(question, requirements=(*question.requirements, *family), backend=build, torch=index)
+
+
+def _fallback(packages: Sequence[LockedPackage], plan: Mapping[str, Any], build: str) -> str:
+    whole = total(tuple(packages))
+    cuda = [package for package in packages if package.name.startswith("nvidia-") or package.name == "triton"]
+    text = f"the PyTorch index cannot be reached: taking torch's default {build or 'ordinary'} build"
+    if whole is None:
+        return text
+    text += f", {_gigabytes(whole)}"
+    small = (plan.get("torch_build_sizes") or {}).get("cpu")
+    torch = next((package for package in packages if package.name == "torch"), None)
+    spare = total(tuple(cuda)) or 0
+    if small and torch and torch.size:
+        return text + f" instead of about {_gigabytes(whole - spare - torch.size + int(small))}"
+    return text + f", of which {_gigabytes(spare)} are CUDA libraries that this host does not use"
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 1e9:.1f} GB"
+
+
+def _other_build(build: str, wanted: str) -> Problem:
+    return Problem(
+        "lock.torch-index",
+        f"the indexes give torch's {build or 'ordinary'} build",
+        "uv pip compile",
+        f"the {wanted} build",
+        "Set whisperx_plan_torch_index to an index that has it.",
+    )

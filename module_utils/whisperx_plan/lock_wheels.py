@@ -1,0 +1,123 @@
+"""Wheels that are not simply taken from an index: built, repaired, or lying in a directory of the user's."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..whisperx_env.lockfile import Lock, LockedPackage, normalise
+from ..whisperx_problem import Problem
+from .lock_files import Store, download, repack
+from .lock_pylock import Wheel, read_sdist
+from .lock_uv import Question, Uv
+
+__all__ = ["LocalFile", "Wheels"]
+
+
+@dataclass(frozen=True)
+class LocalFile:
+    """A wheel that travels with the run: its name and SHA-256 in the lock, its path on the controller."""
+
+    file: str
+    sha256: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Wheels:
+    """Makes and finds such wheels."""
+
+    uv: Uv
+    store: Store
+
+    def built(self, plan: Mapping[str, Any]) -> dict[str, Path]:
+        """Return name -> wheel of what the plan wants built from source. Builds what the cache lacks."""
+        return {normalise(row["package"]): self._built(row) for row in plan.get("built_from_sdist") or ()}
+
+    def locked(self, wheel: Wheel, built: Mapping[str, Path], plan: Mapping[str, Any]) -> LockedPackage:
+        """Return the lock's entry for a wheel that uv chose."""
+        origin = "index"
+        if wheel.local:
+            ours = built.get(wheel.name)
+            origin = "built" if ours is not None and Path(wheel.path).resolve() == ours.resolve() else "local"
+        size = Path(wheel.path).stat().st_size if wheel.local else wheel.size
+        return LockedPackage(wheel.name, wheel.version, wheel.sha256, wheel.file, size, origin)
+
+    def files(self, lock: Lock, plan: Mapping[str, Any]) -> tuple[LocalFile, ...]:
+        """Return the files of a lock that travel with the run. Raises Problem ("lock.local-file")."""
+        return tuple(
+            LocalFile(package.file, package.sha256, str(self._path(package, plan)))
+            for package in lock.packages
+            if package.travels
+        )
+
+    def _path(self, package: LockedPackage, plan: Mapping[str, Any]) -> Path:
+        if package.origin == "local":
+            candidates = [folder / package.file for folder in self.uv.sources.find_links]
+        else:
+            found = self.store.find(package.file, package.sha256)
+            candidates = [found] if found else []
+            if not candidates and package.origin == "built":
+                rows = [row for row in plan.get("built_from_sdist") or () if _is(row, package)]
+                candidates = [self._built(row) for row in rows]
+        for path in candidates:
+            if path.is_file() and self.store.digest(path) == package.sha256:
+                return path
+        raise Problem(
+            "lock.local-file",
+            f"the lock's {package.file} is not there ({package.origin})",
+            ", ".join(str(path) for path in candidates) or "the cache",
+            f"the file with SHA-256 {package.sha256}",
+            "Put it into a directory of whisperx_plan_find_links, or run with whisperx_plan_state=upgrade.",
+        )
+
+    def _built(self, row: Mapping[str, Any]) -> Path:
+        recipe = {
+            "kind": "built",
+            "package": normalise(row["package"]),
+            "version": row["version"],
+            "sdist_sha256": row["sdist_sha256"],
+            "build_requires": list(row["build_requires"]),
+        }
+
+        def make(folder: Path) -> Path:
+            with tempfile.TemporaryDirectory(prefix="whisperx-sdist-") as name:
+                scratch = Path(name)
+                sdist = self._sdist(recipe, scratch)
+                (scratch / "out").mkdir()
+                wheel = self.uv.build(sdist, recipe["build_requires"], scratch / "out")
+                repack(wheel, folder / wheel.name)
+            return folder / wheel.name
+
+        return self.store.made(recipe, make)
+
+    def _sdist(self, recipe: Mapping[str, Any], folder: Path) -> Path:
+        """Fetch the source distribution that the recipe names by its SHA-256."""
+        package = str(recipe["package"])
+        python = f"{sys.version_info.major}.{sys.version_info.minor}"
+        question = Question(
+            (f"{package}=={recipe['version']}",),
+            python=python,
+            platform="",
+            dependencies=False,
+            sdist=package,
+        )
+        url, file, sha256 = read_sdist(self.uv.compile(question))
+        if sha256 != recipe["sdist_sha256"]:
+            raise Problem(
+                "lock.wrong-hash",
+                f"the index lists {file} with SHA-256 {sha256}",
+                self.uv.sources.name_of(url),
+                str(recipe["sdist_sha256"]),
+                "Do not use this index until it is known why the file changed.",
+            )
+        download(url, sha256, folder / file, self.uv.sources)
+        return folder / file
+
+
+def _is(row: Mapping[str, Any], package: LockedPackage) -> bool:
+    return normalise(row["package"]) == package.name and str(row["version"]) == package.version
