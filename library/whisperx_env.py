@@ -1,0 +1,331 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Ansible module: make the managed WhisperX environment of a host equal its plan and lock."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: whisperx_env
+short_description: Build, verify, switch, roll back or remove a managed WhisperX environment
+description:
+  - Makes the environment below O(root) equal a plan and its lock. A new release is built beside the one in
+    use, checked against the host's loader, proved by running it, and only then put to use by renaming one link.
+  - Whatever fails, and whenever the run is killed, the release in use stays as it was; the next run
+    completes.
+  - The host needs Python 3.8 or newer and the planned interpreter, nothing else. The C(uv) binary and wheels
+    that no index has are taken from the controller, only when they are needed.
+options:
+  state:
+    description:
+      - V(present) makes the environment of O(plan) and O(lock) the one in use.
+      - V(rolled_back) goes back to the release that was in use before, or to O(release). Running it again
+        changes nothing. It needs no network.
+      - V(absent) removes all releases, links and the fact file, and nothing that this toolkit did not make.
+    type: str
+    choices: [present, rolled_back, absent]
+    default: present
+  root:
+    description: Directory of the environment. Must be absent, empty, or made by this module.
+    type: path
+    default: /opt/whisperx
+  plan:
+    description: The plan of this host, as returned by M(whisperx_plan). Required when O(state=present).
+    type: dict
+  lock:
+    description:
+      - The text of the lock of the plan's class, as returned by M(whisperx_lock).
+      - Required when O(state=present).
+    type: str
+  release:
+    description: With O(state=rolled_back), the release to go back to; the previous one by default.
+    type: str
+    default: ""
+  keep:
+    description: How many complete releases stay; the current and the previous one always do.
+    type: int
+    default: 2
+  verify_level:
+    description:
+      - How far a release is proved before it is put to use. Each level includes those before it.
+      - A release in use that was proved to a lesser level is verified again.
+    type: str
+    choices: [import, kernels, pipeline]
+    default: pipeline
+  bin_dir:
+    description: Directory for the links to the commands, none when empty.
+    type: path
+    default: /usr/local/bin
+  facts_dir:
+    description: Directory for the static fact file C(whisperx.fact), none when empty.
+    type: path
+    default: /etc/ansible/facts.d
+  timeout:
+    description: Seconds the installation of the packages may take.
+    type: int
+    default: 3600
+  verify_timeout:
+    description: Seconds each level of the verification may take.
+    type: int
+    default: 600
+  index_url:
+    description: Package index the host fetches from. C(uv)'s default when empty.
+    type: str
+    default: ""
+  extra_index_urls:
+    description: Further indexes. Files are pinned by hash, so any index may have them.
+    type: list
+    elements: str
+    default: []
+  find_links:
+    description: Directories on the host, or pages, with further wheels.
+    type: list
+    elements: str
+    default: []
+  torch_index:
+    description: Index to take PyTorch's packages from, instead of the one the lock's backend stands for.
+    type: str
+    default: ""
+  username:
+    description: User name for O(index_url).
+    type: str
+    default: ""
+  password:
+    description: Password for O(index_url). Goes to C(uv) by environment only.
+    type: str
+    default: ""
+  offline:
+    description: Use no network; wheels come from O(find_links), O(files) and the host's cache.
+    type: bool
+    default: false
+  uv:
+    description: Path on the controller of a C(uv) binary for this host's machine. Required to build a release.
+    type: path
+    default: ""
+  files:
+    description: Files on the controller that the lock needs and no index has.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      sha256:
+        description: SHA-256 of the file.
+        type: str
+        required: true
+      file:
+        description: Name of the wheel.
+        type: str
+        required: true
+      path:
+        description: Path of the file on the controller.
+        type: path
+        default: ""
+  assess:
+    description: Only say what would be done, as check mode does, and which files the host lacks.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    support: full
+    description: The predicted RV(actions) are exactly those that the run then does.
+  diff_mode:
+    support: full
+    description: Package versions in use before and after.
+author:
+  - The whisperx-fleet authors
+"""
+
+EXAMPLES = r"""
+- name: Put the planned environment to use
+  whisperx_env:
+    plan: "{{ __whisperx_plan.hosts[inventory_hostname] }}"
+    lock: "{{ lookup('ansible.builtin.file', 'locks/venv-cpu.txt') }}"
+    uv: /usr/local/bin/uv
+  become: true
+
+- name: Go back to the release before
+  whisperx_env:
+    state: rolled_back
+  become: true
+"""
+
+RETURN = r"""
+actions:
+  description: What was done, or in check mode would be, one sentence each.
+  returned: success
+  type: list
+  elements: str
+release:
+  description: Name of the release in use afterwards, empty when there is none.
+  returned: success
+  type: str
+record:
+  description: The record of the release in use (RV(ignore:release.json)); empty while none is.
+  returned: success
+  type: dict
+summary:
+  description: What is there, where, how to run it and how long it took, as lines for people.
+  returned: success
+  type: list
+  elements: str
+verify:
+  description: The report of the verification.
+  returned: when one ran
+  type: dict
+timings:
+  description: Seconds spent on each kind of step.
+  returned: success
+  type: dict
+wanted_files:
+  description: Files that the host lacks for the build. The module's action plugin brings them.
+  returned: success
+  type: list
+  elements: dict
+found_files:
+  description: SHA-256 of the files that earlier runs brought to the host.
+  returned: success
+  type: list
+  elements: str
+rule:
+  description: Stable id of what is wrong.
+  returned: failure
+  type: str
+found:
+  description: What was found.
+  returned: failure
+  type: str
+where:
+  description: The file, directory or option it was found in.
+  returned: failure
+  type: str
+wanted:
+  description: What is needed.
+  returned: failure
+  type: str
+remedy:
+  description: The next step.
+  returned: failure
+  type: str
+"""
+
+import os
+import time
+from typing import Any, Dict, Tuple
+from urllib.parse import urlsplit
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.whisperx_env import apply, files, state, summary
+from ..module_utils.whisperx_env.model import Carried, Layout, Options, Outcome, Sources, want
+from ..module_utils.whisperx_env.perform import Hooks
+from ..module_utils.whisperx_env.prove import prove
+from ..module_utils.whisperx_problem import Problem
+
+ARGUMENTS: Dict[str, Any] = {
+    "state": {"choices": ["present", "rolled_back", "absent"], "default": "present"},
+    "root": {"type": "path", "default": "/opt/whisperx"},
+    "plan": {"type": "dict"},
+    "lock": {"type": "str"},
+    "release": {"default": ""},
+    "keep": {"type": "int", "default": 2},
+    "verify_level": {"choices": ["import", "kernels", "pipeline"], "default": "pipeline"},
+    "bin_dir": {"type": "path", "default": "/usr/local/bin"},
+    "facts_dir": {"type": "path", "default": "/etc/ansible/facts.d"},
+    "timeout": {"type": "int", "default": 3600},
+    "verify_timeout": {"type": "int", "default": 600},
+    "index_url": {"default": ""},
+    "extra_index_urls": {"type": "list", "elements": "str", "default": []},
+    "find_links": {"type": "list", "elements": "str", "default": []},
+    "torch_index": {"default": ""},
+    "username": {"default": ""},
+    "password": {"default": "", "no_log": True},
+    "offline": {"type": "bool", "default": False},
+    "uv": {"type": "path", "default": ""},
+    "files": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "sha256": {"required": True},
+            "file": {"required": True},
+            "path": {"type": "path", "default": ""},
+        },
+    },
+    "assess": {"type": "bool", "default": False},
+}
+
+
+def main() -> None:
+    """Read the options, do what they ask, answer."""
+    started = time.monotonic()
+    module = AnsibleModule(
+        ARGUMENTS, supports_check_mode=True, required_if=[("state", "present", ("plan", "lock"))]
+    )
+    given = module.params
+    hide_credentials(module)
+    layout = Layout(os.path.normpath(given["root"]), given["bin_dir"], given["facts_dir"])
+    check = module.check_mode or given["assess"]
+    try:
+        outcome = answer(given, layout, check)
+        record = files.read_json(os.path.join(layout.current, state.RECORD)) or {}
+    except Problem as problem:
+        module.fail_json(msg=problem.sentence(), **problem.record())
+    seconds = time.monotonic() - started
+    module.exit_json(
+        changed=bool(outcome.actions),
+        actions=outcome.actions,
+        diff=summary.diff(outcome),
+        release=outcome.release,
+        record=record,
+        summary=summary.lines(layout, record, outcome, seconds, check),
+        verify=outcome.verify,
+        timings=outcome.timings,
+        wanted_files=outcome.wanted_files,
+        found_files=outcome.found_files,
+    )
+
+
+def answer(given: Dict[str, Any], layout: Layout, check: bool) -> Outcome:
+    """Do what the options ask, or with ``check`` only say it. Raises Problem."""
+    options = Options(
+        keep=given["keep"],
+        verify_level=given["verify_level"],
+        timeout=given["timeout"],
+        verify_timeout=given["verify_timeout"],
+        sources=Sources(
+            index_url=given["index_url"],
+            extra_index_urls=tuple(given["extra_index_urls"]),
+            find_links=tuple(given["find_links"]),
+            torch_index=given["torch_index"],
+            username=given["username"],
+            password=given["password"],
+            offline=given["offline"],
+        ),
+        carried=carried(given),
+    )
+    hooks = Hooks(prove)
+    if given["state"] == "absent":
+        return apply.absent(layout, options, hooks, check)
+    if given["state"] == "rolled_back":
+        return apply.rolled_back(layout, given["release"], options, hooks, check)
+    return apply.present(layout, want(given["plan"], given["lock"]), options, hooks, check)
+
+
+def carried(given: Dict[str, Any]) -> Tuple[Carried, ...]:
+    """Return the files that travel with the run; uv too where the module runs without its action plugin."""
+    items = [Carried(item["sha256"], item["file"], item["path"]) for item in given["files"]]
+    if given["uv"]:
+        items.append(Carried(files.sha256(given["uv"]), "uv", given["uv"]))
+    return tuple(items)
+
+
+def hide_credentials(module: AnsibleModule) -> None:
+    """Keep credentials inside addresses out of everything that Ansible shows."""
+    for url in [module.params["index_url"], module.params["torch_index"], *module.params["extra_index_urls"]]:
+        password = urlsplit(url).password
+        if password:
+            module.no_log_values.add(password)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""Build one release at its final path: an empty environment, the locked packages, the launch scripts."""
+
+from __future__ import annotations
+
+import os
+from typing import Callable, Dict, List, Mapping, Tuple
+
+from ..whisperx_problem import Problem
+from . import commands, integrity, launch, process
+from .files import discard, write_text
+from .model import Layout, Options, Wanted
+
+__all__ = ["Emit", "forget_downloads", "site_packages", "stage"]
+
+Emit = Callable[[str], None]
+
+# How much of uv's own words an error repeats.
+_TAIL = 1500
+# What uv 0.13 says when a file cannot be had; only the next step in the message hangs on it.
+_INDEX_SIGNS = (
+    "Failed to fetch",
+    "error sending request",
+    "No solution found",
+    "could not be queried",
+    "Network connectivity is disabled",
+)
+
+
+def site_packages(wanted: Wanted, path: str) -> str:
+    """Return where a release of this plan has its packages."""
+    return os.path.join(path, "lib", "python{}".format(wanted.plan["python"]), "site-packages")
+
+
+def stage(
+    layout: Layout,
+    wanted: Wanted,
+    options: Options,
+    uv: str,
+    path: str,
+    inherited: Mapping[str, str],
+    emit: Emit,
+) -> None:
+    """Build the release ``path``; what it leaves is complete but for its verification and its record.
+
+    Raises Problem "env.python", "env.index", "env.hash", "env.install" or "env.timeout"; the caller removes
+    the half-built release.
+    """
+    environment = _environment(layout, wanted, options, inherited)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    discard(path)
+    interpreter = str(wanted.plan.get("python_path") or "python{}".format(wanted.plan["python"]))
+    code, said = process.run(commands.venv(uv, interpreter, path), environment, options.timeout)
+    if code:
+        raise _python_problem(interpreter, commands.redact(said, options.sources))
+    emit("venv")
+    requirements = os.path.join(path, "requirements.txt")
+    write_text(requirements, wanted.text)
+    emit("requirements")
+    python = os.path.join(path, "bin", "python")
+    code, said = process.run(commands.sync(uv, python, requirements), environment, options.timeout)
+    if code:
+        raise _install_problem(code, commands.redact(said, options.sources), options)
+    emit("sync")
+    _check_complete(wanted, site_packages(wanted, path), said)
+    launch.write(wanted, path, site_packages(wanted, path))
+    emit("launch")
+
+
+def forget_downloads(layout: Layout, names: List[str], uv: str, inherited: Mapping[str, str]) -> None:
+    """Remove packages from the download cache. A failure costs disk, never correctness."""
+    if names and os.path.isdir(layout.path("cache")):
+        environment = commands.environment(Options().sources, layout.path("cache"), "", (), inherited)
+        process.run(commands.clean(uv, sorted(names)), environment, timeout=600)
+
+
+def _environment(
+    layout: Layout, wanted: Wanted, options: Options, inherited: Mapping[str, str]
+) -> Dict[str, str]:
+    local: Tuple[str, ...] = tuple(
+        layout.path("files", package.sha256) for package in wanted.lock.packages if package.travels
+    )
+    backend = wanted.lock.header.get("torch-backend", "")
+    return commands.environment(options.sources, layout.path("cache"), backend, local, inherited)
+
+
+def _check_complete(wanted: Wanted, directory: str, said: str) -> None:
+    """Check that every locked package has arrived, whatever the installer says."""
+    missing = sorted(set(wanted.lock.versions) - set(integrity.packages(directory)))
+    if missing:
+        raise Problem(
+            "env.install",
+            "uv ended well, yet {} of the locked packages are missing ({})".format(
+                len(missing), ", ".join(missing[:5])
+            ),
+            directory,
+            "all {} packages of the lock".format(len(wanted.lock.packages)),
+            "uv said: {}".format(_tail(said)),
+        )
+
+
+def _python_problem(interpreter: str, said: str) -> Problem:
+    return Problem(
+        "env.python",
+        "no environment could be made with {}: {}".format(interpreter, _tail(said)),
+        interpreter,
+        "a working Python of the planned version",
+        "Gather the facts anew (the interpreter may have been removed), or install that Python.",
+    )
+
+
+def _install_problem(code: int, said: str, options: Options) -> Problem:
+    """Choose the rule and the next step for a failed installation."""
+    source = options.sources.index_url or "the default index"
+    if code == process.TIMED_OUT:
+        return Problem(
+            "env.timeout",
+            "the installation was not done after {} s: {}".format(options.timeout, _tail(said)),
+            commands.redact(source, options.sources),
+            "an installation in that time",
+            "Raise whisperx_venv_timeout, or use an index that is nearer.",
+        )
+    if "Hash mismatch" in said:
+        return Problem(
+            "env.hash",
+            "a downloaded file is not the locked one: {}".format(_tail(said)),
+            commands.redact(source, options.sources),
+            "the SHA-256 in the lock",
+            "Find out why the index serves another file under that name, then lock anew.",
+        )
+    if any(sign in said for sign in _INDEX_SIGNS):
+        return Problem(
+            "env.index",
+            "a locked file could not be had: {}".format(_tail(said)),
+            commands.redact(source, options.sources),
+            "an index, reachable from the host, that has every locked file",
+            "Check address, proxy, certificates and credentials on the host, or set whisperx_plan_index_url.",
+        )
+    return Problem(
+        "env.install",
+        "uv failed with exit code {}: {}".format(code, _tail(said)),
+        commands.redact(source, options.sources),
+        "an installation without errors",
+        "Read what uv said; a damaged download is fetched again by the next run.",
+    )
+
+
+def _tail(said: str) -> str:
+    """Return the end of what uv said, on one line."""
+    words = " ".join(said.split())
+    return words if len(words) <= _TAIL else "… " + words[-_TAIL:]

@@ -1,0 +1,95 @@
+"""Is there room, and may we write? Asked before anything is downloaded."""
+
+from __future__ import annotations
+
+import os
+from typing import Callable, Mapping, Set
+
+from ..whisperx_problem import Problem
+from . import lockfile
+from .files import read_text
+from .model import Layout, State, Wanted
+
+__all__ = ["check_room", "check_writable", "needed"]
+
+_MIB = 1024 * 1024
+# Bytes on disk per byte of wheel. WhisperX 3.8.6 with CUDA 12: 4.2 GB of wheels, 7.2 GB installed (1.71); uv
+# unpacks while it downloads and keeps no wheel. The rest is for compiled Python.
+_UNPACKED = 1.8
+_SPARE = 64 * _MIB
+
+Statvfs = Callable[[str], os.statvfs_result]
+
+
+def needed(wanted: Wanted, state: State, layout: Layout) -> int:
+    """Return how many bytes the wanted release adds to the disk.
+
+    Wheels of the releases that are here lie unpacked in the cache and cost nothing again. Sizes that the lock
+    does not know count as nothing.
+    """
+    present = _unpacked(state) if os.path.isdir(layout.path("cache")) else set()
+    fresh = [package for package in wanted.lock.packages if package.sha256 not in present]
+    return int(sum(package.size or 0 for package in fresh) * _UNPACKED) + _SPARE
+
+
+def check_room(wanted: Wanted, state: State, layout: Layout, statvfs: Statvfs = os.statvfs) -> None:
+    """Raise Problem "env.disk-space" when the root's file system is too small for what is to come."""
+    wish = needed(wanted, state, layout)
+    place = _existing(layout.root)
+    answer = statvfs(place)
+    room = answer.f_bavail * answer.f_frsize
+    if room < wish:
+        raise Problem(
+            "env.disk-space",
+            "{} MiB free".format(room // _MIB),
+            place,
+            "{} MiB ({} MiB of wheels, unpacked)".format(
+                -(-wish // _MIB), sum(package.size or 0 for package in wanted.lock.packages) // _MIB
+            ),
+            "Free some space, or set whisperx_venv_root to a larger file system.",
+        )
+
+
+def check_writable(paths: Mapping[str, str], statvfs: Statvfs = os.statvfs) -> None:
+    """Check that each directory (path -> the option that sets it) can be written, or made.
+
+    Raises Problem "env.read-only" or "env.not-writable".
+    """
+    for path, option in paths.items():
+        place = _existing(path)
+        if statvfs(place).f_flag & os.ST_RDONLY:
+            raise Problem(
+                "env.read-only",
+                "a read-only file system",
+                place,
+                "one that can be written",
+                "Remount it read-write, or set {} to another path.".format(option),
+            )
+        if not os.access(place, os.W_OK | os.X_OK):
+            raise Problem(
+                "env.not-writable",
+                "a directory that user id {} may not write".format(os.geteuid()),
+                place,
+                "a directory to write in",
+                "Run as root (become: true), or set {} to another path.".format(option),
+            )
+
+
+def _existing(path: str) -> str:
+    """Return the path or its nearest parent that exists."""
+    while not os.path.isdir(path) and os.path.dirname(path) != path:
+        path = os.path.dirname(path)
+    return path
+
+
+def _unpacked(state: State) -> Set[str]:
+    """Return the SHA-256 of every wheel that a complete release was made of."""
+    found: Set[str] = set()
+    for release in state.releases.values():
+        text = read_text(os.path.join(release.path, "requirements.txt")) if release.complete else None
+        if text:
+            try:
+                found.update(package.sha256 for package in lockfile.parse(text).packages)
+            except Problem:
+                continue
+    return found

@@ -1,0 +1,67 @@
+"""The ABI gate before a switch: every shared object of a release against this host's C library."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Dict
+
+from ..whisperx_abi.audit import Audit, audit
+from ..whisperx_problem import Problem
+from .model import Wanted
+
+__all__ = ["check", "glibc_here", "needs"]
+
+_TUNABLE = "glibc.rtld.execstack=2"
+# Where the plan does not tell from which glibc on executable stacks are refused, the verification finds out.
+_NEVER = "9999"
+_SHOWN = 3
+
+
+def glibc_here() -> str:
+    """Return the running glibc's version, "" on another C library."""
+    try:
+        family, _, version = (os.confstr("CS_GNU_LIBC_VERSION") or "").partition(" ")
+    except (ValueError, OSError):
+        return ""
+    return version if family == "glibc" else ""
+
+
+def check(site_packages: str, needs: Dict[str, Any]) -> Dict[str, Any]:
+    """Audit a release; return what was audited against what.
+
+    ``needs`` is what ``needs()`` returned for its plan. Raises Problem "env.abi" naming the first objects
+    that will not load.
+    """
+    glibc = glibc_here()
+    result = audit(
+        site_packages,
+        glibc or None,
+        os.uname().machine,
+        bool(needs.get("execstack_allowed")),
+        str(needs.get("execstack_refused_from") or _NEVER),
+    )
+    if result.findings:
+        raise _problem(result, site_packages, glibc)
+    return {"objects": result.objects, "glibc": glibc, "machine": os.uname().machine}
+
+
+def needs(wanted: Wanted) -> Dict[str, Any]:
+    """Return what of a plan the gate goes by; kept in the record, so that a rollback asks the same."""
+    return {
+        "execstack_allowed": _TUNABLE in wanted.environment.get("GLIBC_TUNABLES", ""),
+        "execstack_refused_from": wanted.plan.get("execstack_refused_from") or "",
+    }
+
+
+def _problem(result: Audit, site_packages: str, glibc: str) -> Problem:
+    shown = [
+        "{} {} ({})".format(finding.file, finding.found, finding.rule) for finding in result.findings[:_SHOWN]
+    ]
+    more = len(result.findings) - len(shown)
+    return Problem(
+        "env.abi",
+        "; ".join(shown) + ("; and {} more".format(more) if more else ""),
+        site_packages,
+        result.findings[0].wanted if glibc else "objects that this host's loader takes",
+        result.findings[0].remedy,
+    )

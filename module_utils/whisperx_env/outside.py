@@ -1,0 +1,112 @@
+"""What lies outside the root: the commands users call, and the static fact file."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any, Dict, List, Mapping, Sequence
+
+from ..whisperx_problem import Problem
+from .files import link, read_json, read_text, write_text
+from .model import SCHEMA, Layout
+
+__all__ = [
+    "check_commands",
+    "fact_is",
+    "fact_text",
+    "ours",
+    "remove_fact",
+    "write_command",
+    "write_fact",
+    "wrong_commands",
+]
+
+
+def check_commands(layout: Layout, scripts: Sequence[str]) -> None:
+    """Raise Problem "env.foreign-command" when a path we need is taken by something else."""
+    for name in scripts if layout.bin_dir else ():
+        path = layout.command(name)
+        if os.path.lexists(path) and not _is_ours(layout, path):
+            raise Problem(
+                "env.foreign-command",
+                "a file that this toolkit did not make",
+                path,
+                "no file of that name, or a link into {}".format(layout.root),
+                "Move it away, or set whisperx_venv_bin_dir to another directory.",
+            )
+
+
+def ours(layout: Layout) -> List[str]:
+    """Return the names of the links in the command directory that lead into the root."""
+    try:
+        names = os.listdir(layout.bin_dir) if layout.bin_dir else []
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return sorted(name for name in names if _is_ours(layout, layout.command(name)))
+
+
+def wrong_commands(layout: Layout, scripts: Sequence[str]) -> List[str]:
+    """Return the commands whose link is missing or points elsewhere."""
+    if not layout.bin_dir:
+        return []
+    return [name for name in scripts if _target(layout.command(name)) != layout.launcher(name)]
+
+
+def write_command(layout: Layout, name: str) -> None:
+    """Link one command to the launch script of whatever release is current."""
+    os.makedirs(layout.bin_dir, exist_ok=True)
+    link(layout.command(name), layout.launcher(name))
+
+
+def fact_text(layout: Layout, record: Mapping[str, Any]) -> str:
+    """Return the fact file's text for a release's record: small and static."""
+    versions = record.get("versions") or {}
+    value = {
+        "schema": SCHEMA,
+        "root": layout.root,
+        "release": record.get("id"),
+        "created": record.get("created"),
+        "device": record.get("device"),
+        "python": record.get("python"),
+        "torch_build": record.get("torch_build"),
+        "verified": (record.get("verify") or {}).get("level"),
+        "versions": {name: versions[name] for name in record.get("requested") or [] if name in versions},
+        "commands": _commands(layout, record.get("scripts") or []),
+    }
+    return json.dumps(value, indent=1, sort_keys=True) + "\n"
+
+
+def write_fact(layout: Layout, record: Mapping[str, Any]) -> None:
+    """Write the fact file of a release's record."""
+    os.makedirs(layout.facts_dir, exist_ok=True)
+    write_text(layout.fact, fact_text(layout, record))
+
+
+def fact_is(layout: Layout, record: Mapping[str, Any]) -> bool:
+    """Return whether the fact file says what it should, or none is wanted."""
+    return not layout.fact or read_text(layout.fact) == fact_text(layout, record)
+
+
+def remove_fact(layout: Layout, really: bool) -> bool:
+    """Return whether there is a fact file about this root; remove it if ``really``."""
+    fact = read_json(layout.fact) if layout.fact else None
+    if fact is None or fact.get("root") != layout.root:
+        return False
+    if really:
+        os.unlink(layout.fact)
+    return True
+
+
+def _commands(layout: Layout, scripts: Sequence[str]) -> Dict[str, str]:
+    return {name: layout.command(name) if layout.bin_dir else layout.launcher(name) for name in scripts}
+
+
+def _is_ours(layout: Layout, path: str) -> bool:
+    return _target(path).startswith(os.path.join(layout.current, "launch") + os.sep)
+
+
+def _target(path: str) -> str:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""

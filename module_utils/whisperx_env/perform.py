@@ -1,0 +1,313 @@
+"""Carry out the steps of a decision, one deed per kind of step.
+
+Whatever instant the process dies at, `current` leads to a complete and verified release: a release is built
+beside the others, gets its record last, and one rename of a link puts it to use.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+from typing import Any, Callable, Dict, List, Mapping, Optional, Set
+
+from ..whisperx_problem import Problem
+from . import build, gate, integrity, launch, outside, state
+from .decide import Decision, Step
+from .files import discard, link, read_json, read_text, sha256, write_json
+from .model import SCHEMA, Carried, Layout, Options, Outcome, Release, State, Wanted
+
+__all__ = ["Hooks", "Run", "carry", "perform"]
+
+Prove = Callable[[str, Wanted, Options], Dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What a run takes from outside.
+
+    ``prove(path, wanted, options)`` verifies a release and raises Problem, ``emit`` is told of every step as
+    it is done, ``now`` gives the time for the record (ISO 8601, UTC), ``inherited`` is the environment.
+    """
+
+    prove: Prove
+    emit: build.Emit = lambda event: None
+    now: Callable[[], str] = lambda: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    inherited: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+
+
+@dataclass
+class Run:
+    """One run on one root. ``wanted`` is None when nothing is to be built (rollback, removal)."""
+
+    layout: Layout
+    options: Options
+    hooks: Hooks
+    before: State
+    wanted: Optional[Wanted] = None
+    outcome: Outcome = field(default_factory=Outcome)
+    checked: Dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def plan(self) -> Wanted:
+        """The wanted environment."""
+        assert self.wanted is not None, "this step needs a plan"
+        return self.wanted
+
+    def uv(self) -> str:
+        """Return a uv binary on this host: of this run, else of an earlier one, else ""."""
+        names = [item.sha256 for item in self.options.carried if item.file == "uv"]
+        for name in [*names, *state.read(self.layout).carried]:
+            path = self.layout.path("files", name, "uv")
+            if os.access(path, os.X_OK):
+                return path
+        return ""
+
+
+def perform(run: Run, decision: Decision) -> None:
+    """Do every step. When one fails before the switch, a release it was building is removed again."""
+    building = ""
+    for step in decision.steps:
+        building = step.subject if step.kind == "build" else building
+        started = time.monotonic()
+        run.hooks.emit("{}:start".format(step.kind))
+        try:
+            DEEDS[step.kind](run, step)
+        except BaseException:
+            if building:
+                discard(run.layout.release(building))
+            raise
+        building = "" if step.kind == "complete" else building
+        spent = run.outcome.timings.get(step.kind, 0.0) + time.monotonic() - started
+        run.outcome.timings[step.kind] = round(spent, 3)
+        run.hooks.emit("{}:done".format(step.kind))
+
+
+def carry(layout: Layout, item: Carried) -> None:
+    """Take a transferred file into files/, after checking that it arrived whole.
+
+    Raises Problem "env.transfer".
+    """
+    target = layout.path("files", item.sha256, item.file)
+    if not item.path or os.path.isfile(target):
+        return
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    beside = target + ".new"
+    with open(item.path, "rb") as source, open(beside, "wb") as copy:
+        for block in iter(lambda: source.read(1 << 20), b""):
+            copy.write(block)
+    found = sha256(beside)
+    if found != item.sha256:
+        os.unlink(beside)
+        raise Problem(
+            "env.transfer",
+            "SHA-256 {}".format(found),
+            item.file,
+            "SHA-256 {}".format(item.sha256),
+            "The file changed on its way or on the controller; run again.",
+        )
+    os.chmod(beside, 0o755 if item.file == "uv" else 0o644)
+    os.replace(beside, target)
+
+
+def _discard(run: Run, step: Step) -> None:
+    release = run.layout.release(step.subject)
+    if os.path.basename(_read_link(run.layout.previous)) == step.subject:
+        discard(run.layout.previous)
+    discard(release)
+
+
+def _distrust(run: Run, step: Step) -> None:
+    names = integrity.poisoned(run.before.releases[step.subject])
+    build.forget_downloads(run.layout, names, run.uv(), run.hooks.inherited)
+
+
+def _build(run: Run, step: Step) -> None:
+    def emit(event: str) -> None:
+        run.hooks.emit("build:{}".format(event))
+
+    path = run.layout.release(step.subject)
+    build.stage(run.layout, run.plan, run.options, run.uv(), path, run.hooks.inherited, emit)
+
+
+def _gate(run: Run, step: Step) -> None:
+    directory = build.site_packages(run.plan, run.layout.release(step.subject))
+    run.checked["gate"] = gate.check(directory, gate.needs(run.plan))
+
+
+def _verify(run: Run, step: Step) -> None:
+    path = run.layout.release(step.subject)
+    found = run.hooks.prove(path, run.plan, run.options)
+    kept = {key: found.get(key) for key in ("level", "device", "seconds", "warnings")}
+    run.checked["verify"] = dict(kept, at=run.hooks.now())
+    run.outcome.verify = found
+
+
+def _complete(run: Run, step: Step) -> None:
+    path = run.layout.release(step.subject)
+    record = read_json(os.path.join(path, state.RECORD))
+    if record is None:
+        noted = integrity.manifest(path, build.site_packages(run.plan, path))
+        write_json(os.path.join(path, integrity.MANIFEST), noted)
+        record = _record(run, step.subject)
+    record.update(run.checked)
+    write_json(os.path.join(path, state.RECORD), record)
+
+
+def _record(run: Run, name: str) -> Dict[str, Any]:
+    wanted, plan = run.plan, run.plan.plan
+    return {
+        "schema": SCHEMA,
+        "id": name,
+        "wanted": wanted.digest,
+        "created": run.hooks.now(),
+        "class": plan.get("class"),
+        "lock_digest": wanted.lock_digest,
+        "requested": sorted(plan.get("request") or {}),
+        "python": plan.get("python"),
+        "python_path": plan.get("python_path"),
+        "device": wanted.device,
+        "torch_build": plan.get("torch_build"),
+        "versions": wanted.lock.versions,
+        "environment": wanted.environment,
+        "scripts": list(wanted.scripts),
+        "needs": gate.needs(wanted),
+        "replaces": run.before.current or None,
+    }
+
+
+def _switch(run: Run, step: Step) -> None:
+    """Point `previous` at what was current, then `current` at the release: a kill between loses nothing."""
+    old = _read_link(run.layout.current)
+    if run.before.current and run.before.current != step.subject and not _is_damaged(run):
+        link(run.layout.previous, old)
+        run.hooks.emit("switch:previous")
+    link(run.layout.current, os.path.join("releases", step.subject))
+    if run.wanted is not None:
+        discard(run.layout.rolled_back)
+
+
+def _is_damaged(run: Run) -> bool:
+    """Whether the release that was current is the wanted one, only broken: nothing to go back to."""
+    current = run.before.get(run.before.current)
+    return bool(run.wanted and current and current.value("wanted") == run.wanted.digest)
+
+
+def _fits(run: Run, step: Step) -> None:
+    """Check that a release to go back to is whole and still fits the host, which may have changed."""
+    release = run.before.releases[step.subject]
+    hurt = integrity.damage(release)
+    if hurt:
+        raise Problem(
+            "env.previous-damaged",
+            "release {} is no longer as it was verified: {}".format(release.name, "; ".join(hurt[:3])),
+            release.path,
+            "a whole release to go back to",
+            "Run site.yml with the older lock instead; it builds that release anew.",
+        )
+    try:
+        gate.check(release.site_packages, release.value("needs", {}))
+    except Problem as problem:
+        raise Problem(
+            "env.previous-unfit",
+            "release {} no longer fits this host: {}".format(release.name, problem.found),
+            problem.where,
+            problem.wanted,
+            "Keep the current release, or run site.yml for one that fits.",
+        ) from problem
+
+
+def _remember(run: Run, step: Step) -> None:
+    target = run.outcome.release
+    write_json(run.layout.rolled_back, {"from": step.subject, "to": target, "at": run.hooks.now()})
+
+
+def _launch(run: Run, step: Step) -> None:
+    path = run.layout.release(step.subject)
+    launch.write(run.plan, path, build.site_packages(run.plan, path))
+
+
+def _link(run: Run, step: Step) -> None:
+    outside.write_command(run.layout, step.subject)
+
+
+def _unlink(run: Run, step: Step) -> None:
+    discard(run.layout.command(step.subject))
+
+
+def _fact(run: Run, step: Step) -> None:
+    record = read_json(os.path.join(run.layout.release(run.outcome.release), state.RECORD))
+    outside.write_fact(run.layout, record or {})
+
+
+def _tidy(run: Run, step: Step) -> None:
+    """Remove what only removed releases needed: their downloads, and files that travelled for them."""
+    after = state.read(run.layout)
+    gone = _lock_lines(run.before.releases) - _lock_lines(after.releases)
+    names = {line.split("==")[0] for line in gone}
+    build.forget_downloads(run.layout, sorted(names), run.uv(), run.hooks.inherited)
+    if not run.options.carried:
+        return
+    used = {item.sha256 for item in run.options.carried}
+    used |= {package.sha256 for package in run.plan.lock.packages}
+    for name in set(after.carried) - used:
+        discard(run.layout.path("files", name))
+
+
+def _lock_lines(releases: Mapping[str, Release]) -> Set[str]:
+    """Return the package lines of the locks of all complete releases that are still there."""
+    found: Set[str] = set()
+    for release in releases.values():
+        text = read_text(os.path.join(release.path, "requirements.txt")) if release.complete else None
+        found.update(line for line in (text or "").splitlines() if line and not line.startswith("#"))
+    return found
+
+
+def _forget(run: Run, step: Step) -> None:
+    outside.remove_fact(run.layout, really=True)
+
+
+def _erase(run: Run, step: Step) -> None:
+    """Remove what is ours in the root, the marker last, and the root itself when nothing else is in it."""
+    layout = run.layout
+    for path in (layout.current, layout.previous, layout.rolled_back):
+        discard(path)
+    for name in sorted(run.before.releases):
+        discard(layout.release(name))
+        run.hooks.emit("erase:release")
+    for name in ("releases", "cache", "files"):
+        discard(layout.path(name))
+    left: List[str] = sorted(set(os.listdir(layout.root)) - {".lock", os.path.basename(layout.marker)})
+    if left:
+        run.outcome.notes.append("left in {}: {}".format(layout.root, ", ".join(left)))
+    discard(layout.marker)
+    discard(layout.path(".lock"))
+    if not left:
+        os.rmdir(layout.root)
+
+
+def _read_link(path: str) -> str:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
+
+
+DEEDS: Dict[str, Callable[[Run, Step], None]] = {
+    "build": _build,
+    "complete": _complete,
+    "discard": _discard,
+    "distrust": _distrust,
+    "erase": _erase,
+    "fact": _fact,
+    "fits": _fits,
+    "forget": _forget,
+    "gate": _gate,
+    "launch": _launch,
+    "link": _link,
+    "remember": _remember,
+    "switch": _switch,
+    "tidy": _tidy,
+    "unlink": _unlink,
+    "verify": _verify,
+}
