@@ -22,7 +22,7 @@ def code(text: str) -> str:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 class TestDocument:
     def test_make_targets_exist(self, document: Path) -> None:
-        named = set(re.findall(r"\bmake ([a-z][a-z-]*)", code(document.read_text(encoding="utf-8"))))
+        named = set(re.findall(r"(?m)(?:^|`|sudo |\w=\S+ )make ([a-z][a-z-]*)", code(document.read_text(encoding="utf-8"))))
         assert named - TARGETS == set()
 
     def test_linked_files_exist(self, document: Path) -> None:
@@ -32,7 +32,7 @@ class TestDocument:
     def test_playbooks_and_tools_exist(self, document: Path) -> None:
         named = set(
             re.findall(
-                r"\b((?:playbooks|tools|inventory|molecule|bench|requirements)/[\w./-]+\.(?:yml|py|txt|md))",
+                r"(?<!/)\b((?:playbooks|tools|inventory|molecule|bench|requirements)/[\w./-]+\.(?:yml|py|txt|md))",
                 code(document.read_text(encoding="utf-8")),
             )
         )
