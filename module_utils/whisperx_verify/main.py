@@ -68,11 +68,7 @@ def _parser(known: Dict[str, Any]) -> argparse.ArgumentParser:
 
 
 def _table(report: Dict[str, Any]) -> str:
-    lines = []
-    for record in report["checks"]:
-        check = Check(**record)
-        mark = "ok  " if check.ok else ("warn" if check.optional else "FAIL")
-        lines.append(f"{mark} {check.seconds:6.1f} s  {check.sentence()}")
+    lines = [Check(**record).line() for record in report["checks"]]
     word = "proved" if report["ok"] else "NOT proved"
-    lines.append("{}: {} on {}, {:.1f} s".format(word, report["level"], report["device"], report["seconds"]))
+    lines.append(f"{word}: {report['level']} on {report['device']}, {report['seconds']:.1f} s")
     return "\n".join(lines)

@@ -82,3 +82,8 @@ class Check(NamedTuple):
         if self.detail:
             parts.append(f"({self.detail})")
         return " ".join(parts) + (f": {self.error}" if self.error else "")
+
+    def line(self) -> str:
+        """Return the check as a line of a table: mark, time, sentence."""
+        mark = "ok  " if self.ok else ("warn" if self.optional else "FAIL")
+        return f"{mark} {self.seconds:6.1f} s  {self.sentence()}"

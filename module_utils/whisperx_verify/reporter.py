@@ -90,8 +90,10 @@ def error_text(problem: BaseException) -> str:
 
 
 def _one_line(problem: BaseException) -> str:
-    text = "".join(traceback.format_exception_only(type(problem), problem))
-    return " ".join(text.split()) or type(problem).__name__
+    kind = type(problem)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    text = " ".join(str(problem).split())
+    return f"{name}: {text}" if text else name
 
 
 def _place(problem: BaseException) -> str:

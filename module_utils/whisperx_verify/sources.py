@@ -76,7 +76,9 @@ def write_probe(directory: str, request: Request) -> bool:
     for module in MODULES:
         name = module.__name__.rpartition(".")[2] + ".py"
         wanted[os.path.join(PACKAGE, name)] = _source(module)
-    os.makedirs(os.path.join(directory, PACKAGE), mode=0o755, exist_ok=True)
+    for folder in (directory, os.path.join(directory, PACKAGE)):
+        os.makedirs(folder, exist_ok=True)
+        os.chmod(folder, 0o755)
     changed = [_write(os.path.join(directory, name), text) for name, text in sorted(wanted.items())]
     return any(changed)
 

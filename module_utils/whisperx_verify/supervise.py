@@ -21,7 +21,7 @@ __all__ = ["DEFAULT_TIMEOUT", "supervise"]
 # Seconds one level may take. Importing torch and pyannote takes about 15 on an idle machine, a minute on a
 # slow disk; a GPU newer than the wheel's machine code compiles its kernels at first use, which takes
 # minutes.
-DEFAULT_TIMEOUT = 300.0
+DEFAULT_TIMEOUT = 600.0
 # A hang costs the whole of a level's time, so there are not many of them.
 HANGS = 2
 # What makes a check independent of the network, of the caller's home and of other processes' cores.

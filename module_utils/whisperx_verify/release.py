@@ -1,0 +1,101 @@
+"""Proves the release that is in use on a host."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any, Dict, List
+
+from ..whisperx_problem import Problem
+from .records import Check
+from .runner import run
+
+__all__ = ["failure", "prove_current", "table"]
+
+
+def prove_current(root: str, level: str, timeout: float) -> Dict[str, Any]:
+    """Run the checks up to ``level`` on the release in use below ``root``; return the report with its
+    ``release``.
+
+    Writes nothing below ``root``. Raises Problem "verify.no-release" or "verify.record" when there is
+    nothing to check; a release that does not work is told in the report.
+    """
+    path = os.path.realpath(os.path.join(root, "current"))
+    record = _record(root, path)
+    plan = record.get("plan")
+    if not isinstance(plan, dict):
+        raise _malformed(path, "it has no plan")
+    launcher = os.path.join(path, "launch", "python")
+    try:
+        report = run(
+            launcher,
+            None,
+            level,
+            plan.get("device") or "cpu",
+            plan.get("imports") or [],
+            timeout,
+            read_only=True,
+        )
+    except (ValueError, TypeError) as problem:
+        raise _malformed(path, str(problem)) from problem
+    except OSError as problem:
+        raise Problem(
+            "verify.scratch",
+            f"temporary files cannot be written: {problem}",
+            "the directory for temporary files",
+            "about 20 MB of room for the generated model",
+            "Make room there, or set TMPDIR for the task.",
+        ) from problem
+    return dict(report, release=str(record.get("id") or os.path.basename(path)), path=path)
+
+
+def failure(report: Dict[str, Any]) -> Problem:
+    """Return the Problem "verify.failed" for a report that is not ok."""
+    return Problem(
+        "verify.failed",
+        "; ".join(report["findings"]),
+        report["path"],
+        f"level {report['level']} to succeed on {report['device']}",
+        f"See it again with: {report['path']}/launch/python {report['path']}/verify/probe.py "
+        f"--level {report['level']}. playbooks/rollback.yml goes back to the release before.",
+    )
+
+
+def table(report: Dict[str, Any]) -> List[str]:
+    """Return the report as lines for a person to read."""
+    checks = [Check(**record) for record in report["checks"]]
+    word = "proved" if report["ok"] else "NOT proved"
+    level, device, seconds = report["level"], report["device"], report["seconds"]
+    last = f"{word}: {level} on {device}, {seconds:.1f} s, release {report['release']}"
+    return [check.line() for check in checks] + [last]
+
+
+def _record(root: str, path: str) -> Dict[str, Any]:
+    """Return release.json of the release at ``path``."""
+    file = os.path.join(path, "release.json")
+    try:
+        with open(file, encoding="utf-8") as stream:
+            record = json.load(stream)
+    except (FileNotFoundError, NotADirectoryError) as problem:
+        raise Problem(
+            "verify.no-release",
+            f"no release is in use: {file} does not exist",
+            root,
+            "an environment made by whisperx_env",
+            "Run site.yml first, or set the root (whisperx_verify_root) to where the environment is.",
+        ) from problem
+    except (OSError, ValueError) as problem:
+        raise _malformed(path, str(problem)) from problem
+    if not isinstance(record, dict):
+        raise _malformed(path, "it is not a JSON object")
+    return record
+
+
+def _malformed(path: str, why: str) -> Problem:
+    return Problem(
+        "verify.record",
+        f"the record of the release cannot be used: {why}",
+        os.path.join(path, "release.json"),
+        "the record that whisperx_env wrote last",
+        "Go back with playbooks/rollback.yml, or build the release anew with site.yml.",
+    )

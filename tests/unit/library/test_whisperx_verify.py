@@ -1,0 +1,126 @@
+"""The module whisperx_verify, from its arguments to its result, on small releases made like real ones."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import ansible.module_utils
+import ansible.modules
+import pytest
+from ansible.module_utils.testing import patch_module_args
+
+from tests.unit.whisperx_verify.fake_environment import make_environment
+
+ROOT = Path(__file__).resolve().parents[3]
+for package, folder in ((ansible.modules, "library"), (ansible.module_utils, "module_utils")):
+    if str(ROOT / folder) not in package.__path__:
+        package.__path__.append(str(ROOT / folder))
+
+from ansible.modules import whisperx_verify  # noqa: E402
+
+
+def make_release(root: Path, packages: dict[str, str], plan: Any = None) -> Path:
+    """Lay out a release below ``root`` as whisperx_env does; return its path."""
+    release = root / "releases" / "small-1"
+    launcher = Path(make_environment(release, packages))
+    (release / "launch").mkdir()
+    launcher.rename(release / "launch" / "python")
+    imports = [{"package": name, "module": name, "optional": name == "codec"} for name in packages]
+    record = {"id": "small-1", "plan": {"device": "cpu", "imports": imports} if plan is None else plan}
+    (release / "release.json").write_text(json.dumps(record))
+    (root / "current").symlink_to("releases/small-1")
+    return release
+
+
+def run_module(capsys: pytest.CaptureFixture[str], **arguments: Any) -> tuple[int, dict[str, Any]]:
+    with patch_module_args(arguments), pytest.raises(SystemExit) as ended:
+        whisperx_verify.main()
+    return int(ended.value.code or 0), json.loads(capsys.readouterr().out)
+
+
+def files(root: Path) -> dict[str, tuple[int, int]]:
+    """Return every file below ``root`` with what would tell of a change."""
+    return {str(path): (path.lstat().st_mtime_ns, path.lstat().st_size) for path in sorted(root.rglob("*"))}
+
+
+def test_well(tmp_path, capsys):
+    make_release(tmp_path, {"well": "", "codec": "raise OSError('no libavutil')"})
+    before = files(tmp_path)
+    code, result = run_module(capsys, root=str(tmp_path), level="import")
+    assert code == 0
+    assert result["ok"] and not result["changed"]
+    assert (result["level"], result["device"], result["release"]) == ("import", "cpu", "small-1")
+    assert [check["name"] for check in result["checks"]] == ["import well", "import codec"]
+    assert "no libavutil" in json.dumps(result["warnings"])
+    assert result["table"][-1].startswith("proved: import on cpu")
+    assert files(tmp_path) == before
+
+
+def test_check_mode_does_the_same(tmp_path, capsys):
+    make_release(tmp_path, {"well": ""})
+    code, result = run_module(capsys, root=str(tmp_path), level="import", _ansible_check_mode=True)
+    assert code == 0 and result["ok"] and len(result["checks"]) == 1
+
+
+def test_a_finding_fails_with_what_where_and_the_next_step(tmp_path, capsys):
+    release = make_release(tmp_path, {"deadly": "import os, signal; os.kill(os.getpid(), signal.SIGILL)"})
+    before = files(tmp_path)
+    code, result = run_module(capsys, root=str(tmp_path), level="import")
+    assert code == 1 and result["failed"] and not result["ok"]
+    assert result["rule"] == "verify.failed"
+    assert "import deadly died of SIGILL" in result["found"]
+    assert result["where"] == str(release)
+    assert f"{release}/verify/probe.py --level import" in result["remedy"]
+    assert result["checks"][0]["signal"] == "SIGILL"
+    assert result["msg"].startswith(result["found"])
+    assert files(tmp_path) == before
+
+
+@pytest.mark.parametrize("make", ["nothing", "a file", "a dangling link"])
+def test_no_release(tmp_path, capsys, make):
+    root = tmp_path / "root"
+    if make == "a file":
+        root.write_text("")
+    elif make == "a dangling link":
+        root.mkdir()
+        (root / "current").symlink_to("releases/gone")
+    code, result = run_module(capsys, root=str(root))
+    assert code == 1
+    assert result["rule"] == "verify.no-release"
+    assert str(root) in result["msg"] and "site.yml" in result["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("{", "cannot be used"),
+        ("[]", "not a JSON object"),
+        ("{}", "has no plan"),
+        ('{"plan": {"device": "tpu"}}', "tpu"),
+        ('{"plan": {"imports": [{"package": "x"}]}}', "no module name"),
+        ('{"plan": {"imports": 3}}', "cannot be used"),
+    ],
+)
+def test_a_record_that_cannot_be_used(tmp_path, capsys, text, word):
+    release = make_release(tmp_path, {"well": ""})
+    (release / "release.json").write_text(text)
+    code, result = run_module(capsys, root=str(tmp_path))
+    assert code == 1
+    assert result["rule"] == "verify.record"
+    assert word in result["msg"] and "release.json" in result["where"]
+
+
+def test_a_launcher_that_is_gone(tmp_path, capsys):
+    release = make_release(tmp_path, {"well": ""})
+    (release / "launch" / "python").unlink()
+    code, result = run_module(capsys, root=str(tmp_path), level="import")
+    assert code == 1
+    assert "launch/python: No such file or directory" in result["msg"]
+
+
+@pytest.mark.parametrize("timeout", [0, -1])
+def test_a_timeout_that_is_none(tmp_path, capsys, timeout):
+    code, result = run_module(capsys, root=str(tmp_path), timeout=timeout)
+    assert code == 1 and "positive" in result["msg"]
