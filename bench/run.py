@@ -1,0 +1,272 @@
+"""Measure what the project promises, as ratios within one run.
+
+    python bench/run.py [--only fleet facts rollback install pip] [--repeat 5]
+
+Each figure is a function that returns its rows; the table prints medians and the numbers behind them. Hosts are
+containers of tools/lab on this machine. `install` and `pip` download the whole WhisperX set, several times.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Row", "main"]
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARE = Path(os.environ.get("LAB_SHARE", Path.home() / ".cache/whisperx-fleet/molecule"))
+SINGLE = "whisperx-lab-bench-single"
+INVENTORY = ["-i", "molecule/shared/lab.yml", "-i", "bench/hosts.yml"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table. `seconds` are what was measured, `against` what it is compared with."""
+
+    title: str
+    seconds: list[float]
+    against_title: str = ""
+    against: list[float] | None = None
+    bound: str = ""
+
+    @property
+    def ratio(self) -> float | None:
+        if not self.against:
+            return None
+        return statistics.median(self.seconds) / statistics.median(self.against)
+
+    def lines(self) -> list[str]:
+        shown = f"{self.title:<58} {statistics.median(self.seconds):8.2f} s   {numbers(self.seconds)}"
+        if self.against is None:
+            return [f"{shown}   bound {self.bound}"]
+        return [
+            shown,
+            f"  {self.against_title:<56} {statistics.median(self.against):8.2f} s   {numbers(self.against)}",
+            f"  {'ratio':<56} {self.ratio:8.2f}     bound {self.bound}",
+        ]
+
+
+def numbers(values: list[float]) -> str:
+    return "[" + " ".join(f"{value:.2f}" for value in values) + "]"
+
+
+def run(command: list[str], accept: tuple[int, ...] = (0,)) -> subprocess.CompletedProcess[str]:
+    """Run in the project's root; raise with the output when the exit status is not accepted."""
+    result = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+    if result.returncode not in accept:
+        raise RuntimeError(
+            f"{' '.join(command)} ended with {result.returncode}:\n{result.stdout}\n{result.stderr}"
+        )
+    return result
+
+
+def timed(command: list[str]) -> float:
+    start = time.monotonic()
+    run(command)
+    return time.monotonic() - start
+
+
+def pairs(
+    repeat: int, ours: Callable[[], float], theirs: Callable[[], float]
+) -> tuple[list[float], list[float]]:
+    """Measure both in turn, so that a busy moment of the machine meets both."""
+    measured = [(ours(), theirs()) for _ in range(repeat)]
+    return [pair[0] for pair in measured], [pair[1] for pair in measured]
+
+
+def playbook(path: str, *arguments: str) -> list[str]:
+    return ["ansible-playbook", *INVENTORY, path, *arguments]
+
+
+def ping(pattern: str) -> list[str]:
+    return ["ansible", *INVENTORY, pattern, "-m", "ansible.builtin.ping"]
+
+
+def inside(*command: str) -> list[str]:
+    return ["podman", "exec", SINGLE, *command]
+
+
+def single(*arguments: str) -> list[str]:
+    return playbook("site.yml", "--limit", "single", *arguments)
+
+
+def variables(**values: object) -> list[str]:
+    return ["--extra-vars", json.dumps(values)]
+
+
+# -- The figures ---------------------------------------------------------------------------------------------
+
+
+def fleet(repeat: int) -> list[Row]:
+    """A converged run over ten hosts against ping on the same hosts and forks."""
+    site = playbook("site.yml", "--limit", "fleet")
+    run(site)
+    if "changed=0" not in run(site).stdout:
+        raise RuntimeError("the second run over the fleet changed something")
+    ours, theirs = pairs(repeat, lambda: timed(site), lambda: timed(ping("fleet")))
+    return [Row("converged run over 10 hosts", ours, "ping of the same hosts", theirs, "<= 4.0")]
+
+
+def facts(repeat: int) -> list[Row]:
+    """The facts module against ping, on one host and one module run each."""
+    ours, theirs = pairs(
+        max(repeat, 10),
+        lambda: timed(["ansible", *INVENTORY, "single", "-m", "whisperx_host_facts"]),
+        lambda: timed(ping("single")),
+    )
+    return [Row("facts of one host", ours, "ping of the same host", theirs, "<= 1.3")]
+
+
+def rollback(repeat: int) -> list[Row]:
+    """Time of playbooks/rollback.yml, and what of it is not Ansible's own start."""
+    packages = [{"ctranslate2": "==4.6.0"}, {"ctranslate2": ""}]
+    whole, beyond = [], []
+    for _ in range(repeat):
+        for wanted in packages:
+            run(single(*variables(whisperx_plan_packages=wanted)))
+        bare = timed(ping("single"))
+        took = timed(playbook("playbooks/rollback.yml", "--limit", "single"))
+        whole.append(took)
+        beyond.append(max(0.0, took - bare))
+    return [
+        Row("rollback, the whole command", whole, bound="none"),
+        Row("rollback, beyond a ping of the host", beyond, bound="< 1 s"),
+    ]
+
+
+def install(repeat: int) -> list[Row]:
+    """WhisperX from an empty and from a warm cache against bare uv with the same lock in the same host."""
+    whisperx = variables(whisperx_plan_packages={"whisperx": ""}, whisperx_venv_verify_level="import")
+    run(single(*whisperx))
+    lock = prepare_bare_uv()
+    cold = pairs(repeat, lambda: ours(whisperx, empty=True), lambda: bare_uv(lock, empty=True))
+    warm = pairs(max(repeat, 3), lambda: ours(whisperx, empty=False), lambda: bare_uv(lock, empty=False))
+    beyond = [mine - uv for mine, uv in zip(*warm, strict=True)]
+    return [
+        Row(
+            "WhisperX, empty cache, verify apart", cold[0], "uv pip sync of the same lock", cold[1], "<= 1.1"
+        ),
+        Row(
+            "WhisperX, warm cache, verify apart",
+            warm[0],
+            "uv pip sync of the same lock",
+            warm[1],
+            "see below",
+        ),
+        Row("  the difference", beyond, bound="<= 3 s"),
+    ]
+
+
+def ours(arguments: list[str], empty: bool) -> float:
+    """Return the seconds of a run that builds a release, less those of its verification."""
+    run(inside("rm", "-rf", "/opt/whisperx/releases", "/opt/whisperx/current", "/opt/whisperx/previous"))
+    if empty:
+        run(inside("rm", "-rf", "/opt/whisperx/cache"))
+    seconds = timed(single(*arguments))
+    record = json.loads(run(inside("cat", "/opt/whisperx/current/release.json")).stdout)
+    return seconds - float(record["verify"]["seconds"])
+
+
+def prepare_bare_uv() -> str:
+    """Put uv and the lock of the installed release into the container; return the lock's path there."""
+    uv = shutil.which("uv")
+    if uv is None:
+        raise RuntimeError("uv is not in this environment: make bench makes it")
+    run(["podman", "cp", uv, f"{SINGLE}:/usr/local/bin/uv"])
+    run(inside("cp", "-L", "/opt/whisperx/current/requirements.txt", "/opt/lock.txt"))
+    return "/opt/lock.txt"
+
+
+def bare_uv(lock: str, empty: bool) -> float:
+    run(inside("rm", "-rf", "/opt/by-uv", *(["/opt/uv-cache"] if empty else [])))
+    cache = ["--cache-dir", "/opt/uv-cache"]
+    start = time.monotonic()
+    run(inside("uv", "venv", "--quiet", *cache, "/opt/by-uv"))
+    run(
+        inside(
+            "uv",
+            "pip",
+            "sync",
+            "--quiet",
+            *cache,
+            "--python",
+            "/opt/by-uv/bin/python",
+            "--require-hashes",
+            lock,
+        )
+    )
+    return time.monotonic() - start
+
+
+def pip(repeat: int) -> list[Row]:
+    """The same set with a virtual environment and ansible.builtin.pip, cold and with pip's own cache."""
+    whisperx = variables(whisperx_plan_packages={"whisperx": ""}, whisperx_venv_verify_level="import")
+    run(single(*whisperx))
+    lock = prepare_bare_uv()
+    run(inside("apt-get", "update", "--quiet"))
+    run(inside("apt-get", "install", "--quiet", "--yes", "python3-venv", "python3-pip"))
+    cold = pairs(repeat, lambda: by_pip(lock, empty=True), lambda: ours(whisperx, empty=True))
+    warm = pairs(repeat, lambda: by_pip(lock, empty=False), lambda: ours(whisperx, empty=False))
+    return [
+        Row("venv and pip tasks, empty cache", cold[0], "this, verify apart", cold[1], ">= 4"),
+        Row("venv and pip tasks, pip's own cache", warm[0], "this, verify apart", warm[1], ">= 20"),
+    ]
+
+
+def by_pip(lock: str, empty: bool) -> float:
+    run(inside("rm", "-rf", "/opt/by-pip", *(["/root/.cache/pip"] if empty else [])))
+    return timed(playbook("bench/pip_role.yml", *variables(bench_requirements=lock)))
+
+
+FIGURES: dict[str, Callable[[int], list[Row]]] = {
+    "facts": facts,
+    "rollback": rollback,
+    "fleet": fleet,
+    "install": install,
+    "pip": pip,
+}
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(description="Measure what the project promises.")
+    parser.add_argument(
+        "--only", nargs="+", choices=FIGURES, default=list(FIGURES), help="only these figures"
+    )
+    parser.add_argument("--repeat", type=int, default=3, help="measurements of each figure")
+    options = parser.parse_args(arguments)
+    os.environ.update(
+        ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"),
+        CONTAINERS_CONF=str(ROOT / "tools/lab/containers.conf"),
+        LAB_SHARE=str(SHARE),
+        LAB_CA=os.environ.get("SSL_CERT_FILE", ""),
+        MOLECULE_SCENARIO_NAME="bench",
+    )
+    SHARE.mkdir(parents=True, exist_ok=True)
+    run(["tools/lab/build_images", "trixie"])
+    wanted = ["--limit", "lab" if "fleet" in options.only else "single"]
+    rows: list[Row] = []
+    try:
+        run(playbook("molecule/shared/destroy.yml"))
+        run(playbook("molecule/shared/create.yml", *wanted))
+        for name in options.only:
+            print(f"measuring {name}", flush=True)
+            rows += FIGURES[name](options.repeat)
+    finally:
+        run(playbook("molecule/shared/destroy.yml"))
+    print(f"\n{'':<58} {'median':>10}   all, on {os.cpu_count()} cores")
+    for row in rows:
+        print("\n".join(row.lines()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
