@@ -7,7 +7,6 @@ transferred and the module runs again with their paths.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import typing as t
 
@@ -27,22 +26,12 @@ class ActionModule(ActionBase):
         """Return the module's result, the host's name put before every line of its summary."""
         super().run(tmp, task_vars)
         given = dict(self._task.args)
-        sources = {item["sha256"]: item for item in given.get("files") or []}
-        uv = given.pop("uv", "") or ""
         try:
-            result = self._call(given, [{**item, "path": ""} for item in sources.values()], task_vars)
-            wanted = result.get("wanted_files") or []
-            if wanted and not self._only_asked(given) and not result.get("failed"):
-                if uv and any(item["file"] == UV for item in wanted):
-                    digest = sha256(uv)
-                    sources[digest] = {"sha256": digest, "file": UV, "path": uv}
-                lacking = set(sources) - set(result["found_files"])
-                files = [
-                    {**item, "path": self._bring(item) if digest in lacking else ""}
-                    for digest, item in sources.items()
-                ]
-                result = self._call(given, files, task_vars)
-                self._complain_if_still_wanted(result)
+            result = self._call(given, task_vars, {})
+            lacking = {item["sha256"] for item in result.get("wanted_files") or []}
+            if lacking and not self._only_asked(given) and not result.get("failed"):
+                result = self._call(given, task_vars, self._bring(given, lacking))
+                complain_if_still_wanted(result)
         finally:
             self._remove_tmp_path(self._connection._shell.tmpdir)
         host = (task_vars or {}).get("inventory_hostname", "")
@@ -55,14 +44,24 @@ class ActionModule(ActionBase):
         return bool(self._task.check_mode or given.get("assess"))
 
     def _call(
-        self, given: dict[str, t.Any], files: list[dict[str, t.Any]], task_vars: dict[str, t.Any] | None
+        self, given: dict[str, t.Any], task_vars: dict[str, t.Any] | None, paths: dict[str, str]
     ) -> dict[str, t.Any]:
-        return self._execute_module(
-            module_name="whisperx_env", module_args={**given, "files": files}, task_vars=task_vars
-        )
+        """Run the module; ``paths`` are those on the host of the files that were brought, by SHA-256."""
+        arguments = dict(given)
+        arguments["files"] = [
+            {**item, "path": paths.get(item["sha256"], "")} for item in given.get("files") or []
+        ]
+        if given.get("uv"):
+            arguments["uv"] = {**given["uv"], "path": paths.get(given["uv"]["sha256"], "")}
+        return self._execute_module(module_name="whisperx_env", module_args=arguments, task_vars=task_vars)
 
-    def _bring(self, item: dict[str, t.Any]) -> str:
-        """Make a file of the controller readable on the host; return its path there."""
+    def _bring(self, given: dict[str, t.Any], lacking: set[str]) -> dict[str, str]:
+        """Make the lacking files readable on the host; return their paths there by SHA-256."""
+        items = [{"file": UV, **given["uv"]}] if given.get("uv") else []
+        items += given.get("files") or []
+        return {item["sha256"]: self._bring_one(item) for item in items if item["sha256"] in lacking}
+
+    def _bring_one(self, item: dict[str, t.Any]) -> str:
         path = os.path.abspath(os.path.expanduser(item["path"]))
         if not os.path.isfile(path):
             raise AnsibleActionFail(
@@ -78,21 +77,15 @@ class ActionModule(ActionBase):
         self._fixup_perms2((self._connection._shell.tmpdir, remote))
         return remote
 
-    def _complain_if_still_wanted(self, result: dict[str, t.Any]) -> None:
-        names = [item["file"] for item in result.get("wanted_files") or []]
-        if names:
-            result["failed"] = True
-            result["changed"] = False
-            result["rule"] = "env.files-missing"
-            result["msg"] = (
-                f"the build needs files that were not given: {', '.join(names)} (options uv and files); "
-                "wanted: their paths on the controller. Let the whisperx_plan role lock this host."
-            )
 
-
-def sha256(path: str) -> str:
-    """Return the SHA-256 of a file of the controller, as hex digits."""
-    if not os.path.isfile(path):
-        raise AnsibleActionFail(f"there is no uv binary at {path}; wanted: the one whisperx_lock returns.")
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def complain_if_still_wanted(result: dict[str, t.Any]) -> None:
+    """Make a result a failure when the module could not build for want of files that nobody gave."""
+    names = [item["file"] for item in result.get("wanted_files") or []]
+    if names:
+        result["failed"] = True
+        result["changed"] = False
+        result["rule"] = "env.files-missing"
+        result["msg"] = (
+            f"the build needs files that were not given: {', '.join(names)} (options uv and files); wanted: "
+            "their paths on the controller. Let the whisperx_plan role lock this host."
+        )

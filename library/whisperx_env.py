@@ -9,8 +9,8 @@ DOCUMENTATION = r"""
 module: whisperx_env
 short_description: Build, verify, switch, roll back or remove a managed WhisperX environment
 description:
-  - Makes the environment below O(root) equal a plan and its lock. A new release is built beside the one in
-    use, checked against the host's loader, proved by running it, and only then put to use by renaming one link.
+  - Makes the environment below O(root) equal a plan and its lock. A new release is built beside the one in use,
+    checked, proved by running it, and only then put to use by renaming one link.
   - Whatever fails, and whenever the run is killed, the release in use stays as it was; the next run
     completes.
   - The host needs Python 3.8 or newer and the planned interpreter, nothing else. The C(uv) binary and wheels
@@ -83,15 +83,15 @@ options:
     elements: str
     default: []
   torch_index:
-    description: Index to take PyTorch's packages from, instead of the one the lock's backend stands for.
+    description: Base address of a mirror of the PyTorch indexes, without the build at its end.
     type: str
     default: ""
   username:
-    description: User name for O(index_url).
+    description: User name for the server of O(index_url), or without that, of the first other index.
     type: str
     default: ""
   password:
-    description: Password for O(index_url). Goes to C(uv) by environment only.
+    description: Password that goes with O(username). It reaches C(uv) by environment only.
     type: str
     default: ""
   offline:
@@ -99,9 +99,19 @@ options:
     type: bool
     default: false
   uv:
-    description: Path on the controller of a C(uv) binary for this host's machine. Required to build a release.
-    type: path
-    default: ""
+    description:
+      - A C(uv) binary on the controller that runs on this host, as returned by M(whisperx_lock).
+      - Required to build a release.
+    type: dict
+    suboptions:
+      sha256:
+        description: SHA-256 of the binary.
+        type: str
+        required: true
+      path:
+        description: Its path on the controller.
+        type: path
+        default: ""
   files:
     description: Files on the controller that the lock needs and no index has.
     type: list
@@ -140,7 +150,7 @@ EXAMPLES = r"""
   whisperx_env:
     plan: "{{ __whisperx_plan.hosts[inventory_hostname] }}"
     lock: "{{ lookup('ansible.builtin.file', 'locks/venv-cpu.txt') }}"
-    uv: /usr/local/bin/uv
+    uv: "{{ __whisperx_lock.locks['venv-cpu'].uv }}"
   become: true
 
 - name: Go back to the release before
@@ -181,11 +191,6 @@ wanted_files:
   returned: success
   type: list
   elements: dict
-found_files:
-  description: SHA-256 of the files that earlier runs brought to the host.
-  returned: success
-  type: list
-  elements: str
 rule:
   description: Stable id of what is wrong.
   returned: failure
@@ -240,7 +245,10 @@ ARGUMENTS: Dict[str, Any] = {
     "username": {"default": ""},
     "password": {"default": "", "no_log": True},
     "offline": {"type": "bool", "default": False},
-    "uv": {"type": "path", "default": ""},
+    "uv": {
+        "type": "dict",
+        "options": {"sha256": {"required": True}, "path": {"type": "path", "default": ""}},
+    },
     "files": {
         "type": "list",
         "elements": "dict",
@@ -281,7 +289,6 @@ def main() -> None:
         verify=outcome.verify,
         timings=outcome.timings,
         wanted_files=outcome.wanted_files,
-        found_files=outcome.found_files,
     )
 
 
@@ -312,10 +319,10 @@ def answer(given: Dict[str, Any], layout: Layout, check: bool) -> Outcome:
 
 
 def carried(given: Dict[str, Any]) -> Tuple[Carried, ...]:
-    """Return the files that travel with the run; uv too where the module runs without its action plugin."""
+    """Return the files that travel with the run."""
     items = [Carried(item["sha256"], item["file"], item["path"]) for item in given["files"]]
     if given["uv"]:
-        items.append(Carried(files.sha256(given["uv"]), "uv", given["uv"]))
+        items.append(Carried(given["uv"]["sha256"], "uv", given["uv"]["path"]))
     return tuple(items)
 
 

@@ -39,7 +39,6 @@ def present(layout: Layout, wanted: Wanted, options: Options, hooks: Hooks, chec
         disk.check_room(wanted, found, layout)
         outcome = _outcome(decision)
         outcome.wanted_files = decide.missing_files(found, wanted, options)
-        outcome.found_files = list(found.carried)
         if check or outcome.wanted_files:
             return outcome
     if check or not decision.steps:

@@ -16,8 +16,8 @@ from .model import Sources
 __all__ = ["clean", "environment", "redact", "sync", "venv"]
 
 _USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
-# The files of every index are pinned by hash, so it is safe to take each package from whichever index has it.
-_STRATEGY = "unsafe-best-match"
+# As with pip, an index need not carry everything. Files are pinned by hash, so asking the next one is safe.
+_STRATEGY = "unsafe-first-match"
 
 
 def venv(uv: str, python: str, path: str) -> List[str]:
@@ -69,34 +69,50 @@ def environment(
 
 
 def _indexes(sources: Sources, torch_backend: str) -> Dict[str, str]:
-    """Return the variables that name the indexes and carry the credentials of the default one."""
+    """Return the variables that name the indexes, and those that carry the credentials of each."""
     settings: Dict[str, str] = {}
-    extra = list(sources.extra_index_urls)
-    if sources.torch_index:
-        extra.insert(0, sources.torch_index)
-    elif torch_backend:
+    named = [("TORCH", _mirror(sources.torch_index, torch_backend))]
+    named += [("EXTRA{}".format(number), url) for number, url in enumerate(sources.extra_index_urls, 1)]
+    named = [(name, url) for name, url in named if url]
+    if torch_backend and not sources.torch_index:
         settings["UV_TORCH_BACKEND"] = torch_backend
-    if extra:
-        settings["UV_INDEX"] = " ".join(extra)
+    if named:
+        settings["UV_INDEX"] = " ".join("{}={}".format(name, _bare(url)) for name, url in named)
         settings["UV_INDEX_STRATEGY"] = _STRATEGY
     if sources.index_url:
-        url, username, password = _split(sources)
-        settings["UV_DEFAULT_INDEX"] = "fleet=" + url
+        settings["UV_DEFAULT_INDEX"] = "MAIN={}".format(_bare(sources.index_url))
+        named.insert(0, ("MAIN", sources.index_url))
+    first = _server(named[0][1]) if named else ""
+    for name, url in named:
+        username, password = _userinfo(url)
+        if not username and not password and _server(url) == first:
+            username, password = sources.username, sources.password
         if username:
-            settings["UV_INDEX_FLEET_USERNAME"] = username
+            settings["UV_INDEX_{}_USERNAME".format(name)] = username
         if password:
-            settings["UV_INDEX_FLEET_PASSWORD"] = password
+            settings["UV_INDEX_{}_PASSWORD".format(name)] = password
     return settings
 
 
-def _split(sources: Sources) -> Tuple[str, str, str]:
-    """Take the credentials out of the default index's address; the options of their own win."""
-    parts = urlsplit(sources.index_url)
-    host = parts.netloc.rpartition("@")[2]
-    url = urlunsplit((parts.scheme, host, parts.path, parts.query, parts.fragment))
-    username = sources.username or unquote(parts.username or "")
-    password = sources.password or unquote(parts.password or "")
-    return url, username, password
+def _mirror(base: str, build: str) -> str:
+    """Return the address of one build's index on a mirror of the PyTorch indexes, "" without either."""
+    return "{}/{}".format(base.rstrip("/"), build) if base and build else ""
+
+
+def _bare(url: str) -> str:
+    """Return an address without credentials."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _userinfo(url: str) -> Tuple[str, str]:
+    parts = urlsplit(url)
+    return unquote(parts.username or ""), unquote(parts.password or "")
+
+
+def _server(url: str) -> str:
+    parts = urlsplit(url)
+    return "{}://{}".format(parts.scheme, parts.netloc.rpartition("@")[2])
 
 
 def redact(text: str, sources: Sources) -> str:

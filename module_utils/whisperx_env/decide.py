@@ -83,8 +83,9 @@ def missing_files(state: State, wanted: Wanted, options: Options) -> List[Dict[s
         for package in wanted.lock.packages
         if package.travels and package.sha256 not in here
     ]
-    if not any(item.file == "uv" and item.sha256 in here for item in options.carried):
-        missing.insert(0, {"file": "uv", "sha256": ""})
+    uv = next((item.sha256 for item in options.carried if item.file == "uv"), "")
+    if uv not in here:
+        missing.insert(0, {"file": "uv", "sha256": uv})
     return missing
 
 
@@ -169,8 +170,8 @@ def _arrive(
     if fits is None:
         if damaged:
             steps += [Step("distrust", hurt) for hurt in sorted(damaged)]
-        told = "Built release {}: {} packages for Python {} ({})".format(
-            name, len(wanted.lock.packages), wanted.plan.get("python"), wanted.device
+        told = "Built release {} ({}, Python {}, packages: {})".format(
+            name, wanted.device, wanted.plan.get("python"), len(wanted.lock.packages)
         )
         steps.append(Step("build", name, told))
     steps.append(Step("gate", name, "Checked the shared objects of {} against this host".format(name)))

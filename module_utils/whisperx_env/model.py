@@ -142,7 +142,11 @@ class State:
 
 @dataclass(frozen=True)
 class Sources:
-    """Where packages come from. The credentials never reach an argument list or a file."""
+    """Where packages come from. The credentials never reach an argument list or a file.
+
+    ``torch_index`` is the base address of a mirror of the PyTorch indexes, without the build at its end.
+    ``username`` and ``password`` are for the server of ``index_url`` (without one, of the first other index).
+    """
 
     index_url: str = ""
     extra_index_urls: Tuple[str, ...] = ()
@@ -214,7 +218,6 @@ class Outcome:
     after: Dict[str, str] = field(default_factory=dict)
     release: str = ""
     wanted_files: List[Dict[str, str]] = field(default_factory=list)
-    found_files: List[str] = field(default_factory=list)
     timings: Dict[str, float] = field(default_factory=dict)
     verify: Dict[str, Any] = field(default_factory=dict)
     notes: List[str] = field(default_factory=list)
@@ -247,7 +250,7 @@ def want(plan: Mapping[str, Any], text: str) -> Wanted:
     parts = {key: plan.get(key) for key in _PLAN_PARTS}
     digest = hashlib.sha256((json.dumps(parts, sort_keys=True) + "\n" + text).encode("utf-8")).hexdigest()
     main = _main_package(plan, lock)
-    flavour = str(plan.get("torch_build") or plan.get("device") or "cpu")
+    flavour = lock.header["torch-build"] or str(plan.get("device") or "cpu")
     name = "-".join(_UNSAFE.sub("_", part) for part in (main, lock.versions[main], flavour, digest[:12]))
     return Wanted(plan, lock, text, name, digest)
 

@@ -167,7 +167,7 @@ def _record(run: Run, name: str) -> Dict[str, Any]:
         "python": plan.get("python"),
         "python_path": plan.get("python_path"),
         "device": wanted.device,
-        "torch_build": plan.get("torch_build"),
+        "torch_build": wanted.lock.header["torch-build"] or None,
         "versions": wanted.lock.versions,
         "environment": wanted.environment,
         "scripts": list(wanted.scripts),

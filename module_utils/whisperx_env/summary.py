@@ -31,7 +31,7 @@ def lines(
         names += [name for name in ("ctranslate2", "torch") if name in versions and name not in names]
         shown = ", ".join("{} {}".format(name, versions[name]) for name in names)
         told.append("{} on {}, Python {}".format(shown, record.get("device"), record.get("python")))
-        told.append("in {} ({} packages)".format(layout.release(str(record.get("id"))), len(versions)))
+        told.append("in {}, packages: {}".format(layout.release(str(record.get("id"))), len(versions)))
         told.append("run it with {}".format(_how(layout, record.get("scripts") or [])))
     elif not predicted:
         told.append("nothing is installed")
@@ -42,7 +42,7 @@ def lines(
         parts = ["{} {:.1f} s".format(kind, outcome.timings[kind]) for kind in known]
         told.append("took {:.1f} s{}".format(seconds, " ({})".format(", ".join(parts)) if parts else ""))
     else:
-        told.append("unchanged, looked at in {:.1f} s".format(seconds))
+        told.append("unchanged, checked in {:.2f} s".format(seconds))
     return told + list(outcome.notes)
 
 
