@@ -1,0 +1,61 @@
+"""Which build of a torch release serves a host's GPUs, and which CUDA libraries it brings along."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .catalogue import Catalogue
+from .cuda import Code, capability, driver_cuda, how_it_runs, isa_of_cuda, meets_floor
+from .host import Host
+from .release import Release
+from .rows import Build, Series, Soname
+
+__all__ = ["brings", "build_fits", "choose_build", "occupied", "series_of"]
+
+
+def series_of(release: Release, machine: str | None, catalogue: Catalogue) -> Series | None:
+    """Return the row of a torch release's series on a machine."""
+    key = ".".join(str(part) for part in release.version.release[:2])
+    return catalogue.rows.series.get((key, machine or ""))
+
+
+def build_fits(build: Build, host: Host, catalogue: Catalogue) -> bool:
+    """Say whether a CUDA build runs on every GPU of the host under its driver."""
+    if build.cuda is None or not meets_floor(host.driver, build.cuda[0], catalogue):
+        return False
+    isa = isa_of_cuda(build.cuda, catalogue)
+    speaks = driver_cuda(host.driver, catalogue)
+    code = Code(build.sass, build.ptx, isa)
+    for gpu in host.gpus:
+        found = capability(gpu, catalogue)
+        how = how_it_runs(code, found) if found else None
+        if how is None or (how == "ptx" and (speaks is None or speaks < build.cuda[:2])):
+            return False
+    return True
+
+
+def choose_build(release: Release, host: Host, device: str, catalogue: Catalogue) -> Build | None:
+    """Return the build to take: the CPU one for a CPU, else the first that fits all GPUs (the default index's first)."""
+    series = series_of(release, host.machine, catalogue)
+    if series is None:
+        return None
+    if device == "cpu":
+        return next((build for build in series.builds if build.cuda is None), None)
+    return next((build for build in series.builds if build_fits(build, host, catalogue)), None)
+
+
+def brings(build: Build | None, wanted: Soname) -> bool:
+    """Say whether a torch build brings a library along."""
+    if build is None or build.cuda is None or build.cuda[0] != wanted.cuda[0]:
+        return False
+    if wanted.library == "cudnn":
+        return build.cudnn is not None and str(build.cudnn[0]) == wanted.version
+    return True
+
+
+def occupied(build: Build | None, wanted: Iterable[Soname], catalogue: Catalogue) -> list[Soname]:
+    """Return the libraries that the build does not bring and whose folder its own libraries fill: they would collide."""
+    if build is None or build.cuda is None:
+        return []
+    taken = catalogue.rows.layouts.get(build.cuda[0], frozenset())
+    return [row for row in wanted if not brings(build, row) and row.path in taken]

@@ -1,0 +1,184 @@
+"""The knowledge, loaded: measured releases (JSON), hand-kept rows (YAML), their digest, and who matches a specifier."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..whisperx_problem import Problem
+from .fields import Fields
+from .release import Release, canonical, specifier
+from .rows import Amendment, PackageInfo, Rows, read_rows
+
+__all__ = ["ROW_FILES", "Catalogue", "Package", "load"]
+
+ROW_FILES = (
+    "amendments.yml",
+    "blocked.yml",
+    "distros.yml",
+    "drivers.yml",
+    "gpus.yml",
+    "packages.yml",
+    "platforms.yml",
+    "rules.yml",
+    "sonames.yml",
+    "torch_builds.yml",
+)
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_REMEDY = "Mend that row of the catalogue"
+
+
+@dataclass(eq=False)
+class Package:
+    """A catalogued package; ``releases`` oldest first, so that bit i of a set stands for releases[i]."""
+
+    name: str
+    releases: tuple[Release, ...]
+    _masks: dict[str, int] = field(default_factory=dict, repr=False)
+
+    @property
+    def everything(self) -> int:
+        """The set of all releases."""
+        return (1 << len(self.releases)) - 1
+
+    def mask(self, text: str) -> int:
+        """Return the set of releases that a specifier admits, pre-releases included."""
+        if not text:
+            return self.everything
+        if text not in self._masks:
+            wanted = specifier(text)
+            self._masks[text] = sum(
+                release.bit for release in self.releases if wanted.contains(release.version, prereleases=True)
+            )
+        return self._masks[text]
+
+    def members(self, mask: int) -> list[Release]:
+        """Return the releases of a set, newest first."""
+        return [release for release in reversed(self.releases) if mask & release.bit]
+
+
+@dataclass(eq=False)
+class Catalogue:
+    """Everything known. ``scratch`` holds derived values; it never changes an answer."""
+
+    packages: Mapping[str, Package]
+    rows: Rows
+    digest: str
+    scratch: dict[Any, Any] = field(default_factory=dict, repr=False)
+
+    def info(self, name: str) -> PackageInfo:
+        """Return what is known of a package beside its releases."""
+        return self.rows.packages.get(name) or PackageInfo(name)
+
+    def amendments(self, release: Release) -> tuple[Amendment, ...]:
+        """Return the amendments that hold for a release."""
+        if "amendments" not in release.cache:
+            release.cache["amendments"] = tuple(
+                row
+                for row in self.rows.amendments
+                if row.package == release.package and row.versions.contains(release.version, prereleases=True)
+            )
+        found: tuple[Amendment, ...] = release.cache["amendments"]
+        return found
+
+    def rank(self, name: str) -> tuple[int, str]:
+        """Return the order in which packages get their newest version."""
+        return self.info(name).rank, name
+
+    def threshold(self, rule: str, key: str) -> Any:
+        """Return a number that a rule works with; Problem if the row lacks it."""
+        row = self.rows.rules.get(rule)
+        value = row.thresholds.get(key) if row else None
+        if value is None:
+            raise Problem(
+                "catalogue.malformed", f"rule {rule} has no threshold {key}", "rules.yml", "a value", _REMEDY
+            )
+        return value
+
+
+def load(directory: str | Path) -> Catalogue:
+    """Read a catalogue directory. Raises Problem "catalogue.…" that names file, row and field; never anything else."""
+    base = Path(directory)
+    documents = {name: _yaml(base / name) for name in ROW_FILES}
+    files = sorted((base / "packages").glob("*.json"))
+    if not files:
+        raise Problem(
+            "catalogue.missing", "no package rows", str(base / "packages"), "one JSON file per package",
+            "Name the catalogue directory (whisperx_plan_catalogue), or make it with tools/refresh_catalogue.py",
+        )
+    measured = {path.name: _json(path) for path in files}
+    rows = read_rows(documents)
+    packages = [_package(name, data) for name, data in measured.items()]
+    return Catalogue(
+        packages={package.name: package for package in packages},
+        rows=rows,
+        digest=_digest({**documents, **{name: _undated(data) for name, data in measured.items()}}),
+    )
+
+
+def _package(file: str, data: Any) -> Package:
+    top = Fields(data, "catalogue.malformed", f"packages/{file}", _REMEDY)
+    name = canonical(top.needed("package", top.text("package")))
+    if "releases" not in top.data:
+        raise top.problem("releases", None, "a list of releases")
+    releases = [Release.read(name, row) for row in top.children("releases")]
+    releases.sort(key=lambda release: release.version)
+    for older, newer in zip(releases, releases[1:], strict=False):
+        if older.version == newer.version:
+            raise top.problem("releases", newer.text, "each version once")
+    for index, release in enumerate(releases):
+        release.index = index
+    return Package(name, tuple(releases))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise Problem(
+            "catalogue.missing", error.strerror or "unreadable", str(path), "a readable catalogue file",
+            "Name the catalogue directory in whisperx_plan_catalogue",
+        ) from None
+
+
+def _yaml(path: Path) -> Any:
+    try:
+        return yaml.load(_read(path), Loader=_Loader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise Problem(
+            "catalogue.malformed", " ".join(str(error).split())[:200], path.name, "a YAML file", _REMEDY
+        ) from None
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(_read(path))
+    except (ValueError, RecursionError) as error:
+        raise Problem("catalogue.malformed", str(error)[:200], f"packages/{path.name}", "a JSON file", _REMEDY) from None
+
+
+def _digest(documents: Mapping[str, Any]) -> str:
+    """Return the sha256 over the content: order of keys and rows, and the day of measuring, do not count."""
+    plain = json.dumps(_plain(documents), sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(plain.encode()).hexdigest()
+
+
+def _undated(data: Any) -> Any:
+    return {key: value for key, value in data.items() if key != "measured"}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        items = [_plain(item) for item in value]
+        if any(isinstance(item, dict) for item in items):
+            items.sort(key=lambda item: json.dumps(item, sort_keys=True, default=str))
+        return items
+    return value

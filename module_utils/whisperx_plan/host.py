@@ -1,0 +1,183 @@
+"""A host as the decision sees it: only the facts that decide, checked, hashable, so that equal hosts are decided once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .fields import Fields, Numbers, dotted
+
+__all__ = ["DRIVER_STATES", "Driver", "Gpu", "Host", "Interpreter"]
+
+DRIVER_STATES = ("running", "absent", "mismatch", "unusable")
+_REMEDY = "Mend the facts (whisperx_host_assume, or the file they came from), or let the host be probed again"
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """A Python on the host. ``shared``: every user can execute it."""
+
+    path: str
+    version: Numbers
+    shared: bool = True
+
+    @property
+    def minor(self) -> Numbers:
+        """The two numbers that wheels are made for, such as (3, 13)."""
+        return self.version[:2]
+
+    @property
+    def tag(self) -> str:
+        """The wheel tag, such as cp313."""
+        return "cp" + "".join(str(part) for part in self.minor)
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """An NVIDIA GPU. ``capability`` is None where neither driver nor PCI id tells it; ``driver`` is the bound module."""
+
+    name: str
+    capability: Numbers | None
+    pci_id: str | None = None
+    driver: str | None = None
+    mig_enabled: bool = False
+    mig_instances: int | None = None
+
+
+@dataclass(frozen=True)
+class Driver:
+    """The NVIDIA driver. ``cuda``: the newest CUDA its library speaks; ``detail``: a sentence when something is wrong."""
+
+    version: Numbers | None = None
+    cuda: Numbers | None = None
+    state: str = "absent"
+    detail: str = ""
+    open_modules: bool | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Host:
+    """The facts that decide. Equal hosts (names apart) get equal answers."""
+
+    name: str = field(compare=False)
+    os_id: str | None = None
+    os_version: str | None = None
+    os_codename: str | None = None
+    libc_family: str | None = None
+    libc_version: Numbers | None = None
+    machine: str | None = None
+    cpu_flags: frozenset[str] | None = None
+    pythons: tuple[Interpreter, ...] = ()
+    gpus: tuple[Gpu, ...] = ()
+    driver: Driver = Driver()
+    libavutil: tuple[int, ...] = ()
+    ffmpeg_path: bool = False
+    engines: tuple[str, ...] = ()
+    container: str | None = None
+    wsl: bool = False
+    tegra: str | None = None
+    secure_boot: bool | None = None
+    selinux: str | None = None
+
+    @property
+    def libc(self) -> str:
+        """The C library in words, such as "glibc 2.41"."""
+        version = dotted(self.libc_version) if self.libc_version else "of unknown version"
+        return f"{self.libc_family or 'a C library'} {version}"
+
+    @classmethod
+    def from_facts(cls, name: str, facts: Mapping[str, Any], flags: frozenset[str] | None = None) -> Host:
+        """Read the facts of the contract; a missing key is absent. ``flags``: the CPU flags that matter, all if None.
+
+        Raises Problem "facts.malformed" naming host and field.
+        """
+        top = Fields(facts, "facts.malformed", f"host {name}", _REMEDY)
+        system, libc = top.child("os"), top.child("libc")
+        ffmpeg = top.child("ffmpeg")
+        return cls(
+            name=name,
+            os_id=system.text("id") if system else None,
+            os_version=system.text("version") if system else None,
+            os_codename=system.text("codename") if system else None,
+            libc_family=libc.choice("family", ("glibc", "musl")) if libc else None,
+            libc_version=_two(libc.version("version")) if libc else None,
+            machine=top.text("machine"),
+            cpu_flags=_flags(top, flags),
+            pythons=tuple(sorted((_python(row) for row in top.children("pythons")), key=lambda p: (p.version, p.path))),
+            gpus=tuple(sorted((_gpu(row) for row in top.children("gpus")), key=repr)),
+            driver=_driver(top.child("nvidia_driver")),
+            libavutil=_libavutil(ffmpeg),
+            ffmpeg_path=bool(ffmpeg and ffmpeg.text("path")),
+            engines=tuple(sorted({row.text("name") or "" for row in top.children("container_engines")} - {""})),
+            container=top.text("container"),
+            wsl=bool(top.flag("wsl")),
+            tegra=_tegra(top.child("tegra")),
+            secure_boot=top.flag("secure_boot"),
+            selinux=top.choice("selinux", ("enforcing", "permissive", "disabled")),
+        )
+
+
+def _two(version: Numbers | None) -> Numbers | None:
+    return version[:2] if version else None
+
+
+def _flags(top: Fields, wanted: frozenset[str] | None) -> frozenset[str] | None:
+    cpu = top.child("cpu")
+    if cpu is None or cpu.data.get("flags") is None:
+        return None
+    found = frozenset(cpu.texts("flags"))
+    if not found:
+        return None
+    return found if wanted is None else found & wanted
+
+
+def _python(row: Fields) -> Interpreter:
+    shared = row.flag("shared")
+    version = row.needed("version", row.version("version"))
+    if len(version) < 2:
+        raise row.problem("version", row.text("version"), 'a version such as "3.13.5"')
+    return Interpreter(row.needed("path", row.text("path")), version[:3], shared is not False)
+
+
+def _gpu(row: Fields) -> Gpu:
+    mig = row.child("mig")
+    capability = row.version("compute_capability")
+    if capability is not None and len(capability) != 2:
+        raise row.problem("compute_capability", row.text("compute_capability"), 'a capability such as "9.0"')
+    return Gpu(
+        name=row.text("name") or "NVIDIA GPU",
+        capability=capability,
+        pci_id=row.text("pci_id"),
+        driver=row.text("driver"),
+        mig_enabled=bool(mig and mig.flag("enabled")),
+        mig_instances=mig.whole("instances") if mig else None,
+    )
+
+
+def _driver(row: Fields | None) -> Driver:
+    if row is None:
+        return Driver()
+    version, cuda = row.version("version"), row.version("cuda")
+    state = row.choice("state", DRIVER_STATES) or ("running" if version or cuda else "absent")
+    return Driver(
+        version=version,
+        cuda=_two(cuda),
+        state=state,
+        detail=row.text("detail") or "",
+        open_modules=row.flag("open"),
+        text=row.text("version") or "",
+    )
+
+
+def _libavutil(row: Fields | None) -> tuple[int, ...]:
+    found = row.items("libavutil") if row else ()
+    for value in found:
+        if row is not None and (isinstance(value, bool) or not isinstance(value, int)):
+            raise row.problem("libavutil", value, "a list of whole numbers")
+    return tuple(sorted(set(found)))
+
+
+def _tegra(row: Fields | None) -> str | None:
+    return (row.text("release") or "unknown") if row else None

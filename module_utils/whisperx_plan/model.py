@@ -1,0 +1,208 @@
+"""What goes in and out of the decision: Host, Request, Reason, Plan, Refusal, all plain data that survives JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from ..whisperx_problem import Problem
+from .host import Driver, Gpu, Host, Interpreter
+
+__all__ = ["REMEDIES", "Driver", "Gpu", "Host", "Interpreter", "Plan", "Reason", "Refusal", "Request"]
+
+REMEDIES = ("upgrade", "repair", "tunable")
+_RUNTIMES = ("venv", "container", "auto")
+_DEVICES = ("auto", "cuda", "cpu")
+_UNKNOWN = ("refuse", "gate")
+
+
+def _choice(option: str, value: Any, allowed: Sequence[str]) -> str:
+    if value not in allowed:
+        raise Problem(
+            f"request.{option}",
+            f"{option} is {value!r}",
+            f"whisperx_plan_{option}",
+            "one of " + ", ".join(allowed),
+            f"Set whisperx_plan_{option} to one of them",
+        )
+    return str(value)
+
+
+def _specifier(name: str, text: Any) -> str:
+    """Return the specifier in canonical form; Problem if it is none."""
+    text = "" if text is None else text
+    if not isinstance(text, str):
+        found, hint = f"{text!r}", "Write it as a text in quotes"
+    else:
+        try:
+            return str(SpecifierSet(text))
+        except InvalidSpecifier:
+            found, hint = f"{text!r}", f"Write {name}: '==1.2.3', '>=1.2,<2' or '' for the newest that works"
+        try:
+            hint = f"Write {name}: '=={Version(text)}' for exactly this version"
+        except InvalidVersion:
+            pass
+    raise Problem(
+        "request.malformed-specifier",
+        f"the specifier of {name} is {found}",
+        "whisperx_plan_packages",
+        "a PEP 440 specifier",
+        hint,
+    )
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for. ``packages``: canonical name -> specifier, in the order in which they matter."""
+
+    packages: Mapping[str, str] = field(default_factory=lambda: {"whisperx": ""})
+    runtime: str = "venv"
+    device: str = "auto"
+    remedies: tuple[str, ...] = REMEDIES
+    unknown: str = "refuse"
+
+    @classmethod
+    def make(
+        cls,
+        packages: Any,
+        runtime: str = "auto",
+        device: str = "auto",
+        remedies: Any = REMEDIES,
+        unknown: str = "refuse",
+    ) -> Request:
+        """Check the user's options. Raises Problem "request.…"; whether a package is known is checked by decide."""
+        if not isinstance(packages, Mapping) or not packages:
+            raise Problem(
+                "request.packages",
+                f"packages is {packages!r}",
+                "whisperx_plan_packages",
+                "a mapping of package to specifier",
+                'Write whisperx_plan_packages: {whisperx: ""}',
+            )
+        checked: dict[str, str] = {}
+        for name, specifier in packages.items():
+            if not isinstance(name, str) or not name.strip():
+                raise Problem(
+                    "request.packages", f"a package is named {name!r}", "whisperx_plan_packages", "a name", "Name it"
+                )
+            key = canonicalize_name(name.strip())
+            if key in checked:
+                raise Problem(
+                    "request.packages", f"{key} is named twice", "whisperx_plan_packages", "each once", "Drop one"
+                )
+            checked[key] = _specifier(name, specifier)
+        if isinstance(remedies, str) or not isinstance(remedies, Sequence):
+            remedies = [remedies]
+        kinds = tuple(dict.fromkeys(_choice("remedies", kind, REMEDIES) for kind in remedies))
+        return cls(
+            packages=checked,
+            runtime=_choice("runtime", runtime, _RUNTIMES),
+            device=_choice("device", device, _DEVICES),
+            remedies=kinds,
+            unknown=_choice("unknown", unknown, _UNKNOWN),
+        )
+
+    def record(self) -> dict[str, Any]:
+        """Return plain data; ``from_record`` reads it back."""
+        return {**dataclasses.asdict(self), "packages": dict(self.packages), "remedies": list(self.remedies)}
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Request:
+        """Read what ``record`` wrote."""
+        return cls.make(**record)
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why versions of one package, an interpreter, or the GPU are ruled out. ``versions`` newest first."""
+
+    rule: str
+    subject: str
+    found: str
+    wanted: str
+    remedy: str
+    source: str
+    sentence: str
+    versions: tuple[str, ...] = ()
+
+    def record(self) -> dict[str, Any]:
+        """Return the reason of the contract."""
+        return {**dataclasses.asdict(self), "versions": list(self.versions)}
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Reason:
+        """Read what ``record`` wrote."""
+        return cls(**{**record, "versions": tuple(record["versions"])})
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One host's plan. The fields are those of the contract; ``host_class`` is its "class"."""
+
+    host_class: str
+    request: Mapping[str, str]
+    machine: str
+    libc: Mapping[str, str]
+    platform: str
+    runtime: str
+    device: str
+    python: str
+    python_path: str
+    torch_build: str | None
+    default_torch_build: str | None
+    pins: Mapping[str, str]
+    constraints: Mapping[str, str]
+    requirements: Sequence[str]
+    environment: Mapping[str, str]
+    loader_paths: Sequence[str]
+    repairs: Sequence[Mapping[str, str]]
+    system_packages: Sequence[str]
+    imports: Sequence[Mapping[str, Any]]
+    scripts: Sequence[str]
+    driver_advice: Mapping[str, str | None]
+    remedies: Sequence[Mapping[str, Any]]
+    reasons: Sequence[Reason]
+    notes: Sequence[str]
+
+    def record(self) -> dict[str, Any]:
+        """Return the plan of the contract, plain data."""
+        values = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
+        identity = values.pop("host_class")
+        values["reasons"] = [reason.record() for reason in self.reasons]
+        return {"verdict": "plan", "class": identity, **values}
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Plan:
+        """Read what ``record`` wrote."""
+        names = {item.name for item in dataclasses.fields(cls)}
+        values = {key: value for key, value in record.items() if key in names}
+        values["reasons"] = [Reason.from_record(reason) for reason in record["reasons"]]
+        return cls(host_class=record["class"], **values)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a host gets no plan, and what would give it one."""
+
+    reasons: Sequence[Reason]
+    remedies: Sequence[Mapping[str, Any]] = ()
+
+    def record(self) -> dict[str, Any]:
+        """Return the refusal of the contract, plain data."""
+        return {
+            "verdict": "refused",
+            "class": None,
+            "reasons": [reason.record() for reason in self.reasons],
+            "remedies": list(self.remedies),
+        }
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Refusal:
+        """Read what ``record`` wrote."""
+        return cls([Reason.from_record(reason) for reason in record["reasons"]], list(record["remedies"]))
