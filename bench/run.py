@@ -2,8 +2,8 @@
 
     python bench/run.py [--only fleet facts rollback install pip] [--repeat 5]
 
-Each figure is a function that returns its rows; the table prints medians and the numbers behind them. Hosts are
-containers of tools/lab on this machine. `install` and `pip` download the whole WhisperX set, several times.
+Each figure is a function that returns its rows; the table prints medians and what is behind them. The hosts
+are containers of tools/lab on this machine. `install` and `pip` download the whole WhisperX set, repeatedly.
 """
 
 from __future__ import annotations

@@ -22,7 +22,11 @@ def code(text: str) -> str:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 class TestDocument:
     def test_make_targets_exist(self, document: Path) -> None:
-        named = set(re.findall(r"(?m)(?:^|`|sudo |\w=\S+ )make ([a-z][a-z-]*)", code(document.read_text(encoding="utf-8"))))
+        named = set(
+            re.findall(
+                r"(?m)(?:^|`|sudo |\w=\S+ )make ([a-z][a-z-]*)", code(document.read_text(encoding="utf-8"))
+            )
+        )
         assert named - TARGETS == set()
 
     def test_linked_files_exist(self, document: Path) -> None:
@@ -50,6 +54,17 @@ class TestDocument:
             if word.startswith(prefixes)
         }
         assert named - defaults - modules == set()
+
+
+def test_troubleshooting_names_ids_that_exist() -> None:
+    named = re.findall(r"`([a-z]+\.[a-z-]+)`", (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8"))
+    code = "".join(
+        path.read_text(encoding="utf-8")
+        for folder in ("module_utils", "library", "roles")
+        for path in (ROOT / folder).rglob("*")
+        if path.suffix in (".py", ".yml")
+    )
+    assert [name for name in named if not re.search(rf"[\"' ]{re.escape(name)}\b", code)] == []
 
 
 def test_readme_has_exactly_two_set_up_commands() -> None:

@@ -19,7 +19,7 @@ PLACES = [
     "/work" + "/main",
     "/work" + "/shared",
     "/tmp" + "/lab",
-    "/root" + "/.",
+    "/root" + "/.pyenv",
     "/opt" + "/wheels",
     "/opt" + "/pypi",
 ]
