@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
-"""Measure the packages of the catalogue on a package index; write roles/whisperx_plan/files/catalogue/packages/.
+"""Measure the packages of the catalogue on a package index.
 
-Nothing is downloaded whole: the index lists the files, METADATA and single libraries are read out of the wheels
-by range requests. What is written already is kept, so a run that was cut short goes on; --again measures anew.
+Writes roles/whisperx_plan/files/catalogue/packages/. Nothing is downloaded whole: the index lists the files,
+METADATA and single libraries are read out of the wheels by range requests. What is written already is kept,
+so a run that was cut short goes on; --again measures anew.
 
     tools/refresh_catalogue.py                          # all of tools/catalogue/packages.yml
     tools/refresh_catalogue.py --package ctranslate2    # one (may be repeated)
-    tools/refresh_catalogue.py --check                  # what is new or changed upstream; exit 1 if anything is
+    tools/refresh_catalogue.py --check                  # is anything new or changed upstream?
 
-Exit codes: 0 done (or nothing new), 1 something is new or changed (--check), 2 a problem, told in one sentence.
+Exit codes: 0 done (or nothing new), 1 something is new or changed (--check), 2 a problem, told in a sentence.
 """
 
 from __future__ import annotations
@@ -157,7 +158,7 @@ def _steps(
 
 
 def _requires(index: Index, item: Listed, record: dict[str, Any]) -> None:
-    """Read METADATA of the wheel that stands for the release, and of aarch64's where it says something else."""
+    """Read METADATA of the wheel that stands for the release, and of aarch64's where that differs."""
     files = [found for machine in MACHINES if (found := pick(item.wheels, machine))] or list(item.wheels[:1])
     record["requires_dist"] = read_requires(index, files[0])
     for other in files[1:]:

@@ -24,7 +24,7 @@ _PTX, _SASS = 1, 2
 
 @dataclass(frozen=True)
 class GpuCode:
-    """``sass`` and ``ptx`` map an architecture (53, 120) to its number of pieces; ``isa`` is (8, 7) or None."""
+    """``sass`` and ``ptx`` map an architecture (53, 120) to its number of pieces; ``isa`` (8, 7) or None."""
 
     sass: dict[int, int]
     ptx: dict[int, int]

@@ -13,8 +13,8 @@ __all__ = ["SCHEMA", "Store"]
 
 SCHEMA = 1
 _ORDER = (
-    "version", "uploaded", "yanked", "requires_python", "sdist_only", "requires_dist", "requires_dist_aarch64",
-    "wheels", "abi",
+    "version", "uploaded", "yanked", "requires_python", "sdist_only", "requires_dist",
+    "requires_dist_aarch64", "wheels", "abi",
 )  # fmt: skip
 
 
