@@ -1,7 +1,7 @@
 """Print one line for each file of this host: path, kind, permissions, owner, size, times, content of links.
 
-The change time in nanoseconds shows a file that was written with the same content as well. Left out is what lives
-elsewhere (/proc, /sys, /dev, /run), Ansible's own transport, and the locks of the C library's and Debian's own tools.
+The change time in nanoseconds shows a file that was written with the same content as well. Left out is what
+lives elsewhere (/proc, /sys, /dev, /run, /srv), temporary files, and Ansible's own transport.
 """
 
 from __future__ import annotations

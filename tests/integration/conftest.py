@@ -1,4 +1,4 @@
-"""Integration tests run the real thing: uv, the package index, root. One missing is a skip with its reason."""
+"""Integration tests run the real thing: uv, the package index, root. What is missing is a skip."""
 
 from __future__ import annotations
 

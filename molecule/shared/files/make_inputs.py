@@ -1,4 +1,4 @@
-"""Make a Whisper model and a sound file in the current directory, with the makers that the probe left on the host.
+"""Make a Whisper model and a sound in the current directory, with the makers that the probe left on the host.
 
     <root>/current/launch/python make_inputs.py <root>/current/verify
 """
