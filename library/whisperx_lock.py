@@ -204,7 +204,7 @@ def run(options: Dict[str, Any], check_mode: bool) -> Dict[str, Any]:
         password=options["password"] or "",
     )
     lock_dir = Path(options["lock_dir"]).absolute()
-    shop = open_workshop(sources, options["uv"] or "", options["cache_dir"] or "")
+    shop = open_workshop(sources, lock_dir, options["uv"] or "", options["cache_dir"] or "")
     results, problems = make_all(options["classes"], read_locks(lock_dir), options["state"], shop)
     if problems and not results:
         raise problems[min(problems)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,7 @@ from .lock_wheels import LocalFile, Wheels
 
 __all__ = ["LockResult", "TargetUv", "Workshop", "make", "make_all", "open_workshop", "read_locks", "write"]
 
+_CLASS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,200}")
 _AT_ONCE = 4  # calls of uv side by side; it is waiting for the index most of the time
 
 
@@ -74,19 +76,27 @@ class LockResult:
 
 @dataclass(frozen=True)
 class Workshop:
-    """What all classes of a run share: the resolver (with uv and the sources), the wheels, the cache."""
+    """What all classes of a run share: the resolver (with uv and the sources), the wheels, the cache.
+
+    ``lock_dir`` is for messages only: reading and writing it is not the business of `make`.
+    """
 
     resolver: Resolver
     wheels: Wheels
     store: Store
+    lock_dir: Path = Path()
+
+    def where(self, name: str) -> Path:
+        """The file of the lock of a class."""
+        return self.lock_dir / f"{name}.txt"
 
 
-def open_workshop(sources: Sources, uv: str = "", cache_dir: str = "") -> Workshop:
+def open_workshop(sources: Sources, lock_dir: Path, uv: str = "", cache_dir: str = "") -> Workshop:
     """Return what a run needs. Empty ``uv`` and ``cache_dir`` stand for the usual places."""
     store = Store(Path(cache_dir).expanduser().absolute() if cache_dir else default_cache_dir())
     program = Uv(find_uv(uv), sources)
     wheels = Wheels(program, store)
-    return Workshop(Resolver(program, wheels), wheels, store)
+    return Workshop(Resolver(program, wheels), wheels, store, lock_dir)
 
 
 def make(
@@ -99,13 +109,17 @@ def make(
     always the last.
     Raises Problem, among others "lock.malformed" for a lock that was edited by hand.
     """
-    before = locks.get(name, "")
+    before = locks.get(name)
     text = ""
     notes: tuple[str, ...] = ()
-    if state == "locked" and before:
-        text, notes = _kept(name, before, plan)
+    if not _CLASS.fullmatch(name):
+        raise _odd_class(name)
+    if before is not None and state == "locked":
+        text, notes = _kept(before, plan, name, shop)
+    elif before is not None:
+        notes = _replaced(before, name, shop)
     if not text and state == "locked":
-        text, more = _adopted(name, plan, locks)
+        text, more = _adopted(name, plan, locks, shop)
         notes += more
     if not text:
         resolution = shop.resolver.resolve(plan)
@@ -113,7 +127,9 @@ def make(
         notes += resolution.notes
     lock = parse(text)
     files = shop.wheels.files(lock, plan)
-    return LockResult(text, before, (*notes, *_fallback_note(lock, plan, notes)), files, _uv(plan, shop))
+    return LockResult(
+        text, before or "", (*notes, *_fallback_note(lock, plan, notes)), files, _uv(plan, shop)
+    )
 
 
 def make_all(
@@ -162,21 +178,32 @@ def write(lock_dir: Path, name: str, text: str) -> None:
         raise _directory(lock_dir, error) from None
 
 
-def _kept(name: str, text: str, plan: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
-    lock = parse(text, f"{name}.txt")
+def _kept(text: str, plan: Mapping[str, Any], name: str, shop: Workshop) -> tuple[str, tuple[str, ...]]:
+    lock = parse(text, str(shop.where(name)))
     found = misfits(lock, plan)
     if not found:
         return text, ()
     return "", tuple(f"the lock {name} no longer fits: {sentence}" for sentence in found)
 
 
-def _adopted(name: str, plan: Mapping[str, Any], locks: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
+def _replaced(text: str, name: str, shop: Workshop) -> tuple[str, ...]:
+    """Say that an edited lock gives way, since it was asked to resolve anew."""
+    try:
+        parse(text, str(shop.where(name)))
+    except Problem as problem:
+        return (f"replaced, though it had been edited: {problem.where}",)
+    return ()
+
+
+def _adopted(
+    name: str, plan: Mapping[str, Any], locks: Mapping[str, str], shop: Workshop
+) -> tuple[str, tuple[str, ...]]:
     others: dict[str, Lock] = {}
     notes: tuple[str, ...] = ()
     for other, text in sorted(locks.items()):
         if other != name:
             try:
-                others[other] = parse(text, f"{other}.txt")
+                others[other] = parse(text, str(shop.where(other)))
             except Problem as problem:
                 notes += (f"not considered: {problem.found} ({problem.where})",)
     best = best_fit(others, plan)
@@ -217,8 +244,8 @@ def _uv(plan: Mapping[str, Any], shop: Workshop) -> TargetUv:
     own = shop.resolver.uv.path
     if not fits_target(own, str(plan["machine"]), plan.get("libc") or {}):
         platform = str(plan["platform"])
-        uv = shop.resolver.uv
-        own = shop.store.uv(uv.version, platform, lambda folder: uv.fetch_self(platform, folder))
+        key = f"{shop.store.digest(own)[:16]}-{platform}"  # stands for the version, without starting uv
+        own = shop.store.uv(key, lambda folder: shop.resolver.uv.fetch_self(platform, folder))
     return TargetUv(str(own), shop.store.digest(own))
 
 
@@ -230,6 +257,16 @@ def _packages(text: str) -> str:
         )
     except Problem:
         return ""
+
+
+def _odd_class(name: str) -> Problem:
+    return Problem(
+        "lock.plan",
+        f"a class named '{name}'",
+        "classes",
+        "a name that can be a file's",
+        "Give it another name.",
+    )
 
 
 def _directory(path: Path, error: OSError) -> Problem:

@@ -4,7 +4,7 @@ Everything here is a cache: below ``cache_dir``, made again when it is gone, and
 
     digests.json               path -> size, time, SHA-256, so that a converged run reads no big file
     made/<recipe>/<wheel>      built or repaired wheels; <recipe> is a digest of all that goes in
-    uv/<version>-<platform>/   uv for machines that the controller's own does not fit
+    uv/<key>-<platform>/       uv for machines that the controller's own does not fit
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import os
 import shutil
 import ssl
 import tempfile
+import threading
 import urllib.error
 import urllib.request
 import zipfile
@@ -52,6 +53,7 @@ class Store:
     def __post_init__(self) -> None:
         self._digests: dict[str, list[Any]] = {}
         self._changed = False
+        self._making = threading.Lock()
         with suppress(OSError, ValueError):
             known = json.loads((self.root / "digests.json").read_text())
             self._digests = known if isinstance(known, dict) else {}
@@ -83,7 +85,8 @@ class Store:
     def made(self, recipe: Mapping[str, Any], make: Callable[[Path], Path]) -> Path:
         """Return the wheel that ``recipe`` stands for; if need be, ``make`` writes it into a folder."""
         key = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
-        return self._once(self.root / "made" / key, make, "*.whl")
+        with self._making:  # classes are locked side by side, and two of them may need the same wheel
+            return self._once(self.root / "made" / key, make, "*.whl")
 
     def find(self, file: str, sha256: str) -> Path | None:
         """Return a made wheel by name and SHA-256, whatever recipe it came from."""
@@ -92,9 +95,10 @@ class Store:
                 return path
         return None
 
-    def uv(self, version: str, platform: str, make: Callable[[Path], Path]) -> Path:
-        """Return the executable of uv for another platform; ``make`` installs it into an empty directory."""
-        return self._once(self.root / "uv" / f"{version}-{platform}", make, "bin/uv")
+    def uv(self, key: str, make: Callable[[Path], Path]) -> Path:
+        """Return the executable of uv for another platform; ``make`` installs it into an empty folder."""
+        with self._making:
+            return self._once(self.root / "uv" / key, make, "bin/uv")
 
     def _once(self, folder: Path, make: Callable[[Path], Path], pattern: str) -> Path:
         """Return the one file below ``folder``; made beside it and moved there whole, so that it is whole."""

@@ -104,7 +104,12 @@ def _from_index(question: Question, plan: Mapping[str, Any], base: Index, build:
     pins = {normalise(name): str(version) for name, version in plan["pins"].items()}
     family = tuple(f"{name}=={pins[name]}" for name in TORCH_FAMILY if name in pins)
     index = replace(base, url=f"{base.url.rstrip('/')}/{build}")
-    return replace(question, requirements=(*question.requirements, *family), backend=build, torch=index)
+    return replace(
+        question,
+        requirements=tuple(dict.fromkeys((*question.requirements, *family))),
+        backend=build,
+        torch=index,
+    )
 
 
 def _fallback(packages: Sequence[LockedPackage], plan: Mapping[str, Any], build: str) -> str:

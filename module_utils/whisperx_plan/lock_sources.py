@@ -16,6 +16,7 @@ from ..whisperx_problem import Problem
 __all__ = ["Index", "Sources", "make_sources", "scrub"]
 
 _USERINFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^/\s'\"<>]*@")
+_BUILD = re.compile(r"cpu|xpu|cu[0-9]+|rocm[0-9.]+")
 _HIDDEN = "****"
 # A shorter secret would blank out parts of ordinary words; it stays hidden where it stands in an address.
 _SHORTEST_SECRET = 4
@@ -114,7 +115,7 @@ def make_sources(
         _index(f"whisperx-extra-{number}", url, "extra_index_urls")
         for number, url in enumerate(extra_index_urls, 1)
     )
-    torch = _index("whisperx-torch", torch_index, "torch_index") if torch_index else None
+    torch = _torch_index(torch_index) if torch_index else None
     first = next((index for index in (default, *extra, torch) if index), None)
     if (username or password) and first is None:
         raise Problem(
@@ -168,6 +169,20 @@ def _index(name: str, url: str, option: str) -> Index:
             f"Correct {option}.",
         )
     return Index(name, urlunsplit((parts.scheme, netloc, parts.path, parts.query, "")), username, password)
+
+
+def _torch_index(url: str) -> Index:
+    index = _index("whisperx-torch", url, "torch_index")
+    base, _slash, last = index.url.rstrip("/").rpartition("/")
+    if _BUILD.fullmatch(last):
+        raise Problem(
+            "lock.index-url",
+            f"torch_index ends with a build, {last}",
+            "torch_index",
+            "the base address of the PyTorch indexes; the build is appended to it",
+            f"Set it to {base}.",
+        )
+    return index
 
 
 def _directory(path: str) -> Path:

@@ -48,7 +48,8 @@ class Question:
 
     ``backend`` is uv's --torch-backend; with ``torch`` set, that index is used for the torch packages
     instead. ``find_links`` are directories besides the user's. ``dependencies`` False asks for just these
-    packages; ``sdist`` names the one of which the source distribution is wanted. An empty platform is this machine's.
+    packages; ``sdist`` names the one of which the source distribution is wanted. An empty platform is this
+    machine's.
     """
 
     requirements: tuple[str, ...]
@@ -223,7 +224,7 @@ def _input(question: Question, folder: Path) -> str:
     lines += ["dependencies = " + json.dumps(list(question.requirements))]
     lines += ["[[tool.uv.index]]", f"name = {json.dumps(question.torch.name)}"]
     lines += [f"url = {json.dumps(question.torch.url)}", "explicit = true", "[tool.uv.sources]"]
-    named = [re.split(r"[^A-Za-z0-9._-]", entry, maxsplit=1)[0] for entry in question.requirements]
+    named = sorted({re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0] for line in question.requirements})
     lines += [
         f"{name} = {{ index = {json.dumps(question.torch.name)} }}" for name in named if name in TORCH_FAMILY
     ]
