@@ -17,6 +17,8 @@ from .lock_wheels import Wheels
 
 __all__ = ["Resolution", "Resolver"]
 
+# What the CUDA builds of torch bring along.
+_CUDA_PARTS = ("nvidia-", "cuda-", "triton")
 # One retry is enough to find out whether there is a way to the PyTorch index at all.
 _PROBE = {"UV_HTTP_RETRIES": "1", "UV_HTTP_CONNECT_TIMEOUT": "5"}
 
@@ -114,7 +116,7 @@ def _from_index(question: Question, plan: Mapping[str, Any], base: Index, build:
 
 def _fallback(packages: Sequence[LockedPackage], plan: Mapping[str, Any], build: str) -> str:
     whole = total(tuple(packages))
-    cuda = [package for package in packages if package.name.startswith("nvidia-") or package.name == "triton"]
+    cuda = [package for package in packages if package.name.startswith(_CUDA_PARTS)]
     text = f"the PyTorch index cannot be reached: taking torch's default {build or 'ordinary'} build"
     if whole is None:
         return text

@@ -9,10 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from packaging.utils import parse_wheel_filename
+from packaging.version import Version
+
+from ..whisperx_abi.repair import TOOL, clear_execstack
 from ..whisperx_env.lockfile import Lock, LockedPackage, normalise
 from ..whisperx_problem import Problem
 from .lock_files import Store, download, repack
-from .lock_pylock import Wheel, read_sdist
+from .lock_pylock import Wheel, read_pylock, read_sdist
 from .lock_uv import Question, Uv
 
 __all__ = ["LocalFile", "Wheels"]
@@ -39,13 +43,19 @@ class Wheels:
         return {normalise(row["package"]): self._built(row) for row in plan.get("built_from_sdist") or ()}
 
     def locked(self, wheel: Wheel, built: Mapping[str, Path], plan: Mapping[str, Any]) -> LockedPackage:
-        """Return the lock's entry for a wheel that uv chose."""
+        """Return the lock's entry for a wheel that uv chose, repaired if the plan says so."""
+        if wheel.name in {normalise(row["package"]) for row in plan.get("repairs") or ()}:
+            path = self._repaired(wheel)
+            version = str(parse_wheel_filename(path.name)[1])
+            origin = f"repaired:{wheel.sha256}"
+            size = path.stat().st_size
+            return LockedPackage(wheel.name, version, self.store.digest(path), path.name, size, origin)
         origin = "index"
         if wheel.local:
             ours = built.get(wheel.name)
             origin = "built" if ours is not None and Path(wheel.path).resolve() == ours.resolve() else "local"
-        size = Path(wheel.path).stat().st_size if wheel.local else wheel.size
-        return LockedPackage(wheel.name, wheel.version, wheel.sha256, wheel.file, size, origin)
+        known = Path(wheel.path).stat().st_size if wheel.local else wheel.size
+        return LockedPackage(wheel.name, wheel.version, wheel.sha256, wheel.file, known, origin)
 
     def files(self, lock: Lock, plan: Mapping[str, Any]) -> tuple[LocalFile, ...]:
         """Return the files of a lock that travel with the run. Raises Problem ("lock.local-file")."""
@@ -60,10 +70,7 @@ class Wheels:
             candidates = [folder / package.file for folder in self.uv.sources.find_links]
         else:
             found = self.store.find(package.file, package.sha256)
-            candidates = [found] if found else []
-            if not candidates and package.origin == "built":
-                rows = [row for row in plan.get("built_from_sdist") or () if _is(row, package)]
-                candidates = [self._built(row) for row in rows]
+            candidates = [found] if found else self._again(package, plan)
         for path in candidates:
             if path.is_file() and self.store.digest(path) == package.sha256:
                 return path
@@ -74,6 +81,30 @@ class Wheels:
             f"the file with SHA-256 {package.sha256}",
             "Put it into a directory of whisperx_plan_find_links, or run with whisperx_plan_state=upgrade.",
         )
+
+    def _again(self, package: LockedPackage, plan: Mapping[str, Any]) -> list[Path]:
+        """Make a wheel that another controller made. Returns what came of it, at most one path."""
+        if package.origin == "built":
+            rows = [row for row in plan.get("built_from_sdist") or () if _is(row, package)]
+            return [self._built(row) for row in rows[:1]]
+        requirement = f"{package.name}=={Version(package.version).public}"
+        python, platform = str(plan["python"]), str(plan["platform"])
+        answer = self.uv.compile(Question((requirement,), python, platform, dependencies=False))
+        wheels = read_pylock(answer, platform, python)
+        return [self._repaired(wheel) for wheel in wheels if package.origin == f"repaired:{wheel.sha256}"]
+
+    def _repaired(self, wheel: Wheel) -> Path:
+        recipe = {"kind": "repaired", "tool": TOOL, "file": wheel.file, "sha256": wheel.sha256}
+
+        def make(folder: Path) -> Path:
+            with tempfile.TemporaryDirectory(prefix="whisperx-repair-") as name:
+                original = Path(wheel.path)
+                if not wheel.local:
+                    original = Path(name) / wheel.file
+                    download(wheel.url, wheel.sha256, original, self.uv.sources)
+                return Path(clear_execstack(str(original), str(folder)).path)
+
+        return self.store.made(recipe, make)
 
     def _built(self, row: Mapping[str, Any]) -> Path:
         recipe = {

@@ -201,6 +201,29 @@ def test_real_source_distributions_are_built_alike(tmp_path: Path) -> None:
     assert caught.value.rule == "lock.wrong-hash"
 
 
+def test_real_wheels_are_repaired_alike(tmp_path: Path) -> None:
+    plan = {
+        **CTRANSLATE2,
+        "python": "3.11",
+        "pins": {"ctranslate2": "4.4.0"},
+        "constraints": {"ctranslate2": "==4.4.0"},
+        "requirements": ["ctranslate2==4.4.0"],
+        "repairs": [{"package": "ctranslate2"}],
+    }
+    first = locked(tmp_path / "one", plan, Sources())
+    (package,) = [entry for entry in first.lock.packages if entry.name == "ctranslate2"]
+    assert (package.version, package.origin[:9]) == ("4.4.0+execstack0", "repaired:")
+    (file,) = first.files
+    assert hashlib.sha256(Path(file.path).read_bytes()).hexdigest() == package.sha256 != package.origin[9:]
+    second = locked(tmp_path / "two", plan, Sources(), {"class": first.text})
+    assert not second.changed
+    assert Path(second.files[0].path).is_relative_to(tmp_path / "two")
+    # A host that need not have it repaired does not keep this lock.
+    third = locked(tmp_path / "one", {**plan, "repairs": []}, Sources(), {"class": first.text})
+    assert third.lock.versions["ctranslate2"] == "4.4.0"
+    assert "repaired are ctranslate2" in third.notes[0]
+
+
 def test_credentials_open_the_index_and_show_nowhere(tmp_path: Path, index: Server) -> None:
     sources = make_sources(f"{index.url}/simple", username="me", password="s3cret/pass")
     result = locked(tmp_path, PLAN, sources)

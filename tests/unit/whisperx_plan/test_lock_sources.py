@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from module_utils.whisperx_plan.lock_complaint import complaint, trimmed
-from module_utils.whisperx_plan.lock_sources import Sources, make_sources, scrub
+from module_utils.whisperx_plan.lock_sources import Sources, make_sources, passwords_in, scrub
 from module_utils.whisperx_problem import Problem
 
 MAIN = "https://index.example.org/simple"
@@ -82,6 +82,20 @@ def test_no_secret_is_left_in_a_text(secret: str) -> None:
 )
 def test_scrubbing_takes_the_user_part_alone(text: str, shown: str) -> None:
     assert scrub(text, ["pw"]) == shown
+
+
+@pytest.mark.parametrize(
+    ("url", "found"),
+    [
+        ("https://me:p%40ss@host/simple", {"p%40ss", "p@ss"}),
+        ("https://me:p/s@s@host/simple", {"p/s@s"}),
+        ("https://me@host/simple", set()),
+        ("https://host/simple", set()),
+        ("", set()),
+    ],
+)
+def test_passwords_are_found_in_any_address(url: str, found: set[str]) -> None:
+    assert passwords_in(url) == found
 
 
 @pytest.mark.parametrize(
