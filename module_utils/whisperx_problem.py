@@ -28,8 +28,8 @@ class Problem(Exception):
 
     def sentence(self) -> str:
         """Return the problem as one line: what was found and where, what is wanted, the next step."""
-        place = " ({0})".format(self.where) if self.where else ""
-        return "{0}{1}; wanted: {2}. {3}".format(self.found, place, self.wanted, self.remedy)
+        place = " ({})".format(self.where) if self.where else ""
+        return "{}{}; wanted: {}. {}".format(self.found, place, self.wanted, self.remedy)
 
     def record(self) -> Dict[str, str]:
         """Return the fields for a module's result; ``rule`` is what scripts may rely on."""
