@@ -25,10 +25,10 @@ def complaint(stderr: str, sources: Sources, torch: str = "") -> Problem:
     "lock.unsatisfiable", and "lock.uv" for the rest.
     """
     text = sources.scrub(stderr)
-    refused = re.search(r"An index URL \((\S+)\) could not be queried", text)
+    refused = re.search(r"An index(?: URL)? \((\S+)\) (?:could not be queried|returned a 403)", text)
     failed = re.search(r"(?:Failed to fetch|error sending request for url)[: (]+`?([^\s`)]+)", text)
     if refused:
-        return _credentials(sources.name_of(refused.group(1)))
+        return _refused(text, sources.name_of(refused.group(1)))
     if failed and torch and torch in failed.group(1):
         return Problem(
             "lock.torch-index",
@@ -64,10 +64,14 @@ def complaint(stderr: str, sources: Sources, torch: str = "") -> Problem:
     return Problem("lock.uv", "uv failed: " + trimmed(text), "uv", "an answer", "Mend what uv says.")
 
 
-def _credentials(index: str) -> Problem:
+def _refused(text: str, index: str) -> Problem:
+    # Some servers answer 403 for what they do not have, so uv's own words belong to it.
+    found = "the index refuses access (401)"
+    if "returned a 403" in text:
+        found = f"the index refuses access (403): {trimmed(text)}"
     return Problem(
         "lock.credentials",
-        "the index refuses access (401)",
+        found,
         index,
         "a user name and password that it accepts",
         "Set whisperx_plan_index_username and whisperx_plan_index_password.",

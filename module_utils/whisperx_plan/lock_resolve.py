@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -35,11 +36,15 @@ class Resolution:
 
 @dataclass
 class Resolver:
-    """One per run: it remembers that the PyTorch index is out of reach, so that this is waited for once."""
+    """One per run: it remembers uv's answers, and that the PyTorch index is out of reach.
+
+    Classes often differ in nothing that uv is asked for; such a question is asked once.
+    """
 
     uv: Uv
     wheels: Wheels
     _asking: threading.Lock = field(default_factory=threading.Lock)
+    _answers: dict[Question, Future[str]] = field(default_factory=dict)
     _unreachable: Problem | None = None
     _reached: bool = False
 
@@ -58,13 +63,24 @@ class Resolver:
             question = _from_index(question, plan, self.uv.sources.torch, wanted)
         elif wanted and self._torch_index_answers(question, plan, wanted):
             question = replace(question, backend=wanted)
-        found = read_pylock(self.uv.compile(question), question.platform, question.python)
+        found = read_pylock(self._answer(question), question.platform, question.python)
         packages = tuple(self.wheels.locked(wheel, built, plan) for wheel in found)
         build = torch_build_of({package.name: package.version for package in packages}, plan)
         if wanted and build != wanted and (wanted != "cpu" or question.backend):
             raise self._unreachable or _other_build(build, wanted)
         notes = () if build == wanted or not wanted else (_fallback(packages, plan, build),)
         return Resolution(packages, build, question.backend, notes)
+
+    def _answer(self, question: Question) -> str:
+        with self._asking:
+            known = self._answers.get(question)
+            answer = known or self._answers.setdefault(question, Future())
+        if known is None:
+            try:
+                answer.set_result(self.uv.compile(question))
+            except BaseException as error:
+                answer.set_exception(error)
+        return answer.result()
 
     def _special_build(self, plan: Mapping[str, Any]) -> str:
         """Return the build of torch that the ordinary index does not have; empty if none is wanted."""

@@ -159,6 +159,14 @@ your requirements are unsatisfiable.
 hint: An index URL (https://index.example.org/simple) could not be queried due to a lack of valid \
 authentication credentials (401 Unauthorized)
 """
+FORBIDDEN = REFUSED.replace("401 Unauthorized", "").replace(
+    "An index URL (https://index.example.org/simple) could not",
+    "An index (https://index.example.org/simple) returned a 403 Forbidden error. Check",
+)
+BROKEN = """\
+error: Failed to fetch: https://index.example.org/simple/tiny/
+  cause: HTTP status server error (500 Internal Server Error) for url (https://index.example.org/simple/tiny/)
+"""
 UNSATISFIABLE = """\
 warning: The requested Python version 3.13 is not available; 3.11.7 will be used to build dependencies.
 error: No solution found when resolving dependencies
@@ -183,6 +191,8 @@ packages may only be read from the cache.
         (UNREACHABLE, "/cpu/", "lock.index", MAIN, "Connection refused"),
         (TORCH, "/cpu/", "lock.torch-index", "", "Name or service not known"),
         (REFUSED, "", "lock.credentials", MAIN, "401"),
+        (FORBIDDEN, "", "lock.credentials", MAIN, "you require tiny"),
+        (BROKEN, "", "lock.index", MAIN, "500 Internal Server Error"),
         (UNSATISFIABLE, "", "lock.unsatisfiable", "uv pip compile", "you require ctranslate2==4.4.0"),
         (OFFLINE, "", "lock.offline", "UV_OFFLINE", "network was disabled"),
         ("error: a panic", "", "lock.uv", "uv", "a panic"),
