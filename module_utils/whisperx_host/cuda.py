@@ -10,10 +10,10 @@ from .libc import LIB_DIRECTORIES
 from .model import Cudnn, Toolkit
 from .tree import Tree
 
-__all__ = ["parse_cuda_header", "parse_version_json", "parse_version_txt", "read_cudnn", "read_toolkits"]
+__all__ = ["parse_cuda_number", "parse_version_json", "parse_version_txt", "read_cudnn", "read_toolkits"]
 
 _TEXT = re.compile(r"CUDA Version (\d+)\.(\d+)")
-_HEADER = re.compile(r"^#define\s+CUDA_VERSION\s+(\d{4,6})\s*$", re.MULTILINE)
+_HEADER = re.compile(rb"#define[ \t]+CUDA_VERSION[ \t]+(\d{4,6})\s")
 _CUDNN = re.compile(r"^libcudnn\.so\.\d+$")
 _SUFFIX = re.compile(r"\.so\.(\d+(?:\.\d+)*)$")
 
@@ -37,19 +37,18 @@ def parse_version_txt(text: str) -> Optional[str]:
     return f"{match.group(1)}.{match.group(2)}" if match else None
 
 
-def parse_cuda_header(text: str) -> Optional[str]:
-    """Return "11.8" of ``cuda.h``: ``#define CUDA_VERSION 11080``."""
-    match = _HEADER.search(text)
-    if not match:
+def parse_cuda_number(text: str) -> Optional[str]:
+    """Return "11.8" of the number in ``cuda.h``, ``#define CUDA_VERSION 11080``."""
+    if not re.match(r"^\d{4,6}$", text):
         return None
-    number = int(match.group(1))
+    number = int(text)
     return f"{number // 1000}.{number % 1000 // 10}"
 
 
 def read_toolkits(tree: Tree, sources: Dict[str, str]) -> Tuple[Toolkit, ...]:
     """Find toolkits in ``/usr/local/cuda*``, ``/opt/cuda`` and in a distribution's ``/usr``, each once.
 
-    In each directory: 1. version.json; 2. version.txt; 3. include/cuda.h.
+    The version comes from 1. version.json; 2. version.txt; 3. include/cuda.h.
     """
     directories = ["/usr/local/" + name for name in tree.names("/usr/local") if name.startswith("cuda")]
     found: Dict[str, Toolkit] = {}
@@ -57,20 +56,24 @@ def read_toolkits(tree: Tree, sources: Dict[str, str]) -> Tuple[Toolkit, ...]:
         real = tree.real(directory)
         if real in found:
             continue
-        for name, parser in (
-            ("version.json", parse_version_json),
-            ("version.txt", parse_version_txt),
-            ("include/cuda.h", parse_cuda_header),
-        ):
-            text = tree.text(f"{real}/{name}", private=True)
-            version = parser(text) if text else None
-            if version:
-                found[real] = Toolkit(version, real)
-                sources["cuda_toolkits." + real] = f"{real}/{name}"
-                break
+        version, source = _toolkit_version(tree, real)
+        if version:
+            found[real] = Toolkit(version, real)
+            sources["cuda_toolkits." + real] = source
     if not found:
         sources["cuda_toolkits"] = "none in /usr/local/cuda*, /opt/cuda, /usr/include/cuda.h"
     return tuple(sorted(found.values(), key=lambda toolkit: toolkit.path))
+
+
+def _toolkit_version(tree: Tree, directory: str) -> Tuple[Optional[str], str]:
+    """Return (version, the file that tells it) of the toolkit in ``directory``."""
+    for name, parser in (("version.json", parse_version_json), ("version.txt", parse_version_txt)):
+        text = tree.text(f"{directory}/{name}", private=True)
+        version = parser(text) if text else None
+        if version:
+            return version, f"{directory}/{name}"
+    number = tree.search(f"{directory}/include/cuda.h", _HEADER)
+    return parse_cuda_number(number.decode("ascii") if number else ""), f"{directory}/include/cuda.h"
 
 
 def read_cudnn(

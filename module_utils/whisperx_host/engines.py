@@ -23,6 +23,8 @@ _PACKAGES = {
 }
 _UPSTREAM = re.compile(r"^(?:\d+:)?(\d+(?:\.\d+)+)")
 _PRINTED = re.compile(r"\b(\d+\.\d+(?:\.\d+)?)")
+# Docker's own builds record: -X \"github.com/docker/cli/cli/version.Version=28.2.2\"
+_DOCKER_FLAG = re.compile(rb"docker/cli/cli/version\.Version=(\d{1,3}(?:\.\d{1,4}){1,2})")
 _CDI_DIRECTORIES = ("/etc/cdi", "/var/run/cdi")
 _KIND = re.compile(r"""^kind:\s*["']?([^\s"'#]+)""", re.MULTILINE)
 _HOST_PATH = re.compile(r"""^[ \t-]*hostPath:\s*["']?([^\s"'#]+)""", re.MULTILINE)
@@ -37,7 +39,7 @@ class Cdi:
     host_paths: Tuple[str, ...]
 
 
-def parse_dpkg(text: str, packages: Tuple[str, ...]) -> Optional[str]:
+def parse_dpkg(data: bytes, packages: Tuple[str, ...]) -> Optional[str]:
     """Return the upstream version of the first installed one of ``packages`` in ``/var/lib/dpkg/status``.
 
     Package: podman
@@ -46,10 +48,12 @@ def parse_dpkg(text: str, packages: Tuple[str, ...]) -> Optional[str]:
     Version: 5.4.2+ds1-2+b1
     """
     for package in packages:
-        start = ("\n" + text).find(f"\nPackage: {package}\n")
+        name = f"Package: {package}\n".encode()
+        start = 0 if data.startswith(name) else data.find(b"\n" + name)
         if start < 0:
             continue
-        stanza = text[start:].split("\n\n", 1)[0]
+        end = data.find(b"\n\n", start)
+        stanza = data[start : end if end >= 0 else len(data)].decode("utf-8", "replace")
         match = re.search(r"^Version: (.+)$", stanza, re.MULTILINE)
         upstream = _UPSTREAM.match(match.group(1)) if match else None
         if upstream and re.search(r"^Status: \S+ \S+ installed$", stanza, re.MULTILINE):
@@ -57,13 +61,13 @@ def parse_dpkg(text: str, packages: Tuple[str, ...]) -> Optional[str]:
     return None
 
 
-def parse_apk(text: str, packages: Tuple[str, ...]) -> Optional[str]:
+def parse_apk(data: bytes, packages: Tuple[str, ...]) -> Optional[str]:
     """Return the version of the first of ``packages`` in Alpine's ``/lib/apk/db/installed``.
 
     P:podman
     V:5.2.5-r1
     """
-    for stanza in text.split("\n\n"):
+    for stanza in data.decode("utf-8", "replace").split("\n\n"):
         fields = dict(line.split(":", 1) for line in stanza.splitlines() if ":" in line)
         if fields.get("P") in packages:
             upstream = _UPSTREAM.match(fields.get("V", ""))
@@ -113,8 +117,8 @@ def read_engines(
     """Return the engines and the sentences about broken CDI specifications.
 
     An engine is its command; a ``docker`` that is podman's shell script is podman. Its version: 1. dpkg's,
-    apk's or pacman's records; 2. one child ``<engine> --version`` on a running host. Kinds from ``/etc/cdi``,
-    ``/var/run/cdi``.
+    apk's or pacman's records; 2. for Docker the linker flags in the binary; 3. one child ``--version`` on a
+    running host. Kinds from ``/etc/cdi``, ``/var/run/cdi``.
     """
     kinds, problems = _read_cdi(tree)
     found = []
@@ -144,12 +148,15 @@ def _version(tree: Tree, live: Live, name: str, path: str) -> Tuple[Optional[str
     if path.startswith(("/usr/bin", "/bin")):
         for file, parser in (("/var/lib/dpkg/status", parse_dpkg), ("/lib/apk/db/installed", parse_apk)):
             data = tree.head(file, 64 << 20, private=True)
-            version = parser(data.decode("utf-8", "replace"), packages) if data else None
+            version = parser(data, packages) if data else None
             if version:
                 return version, file
         for entry in tree.names("/var/lib/pacman/local"):
             if entry.rsplit("-", 2)[0] in packages:
                 return entry.rsplit("-", 2)[1], "/var/lib/pacman/local"
+    recorded = tree.search(path, _DOCKER_FLAG) if name == "docker" else None
+    if recorded:
+        return recorded.decode("ascii"), f"linker flags recorded in {path}"
     printed = live.run([path, "--version"]) if live.run else None
     match = _PRINTED.search(printed or "")
     return (match.group(1), f"{path} --version") if match else (None, path)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Dict, List, Optional, Tuple
 
 from .model import Gpu, Mig
-from .nvml import Answer, Device
-from .pci_ids import TEGRA_CAPABILITIES, capability_of, chip_of
 from .tree import Tree
 
 __all__ = ["PciGpu", "parse_information", "parse_pci_ids", "read_gpus", "read_pci"]
+
+if TYPE_CHECKING:
+    from .nvml import Answer, Device
 
 _PCI = "/sys/bus/pci/devices"
 _NVIDIA = "0x10de"
@@ -121,6 +122,8 @@ def _from_nvml(device: Device) -> Gpu:
 
 def _from_pci(tree: Tree, gpu: PciGpu) -> Gpu:
     """Describe a GPU that no driver answers for."""
+    from .pci_ids import capability_of, chip_of
+
     path = f"/proc/driver/nvidia/gpus/{gpu.address}/information"
     information = parse_information(tree.text(path, private=True) or "")
     chip = chip_of(gpu.device)
@@ -145,6 +148,8 @@ def _name_on_host(tree: Tree, device: int) -> Optional[str]:
 
 def _from_device_tree(tree: Tree, sources: Dict[str, str]) -> List[Gpu]:
     """Find a Jetson's GPU: ``/proc/device-tree/compatible`` is ``nvidia,p3768-...\\0nvidia,tegra234\\0``."""
+    from .pci_ids import TEGRA_CAPABILITIES
+
     compatible = tree.text("/proc/device-tree/compatible", private=True) or ""
     for word in compatible.split("\0"):
         chip = word.rsplit(",", 1)[-1]

@@ -10,11 +10,12 @@ import os
 import struct
 import sys
 from dataclasses import dataclass
-from typing import Callable, Optional, Sequence, Tuple
-
-from .nvml import Answer, query
+from typing import TYPE_CHECKING, Callable, Optional, Sequence, Tuple
 
 __all__ = ["Live", "here", "nothing"]
+
+if TYPE_CHECKING:
+    from .nvml import Answer
 
 _COMMAND_SECONDS = 10.0
 
@@ -58,10 +59,17 @@ def here(timeout: float) -> Live:
         confstr=confstr,
         uname=(uname.release, narrow.get(uname.machine, uname.machine)),
         running=(os.path.realpath(sys.executable), version) if sys.executable else None,
-        nvml=lambda libraries: query(libraries, timeout),
+        nvml=lambda libraries: _ask_nvml(libraries, timeout),
         run=_run,
         home=os.path.expanduser("~"),
     )
+
+
+def _ask_nvml(libraries: Sequence[str], timeout: float) -> Answer:
+    """Ask NVML in a child; the code for it is loaded only where a driver is."""
+    from .nvml import query
+
+    return query(libraries, timeout)
 
 
 def _run(command: Sequence[str]) -> Optional[str]:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Dict, List, Optional, Sequence, Tuple
 
 from ..whisperx_problem import Problem
 from .libc import LIB_DIRECTORIES
 from .live import Live
 from .model import Driver
-from .nvml import MISMATCH, Answer, code_sentence
 from .tree import Tree
 
 __all__ = ["Module", "Nvidia", "library_version", "parse_nvrm", "parse_sysfs", "read_nvidia"]
+
+if TYPE_CHECKING:
+    from .nvml import Answer
 
 _VERSION = re.compile(r"^\d{2,4}(?:\.\d{1,4}){1,2}$")
 _NVRM = re.compile(r"Kernel Module(?: for \S+)?\s+(\S+)")
@@ -221,6 +223,8 @@ def _judge_files(
 
 def _judge_answer(known: Driver, answer: Answer, place: Place, sources: Dict[str, str]) -> Nvidia:
     """Turn NVML's answer into the state; devices that are lost are told in ``detail``."""
+    from .nvml import MISMATCH, code_sentence
+
     version = known.version
     if answer.driver and not version:
         version = _checked(answer.driver, "nvmlSystemGetDriverVersion")

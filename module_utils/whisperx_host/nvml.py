@@ -72,7 +72,7 @@ def parse(text: str) -> Answer:
         devices = tuple(_device(item) for item in record["devices"])
         driver = record.get("driver")
         return Answer(str(driver) if driver else None, _cuda(record.get("cuda")), devices)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError):
         return Answer(failure=f"NVML's answer cannot be read: {text[:200]!r}")
 
 

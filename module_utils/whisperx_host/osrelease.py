@@ -61,7 +61,7 @@ def read_os(tree: Tree, distribution: Callable[..., Any], sources: Dict[str, str
             os_release_file=tree.outside(release) if release else "",
             root_dir=tree.root,
         )
-        identity, version = answer.id(), answer.version()
+        identity, version = answer.id(), answer.os_release_attr("version_id") or answer.version()
         codename, like = answer.codename(), answer.like()
     except (ValueError, OSError) as error:
         raise Problem(
@@ -74,4 +74,6 @@ def read_os(tree: Tree, distribution: Callable[..., Any], sources: Dict[str, str
     sources["os"] = release or "/etc/*-release"
     if not identity:
         return Os()
+    # On a testing release distro falls back to /etc/debian_version, "forky/sid": that is no version.
+    version = version if version[:1].isdigit() else ""
     return Os(identity, version, codename or None, family_of(identity, like))

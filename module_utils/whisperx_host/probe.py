@@ -79,7 +79,7 @@ def gather(tree: Tree, answers: live.Live, distribution: Callable[..., Any]) -> 
         wsl=wsl,
         tegra=tegra,
         secure_boot=secure_boot,
-        selinux=surroundings.read_selinux(tree, sources),
+        selinux=surroundings.read_selinux(tree, answers.uname is not None, sources),
         sources=sources,
     )
 

@@ -111,7 +111,7 @@ def read_secure_boot(tree: Tree, sources: Dict[str, str]) -> Optional[bool]:
     return parse_secure_boot(data)
 
 
-def read_selinux(tree: Tree, sources: Dict[str, str]) -> Optional[str]:
+def read_selinux(tree: Tree, running: bool, sources: Dict[str, str]) -> Optional[str]:
     """Find SELinux's mode: 1. ``/sys/fs/selinux/enforce``, "1" or "0"; 2. ``SELINUX=`` in its configuration.
 
     A configuration without the mounted file system means that the kernel runs without it: disabled. In a tree
@@ -125,6 +125,6 @@ def read_selinux(tree: Tree, sources: Dict[str, str]) -> Optional[str]:
     if not match:
         return None
     sources["selinux"] = "/etc/selinux/config"
-    if tree.root == "/" or match.group(1) not in ("enforcing", "permissive"):
+    if running or match.group(1) not in ("enforcing", "permissive"):
         return "disabled"
     return match.group(1)
