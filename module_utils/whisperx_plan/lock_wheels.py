@@ -112,7 +112,7 @@ class Wheels:
             "package": normalise(row["package"]),
             "version": row["version"],
             "sdist_sha256": row["sdist_sha256"],
-            "build_requires": list(row["build_requires"]),
+            "build_requires": [_hashed(line, row["package"]) for line in row["build_requires"]],
         }
 
         def make(folder: Path) -> Path:
@@ -148,6 +148,18 @@ class Wheels:
             )
         download(url, sha256, folder / file, self.uv.sources)
         return folder / file
+
+
+def _hashed(line: str, package: str) -> str:
+    if "--hash=sha256:" not in line:
+        raise Problem(
+            "lock.plan",
+            f"'{line}', which is needed to build {package}, has no digest",
+            "built_from_sdist",
+            "NAME==VERSION --hash=sha256:…",
+            "Add the digest to the catalogue's row.",
+        )
+    return line
 
 
 def _is(row: Mapping[str, Any], package: LockedPackage) -> bool:

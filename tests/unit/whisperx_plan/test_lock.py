@@ -201,6 +201,13 @@ def test_a_missing_local_wheel_is_named(shop: Workshop) -> None:
     assert (caught.value.rule, "ctranslate2-4.8.5" in caught.value.found) == ("lock.local-file", True)
 
 
+def test_a_build_needs_digests(shop: Workshop) -> None:
+    row = {"package": "a", "version": "1", "sdist_sha256": SHA, "build_requires": ["setuptools==80.9.0"]}
+    with pytest.raises(Problem) as caught:
+        make("cpu", {**PLAN, "built_from_sdist": [row]}, {}, "locked", shop)
+    assert (caught.value.rule, "setuptools==80.9.0" in caught.value.found) == ("lock.plan", True)
+
+
 def test_locks_are_written_whole_and_read_back(tmp_path: Path) -> None:
     folder = tmp_path / "a" / "locks"
     assert read_locks(folder) == {}
