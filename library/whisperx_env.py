@@ -9,7 +9,7 @@ DOCUMENTATION = r"""
 module: whisperx_env
 short_description: Build, verify, switch, roll back or remove a managed WhisperX environment
 description:
-  - Makes the environment below O(root) equal a plan and its lock. A new release is built beside the one in use,
+  - Makes the environment below O(root) equal a plan and its lock. A new release is built beside the one used,
     checked, proved by running it, and only then put to use by renaming one link.
   - Whatever fails, and whenever the run is killed, the release in use stays as it was; the next run
     completes.

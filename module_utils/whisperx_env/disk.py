@@ -27,9 +27,13 @@ def needed(wanted: Wanted, state: State, layout: Layout) -> int:
     Wheels of the releases that are here lie unpacked in the cache and cost nothing again. Sizes that the lock
     does not know count as nothing.
     """
+    return int(_download(wanted, state, layout) * _UNPACKED) + _SPARE
+
+
+def _download(wanted: Wanted, state: State, layout: Layout) -> int:
+    """Return how many bytes of wheels are to be fetched."""
     present = _unpacked(state) if os.path.isdir(layout.path("cache")) else set()
-    fresh = [package for package in wanted.lock.packages if package.sha256 not in present]
-    return int(sum(package.size or 0 for package in fresh) * _UNPACKED) + _SPARE
+    return sum(package.size or 0 for package in wanted.lock.packages if package.sha256 not in present)
 
 
 def check_room(wanted: Wanted, state: State, layout: Layout, statvfs: Statvfs = os.statvfs) -> None:
@@ -43,8 +47,8 @@ def check_room(wanted: Wanted, state: State, layout: Layout, statvfs: Statvfs = 
             "env.disk-space",
             "{} MiB free".format(room // _MIB),
             place,
-            "{} MiB ({} MiB of wheels, unpacked)".format(
-                -(-wish // _MIB), sum(package.size or 0 for package in wanted.lock.packages) // _MIB
+            "{} MiB, for {} MiB of wheels to fetch and unpack".format(
+                -(-wish // _MIB), -(-_download(wanted, state, layout) // _MIB)
             ),
             "Free some space, or set whisperx_venv_root to a larger file system.",
         )
@@ -53,11 +57,20 @@ def check_room(wanted: Wanted, state: State, layout: Layout, statvfs: Statvfs = 
 def check_writable(paths: Mapping[str, str], statvfs: Statvfs = os.statvfs) -> None:
     """Check that each directory (path -> the option that sets it) can be written, or made.
 
-    Raises Problem "env.read-only" or "env.not-writable".
+    Raises Problem "env.read-only", "env.no-exec" or "env.not-writable".
     """
     for path, option in paths.items():
         place = _existing(path)
-        if statvfs(place).f_flag & os.ST_RDONLY:
+        flags = statvfs(place).f_flag
+        if flags & os.ST_NOEXEC and option == "whisperx_venv_root":
+            raise Problem(
+                "env.no-exec",
+                "a file system mounted with noexec",
+                place,
+                "one that programs and libraries can be loaded from",
+                "Remount it with exec, or set {} to another path.".format(option),
+            )
+        if flags & os.ST_RDONLY:
             raise Problem(
                 "env.read-only",
                 "a read-only file system",

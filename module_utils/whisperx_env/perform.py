@@ -98,7 +98,7 @@ def carry(layout: Layout, item: Carried) -> None:
             copy.write(block)
     found = sha256(beside)
     if found != item.sha256:
-        os.unlink(beside)
+        discard(os.path.dirname(target))
         raise Problem(
             "env.transfer",
             "SHA-256 {}".format(found),

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import zipfile
@@ -23,7 +25,7 @@ from module_utils.whisperx_problem import Problem
 
 __all__ = ["UV", "Lab", "make_wheel"]
 
-UV = shutil.which("uv") or ""
+UV = shutil.which("uv", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])) or ""
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 PYTHON_PATH = str(Path(sys.executable).resolve())
 
@@ -32,7 +34,8 @@ def make_wheel(directory: Path, name: str, version: str, files: dict[str, str]) 
     """Write a wheel with a console script of its own name; the same arguments give the same bytes."""
     directory.mkdir(parents=True, exist_ok=True)
     info = f"{name}-{version}.dist-info"
-    contents = {f"{name}/__init__.py": f"version = '{version}'\n\n\ndef main():\n    print('{name}', version)\n"}
+    code = f"version = '{version}'\n\n\ndef main():\n    print('{name}', version)\n"
+    contents = {f"{name}/__init__.py": code}
     contents |= {f"{name}/{path}": text for path, text in files.items()}
     contents |= {
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
@@ -77,13 +80,13 @@ class Lab:
         """Make a wheel that the lab's source has."""
         return make_wheel(self.wheels, name, version, files)
 
-    def lock(self, *wheels: Path, **header: str) -> str:
+    def lock(self, *wheels: Path, origin: str = "index", **header: str) -> str:
         """Return the lock of some wheels."""
         packages = []
         for wheel in wheels:
             name, version = wheel.name.split("-")[:2]
-            size = wheel.stat().st_size
-            packages.append(lockfile.LockedPackage(name, version, sha256(str(wheel)), wheel.name, size, "index"))
+            size, digest = wheel.stat().st_size, sha256(str(wheel))
+            packages.append(lockfile.LockedPackage(name, version, digest, wheel.name, size, origin))
         values = {"whisperx-fleet-lock": "1", "class": "lab", "request": '{"tiny":""}', "platform": "linux"}
         values |= {"python": PYTHON, "device": "cpu", "uv": "0"} | header
         return lockfile.render(lockfile.Lock(values, tuple(packages)))
@@ -148,3 +151,28 @@ def prove(path: str, wanted: Wanted, options: Options) -> dict[str, Any]:
     if done.returncode or done.stdout.strip() != wanted.lock.versions["tiny"]:
         raise Problem("env.verify", done.stderr, path, "an import", "None.")
     return {"ok": True, "level": options.verify_level, "device": wanted.device, "seconds": 0.1}
+
+
+def main() -> None:
+    """Run one deed in a process of its own: BASE DEED VERSION [EVENT]; EVENT is when it kills itself."""
+    base, deed, version, *rest = sys.argv[1:]
+    lab = Lab(Path(base))
+    last = int(rest[0]) if rest else 0
+
+    def emit(event: str) -> None:
+        lab.events.append(event)
+        if len(lab.events) == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    hooks = Hooks(prove, emit=emit)
+    if deed == "present":
+        apply.present(lab.layout, lab.tiny(version), lab.options, hooks, False)
+    elif deed == "rolled_back":
+        apply.rolled_back(lab.layout, "", lab.options, hooks, False)
+    else:
+        apply.absent(lab.layout, lab.options, hooks, False)
+    print(len(lab.events))
+
+
+if __name__ == "__main__":
+    main()
