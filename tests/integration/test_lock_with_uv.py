@@ -9,6 +9,9 @@ import base64
 import functools
 import hashlib
 import http.server
+import importlib.util
+import subprocess
+import sys
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -20,6 +23,7 @@ import pytest
 from module_utils.whisperx_env.lockfile import parse
 from module_utils.whisperx_plan.lock import LockResult, make, make_all, open_workshop
 from module_utils.whisperx_plan.lock_sources import Sources, make_sources
+from module_utils.whisperx_plan.lock_uv import find_uv
 from module_utils.whisperx_problem import Problem
 
 SETUPTOOLS = "062d34222ad13e0cc312a4c02d73f059e86a4acbfbdea8f8f76b28c99f306922"
@@ -307,6 +311,28 @@ def test_upgrade_takes_what_locked_leaves(tmp_path: Path) -> None:
     edited = upgraded.text.replace("dep==2.0", "dep==2.1")
     replaced = locked(tmp_path, PLAN, sources, {"class": edited}, "upgrade")
     assert (replaced.text, "had been edited" in replaced.notes[0]) == (upgraded.text, True)
+
+
+@pytest.mark.parametrize("program", ["uv", "pip"])
+def test_the_text_is_a_requirement_file(tmp_path: Path, program: str) -> None:
+    links = tmp_path / "wheels"
+    wheel(links, "tiny", "1.1", "dep")
+    wheel(links, "dep", "1.0")
+    result = locked(tmp_path, PLAN, make_sources((tmp_path / "none").as_uri(), find_links=(str(links),)))
+    lock = tmp_path / "lock.txt"
+    lock.write_text(result.text)
+    command = [str(find_uv()), "pip"] if program == "uv" else [sys.executable, "-m", "pip"]
+    command += ["install", "--no-deps", "--require-hashes", "--no-index", "--find-links", str(links)]
+    command += ["--python", sys.executable] if program == "uv" else []
+    command += ["-r", str(lock), "--target"]
+    if program == "pip" and importlib.util.find_spec("pip") is None:
+        pytest.skip("this Python has no pip")
+    subprocess.run([*command, str(tmp_path / "site")], check=True, capture_output=True)
+    assert {path.name for path in (tmp_path / "site").iterdir()} >= {"tiny", "dep"}
+    sha256 = result.lock.packages[0].sha256
+    lock.write_text(result.text.replace(sha256, sha256[::-1]))
+    done = subprocess.run([*command, str(tmp_path / "other")], check=False, capture_output=True, text=True)
+    assert (done.returncode != 0, sha256[::-1] in done.stderr) == (True, True)
 
 
 def test_the_small_torch_comes_from_the_users_index(tmp_path: Path) -> None:
