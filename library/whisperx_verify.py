@@ -104,12 +104,6 @@ findings:
   type: list
   elements: str
   sample: []
-warnings:
-  description: Sentences about optional checks that failed; Ansible shows them as warnings.
-  returned: always, when there is an environment
-  type: list
-  elements: str
-  sample: []
 output:
   description: The end of what the failed process printed, empty when all went well.
   returned: always, when there is an environment
@@ -154,6 +148,8 @@ def main() -> None:
         report = prove_current(given["root"], given["level"], given["timeout"])
     except Problem as problem:
         module.fail_json(msg=problem.sentence(), **problem.record())
+    for sentence in report.pop("warnings"):
+        module.warn(sentence)
     result = dict(report, table=table(report))
     if not report["ok"]:
         problem = failure(report)

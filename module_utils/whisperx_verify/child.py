@@ -5,7 +5,6 @@ It may die or hang at any moment, for that is what it is there to find out: see 
 
 from __future__ import annotations
 
-import ctypes
 import os
 import resource
 import signal
@@ -37,12 +36,13 @@ def run_child(arguments: Dict[str, Any]) -> int:
     scratch = arguments["scratch"]
 
     reporter.level("import")
-    imports.check(reporter, [item for item in request.imports if item.module == "ctranslate2"])
+    wanted = imports.foundations_first(request.imports)
+    imports.check(reporter, [item for item in wanted if item.module == "ctranslate2"])
     if reach >= LEVELS.index("kernels"):
         reporter.level("kernels")
         kernels.check_ctranslate2(reporter, request.device, scratch)
         reporter.level("import")
-    imports.check(reporter, [item for item in request.imports if item.module != "ctranslate2"])
+    imports.check(reporter, [item for item in wanted if item.module != "ctranslate2"])
     if reach >= LEVELS.index("kernels"):
         reporter.level("kernels")
         kernels.check_torch(reporter, request.device)
@@ -58,8 +58,10 @@ def _prepare() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     parent = os.getppid()
     try:
+        import ctypes
+
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    except (OSError, AttributeError):
+    except (ImportError, OSError, AttributeError):
         return  # a convenience: the supervisor kills the group wherever it lives to do so
     if os.getppid() != parent:
         os.kill(os.getpid(), signal.SIGKILL)

@@ -28,7 +28,7 @@ def threads() -> int:
 
 def check_ctranslate2(reporter: Reporter, device: str, scratch: str) -> None:
     """Run the micro-model on every unit of ``device``, in every compute type supported there."""
-    if find_spec("ctranslate2") is None or reporter.blocked(f"kernels {device}", "import ctranslate2"):
+    if reporter.blocked(f"kernels {device}", "import ctranslate2"):
         return
     supported: List[List[str]] = []
 

@@ -6,15 +6,17 @@ import inspect
 import os
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, List
+from typing import Any, List, Tuple
 
 from .kernels import threads
 from .micro_model import make_model
 from .reporter import Reporter
-from .speech import SECONDS, write_speech
+from .speech import SECONDS, make_speech, write_speech
 
 __all__ = ["check"]
 
+# Samples per second that Whisper takes.
+SAMPLE_RATE = 16000
 # Tried in this order, as users do: fast and small first.
 COMPUTE_TYPES = {"cuda": ("float16", "int8_float16", "int8", "float32"), "cpu": ("int8", "float32")}
 # Empty parameters of NLTK's sentence splitter: the real ones are data that WhisperX downloads at first use.
@@ -23,19 +25,18 @@ PUNKT_FILES = ("abbrev_types.txt", "collocations.tab", "ortho_context.tab", "sen
 
 def check(reporter: Reporter, device: str, scratch: str) -> None:
     """Run each front end that is installed on ``device``; without any, the kernels were the pipeline."""
-    if find_spec("ctranslate2") is None:
-        return
     bench = Bench(device, scratch)
     if find_spec("faster_whisper") is not None:
         name = "pipeline faster_whisper"
         if not reporter.blocked(name, "import ctranslate2", "import faster_whisper"):
             reporter.step(name, bench.faster_whisper)
             reporter.step(name + " vad", bench.faster_whisper_vad)
+            # Nobody needs it to transcribe, and WhisperX places words with its own aligner.
+            reporter.step(name + " words", bench.faster_whisper_words, optional=True)
     if find_spec("whisperx") is not None:
         name = "pipeline whisperx"
         if not reporter.blocked(name, "import ctranslate2", "import whisperx"):
-            # WhisperX reads sound with the ffmpeg command; the other steps do without, so that each tells
-            # its own.
+            # WhisperX reads sound with the ffmpeg command; the other steps do without it.
             reporter.step(name + " audio", bench.whisperx_audio)
             reporter.step(name, bench.whisperx)
             reporter.step(name + " align", bench.whisperx_align)
@@ -78,22 +79,33 @@ class Bench:
 
     def faster_whisper(self) -> str:
         """Transcribe a file without voice activity detection: every second of it reaches the kernels."""
+        return self._transcribe(self._speech(), without_timestamps=True)[1]
+
+    def faster_whisper_vad(self) -> str:
+        """Find speech with the detector that faster-whisper carries (onnxruntime)."""
+        found = import_module("faster_whisper.vad").get_speech_timestamps(make_speech(SAMPLE_RATE))
+        if not found:
+            raise ArithmeticError("the voice activity detector heard nothing in generated speech")
+        return f"{len(found)} stretches of speech"
+
+    def faster_whisper_words(self) -> str:
+        """Place words in time, which uses the decoder's attention (CTranslate2's ``align``)."""
+        sound = make_speech(SAMPLE_RATE)
+        segments, done = self._transcribe(sound, without_timestamps=True, word_timestamps=True)
+        if not any(segment.words for segment in segments):
+            raise ArithmeticError("no word was placed")
+        return done
+
+    def _transcribe(self, sound: Any, **options: Any) -> Tuple[List[Any], str]:
+        """Transcribe a file or samples with faster-whisper; return the segments and what was done."""
         compute_type = self._compute_type()
         model = import_module("faster_whisper").WhisperModel(
             self._model(), device=self._device, compute_type=compute_type, cpu_threads=threads()
         )
         counted = model.model = Counted(model.model)
-        segments, _ = model.transcribe(
-            self._speech(), language="en", temperature=0.0, vad_filter=False, without_timestamps=True
-        )
-        return f"{compute_type}: {counted.require(list(segments))}"
-
-    def faster_whisper_vad(self) -> str:
-        """Find speech with the detector that faster-whisper carries (onnxruntime)."""
-        found = import_module("faster_whisper.vad").get_speech_timestamps(self._samples())
-        if not found:
-            raise ArithmeticError("the voice activity detector heard nothing in generated speech")
-        return f"{len(found)} stretches of speech"
+        told, _ = model.transcribe(sound, language="en", temperature=0.0, vad_filter=False, **options)
+        segments = list(told)
+        return segments, f"{compute_type}: {counted.require(segments)}"
 
     def whisperx_audio(self) -> str:
         """Read a file as WhisperX does, with the ffmpeg command."""
@@ -113,7 +125,7 @@ class Bench:
             options["vad_method"] = "pyannote"
         transcriber = load_model(self._model(), self._device, **options)
         counted = transcriber.model.model = Counted(transcriber.model.model)
-        result = transcriber.transcribe(self._samples(), batch_size=2)
+        result = transcriber.transcribe(make_speech(SAMPLE_RATE), batch_size=2)
         return f"{compute_type}: {counted.require(result['segments'])}"
 
     def whisperx_align(self) -> str:
@@ -128,7 +140,7 @@ class Bench:
         }
         said = [{"start": 0.5, "end": SECONDS - 0.5, "text": " Nothing is ignored"}]
         model = _micro_wav2vec(len(labels)).to(self._device).eval()
-        words = align(said, model, metadata, self._samples(), self._device)["word_segments"]
+        words = align(said, model, metadata, make_speech(SAMPLE_RATE), self._device)["word_segments"]
         if not words:
             raise ArithmeticError("the aligner placed no word")
         return f"{len(words)} words placed"
@@ -143,10 +155,6 @@ class Bench:
 
     def _speech(self) -> str:
         return write_speech(os.path.join(self._scratch, "speech.wav"))
-
-    def _samples(self) -> Any:
-        """Return the generated speech as 16 kHz float32, read without the ffmpeg command."""
-        return import_module("faster_whisper.audio").decode_audio(self._speech())
 
     def _compute_type(self) -> str:
         supported = import_module("ctranslate2").get_supported_compute_types(self._device)

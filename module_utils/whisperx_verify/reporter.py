@@ -97,6 +97,12 @@ def _one_line(problem: BaseException) -> str:
 
 
 def _place(problem: BaseException) -> str:
-    """Return file and line of the innermost frame of ``problem`` that is not Python's import machinery."""
-    frames = [f for f in traceback.extract_tb(problem.__traceback__) if not f.filename.startswith("<")]
-    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    """Return file and line of the innermost frame of ``problem`` that lies in a package, or ""."""
+    own = os.path.dirname(os.path.abspath(__file__))
+    library = os.path.dirname(os.__file__)
+    for frame in reversed(traceback.extract_tb(problem.__traceback__)):
+        path, folder = frame.filename, os.path.dirname(frame.filename)
+        inside = path.startswith(library + os.sep) and "-packages" not in path
+        if not (path.startswith("<") or inside or folder == own):
+            return f"{path}:{frame.lineno}"
+    return ""

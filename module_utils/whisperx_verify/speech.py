@@ -10,10 +10,10 @@ import wave
 from importlib import import_module
 from typing import Any
 
-__all__ = ["SECONDS", "write_speech"]
+__all__ = ["SECONDS", "make_speech", "write_speech"]
 
 SECONDS = 6.0
-# Not 16 kHz, so that reading the file really resamples.
+# Samples per second of the file: not the 16000 that Whisper wants, so that reading it really resamples.
 RATE = 24000
 SYLLABLES_PER_SECOND = 4.0
 # centre frequencies of the first three resonances in Hz, and their widths
@@ -24,7 +24,7 @@ HARMONICS = 30
 
 def write_speech(path: str) -> str:
     """Write the sound as 16-bit mono WAV to ``path`` and return it; the same samples on every machine."""
-    samples = _speech()
+    samples = make_speech(RATE)
     with wave.open(path, "wb") as stream:
         stream.setnchannels(1)
         stream.setsampwidth(2)
@@ -33,14 +33,14 @@ def write_speech(path: str) -> str:
     return path
 
 
-def _speech() -> Any:
-    """Return the samples as float array between -1 and 1, with half a second of silence at both ends."""
+def make_speech(rate: int) -> Any:
+    """Return the sound at ``rate`` samples per second, as float32 from -1 to 1; both ends are silent."""
     numpy: Any = import_module("numpy")
 
     random = numpy.random.RandomState(7)
-    time = numpy.arange(int(SECONDS * RATE)) / RATE
+    time = numpy.arange(int(SECONDS * rate)) / rate
     pitch = 125 + 18 * numpy.sin(2 * numpy.pi * 0.6 * time) + 3 * numpy.sin(2 * numpy.pi * 5.3 * time)
-    phase = 2 * numpy.pi * numpy.cumsum(pitch) / RATE
+    phase = 2 * numpy.pi * numpy.cumsum(pitch) / rate
     syllable = (time * SYLLABLES_PER_SECOND).astype(int)
     vowel = random.randint(0, len(VOWELS), syllable[-1] + 1)[syllable]
     formants = numpy.array(VOWELS, float)[vowel]
@@ -58,4 +58,4 @@ def _speech() -> Any:
     sound = voice / numpy.abs(voice).max() * envelope + hiss
     sound *= (time > 0.5) & (time < SECONDS - 0.5)
     sound += random.normal(0, 0.0005, time.size)
-    return numpy.clip(sound, -1, 1)
+    return numpy.clip(sound, -1, 1).astype(numpy.float32)

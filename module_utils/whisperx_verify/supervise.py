@@ -37,6 +37,10 @@ SETTINGS = {
 }
 
 
+# Nothing in the packages sends this signal, and the process cannot say anything itself.
+OUT_OF_MEMORY = "the kernel ends processes like this when memory runs out"
+
+
 class Outcome(NamedTuple):
     """What one child left: its ending, the events it wrote, the stacks that faulthandler wrote."""
 
@@ -77,6 +81,8 @@ def supervise(
             error = f"not tried, because {hangs} checks hung"
             checks.append(Check("remaining checks", False, error=error))
             break
+    if not checks:
+        checks.append(Check("start", False, error="there was nothing to check: no import is named"))
     return _report(request, checks, time.monotonic() - start, output)
 
 
@@ -210,7 +216,7 @@ def _death(name: str, optional: bool, outcome: Outcome, timeout: float) -> Check
         error = f"no end after {timeout:g} s" + ("; last output: " + words if words else "")
     elif code is not None and code < 0:
         number = _signal_name(-code)
-        error = words
+        error = words or (OUT_OF_MEMORY if -code == signal.SIGKILL else "")
     else:
         error = words or f"the process ended with exit code {code}"
     return Check(name, False, detail=place, error=error, signal=number, optional=optional)

@@ -81,7 +81,7 @@ def test_a_signal_is_a_finding_that_names_the_package(tmp_path, number):
     check = by_name(report)["import deadly"]
     assert check["signal"] == number.name
     assert check["error"] == "Could not load library libcudnn_ops_infer.so.8"
-    if number != signal.SIGKILL:
+    if number in (signal.SIGSEGV, signal.SIGILL, signal.SIGABRT):  # those that faulthandler sees
         assert check["detail"].endswith("site/deadly/__init__.py:4")
     assert by_name(report)["import before"]["ok"] and by_name(report)["import after"]["ok"]
     assert len(report["findings"]) == 1
@@ -234,7 +234,30 @@ def test_without_ctranslate2_there_is_nothing_to_compute(tmp_path):
     imports = [{"package": "ctranslate2", "module": "ctranslate2"}]
     report = run(python, None, "pipeline", "cpu", imports, scratch=str(tmp_path))
     assert not report["ok"]
-    assert [check["name"] for check in report["checks"]] == ["import ctranslate2"]
+    assert [check["name"] for check in report["checks"]] == ["import ctranslate2", "kernels cpu"]
+    assert len(report["findings"]) == 2
+
+
+def test_nothing_to_check_is_no_proof(tmp_path):
+    python = make_environment(tmp_path / "env", {"well": WELL})
+    report = run(python, None, "import", "cpu", [], scratch=str(tmp_path))
+    assert not report["ok"]
+    assert "nothing to check" in report["findings"][0]
+
+
+def test_foundations_go_first(tmp_path):
+    python = make_environment(
+        tmp_path / "env", {"top": "import middle", "middle": "import base", "base": SEGFAULT}
+    )
+    for name, requires in (("top", "Middle>=1"), ("middle", "base; python_version > '3'"), ("base", "")):
+        folder = tmp_path / "env" / "site" / f"{name}-1.0.dist-info"
+        folder.mkdir()
+        lines = [f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0"]
+        lines += [f"Requires-Dist: {requires}"] if requires else ["Requires-Dist: top; extra == 'circle'"]
+        (folder / "METADATA").write_text("\n".join(lines) + "\n")
+    imports = [{"package": name, "module": name} for name in ("top", "middle", "base")]
+    report = run(python, None, "import", "cpu", imports, scratch=str(tmp_path))
+    assert [check["name"] for check in report["checks"]] == ["import base", "import middle", "import top"]
 
 
 def test_what_needs_a_broken_package_is_not_tried(tmp_path):
