@@ -1,1 +1,3 @@
-"""The decision: which versions run on which host, and why the others do not. Controller side, no I/O but the catalogue."""
+"""The decision: which versions run on which host, and why the others do not. Controller side, no I/O but
+the catalogue.
+"""

@@ -35,7 +35,9 @@ def build_fits(build: Build, host: Host, catalogue: Catalogue) -> bool:
 
 
 def choose_build(release: Release, host: Host, device: str, catalogue: Catalogue) -> Build | None:
-    """Return the build to take: the CPU one for a CPU, else the first that fits all GPUs (the default index's first)."""
+    """Return the build to take: the CPU one for a CPU, else the first that fits all GPUs (the default
+    index's first).
+    """
     series = series_of(release, host.machine, catalogue)
     if series is None:
         return None
@@ -54,7 +56,9 @@ def brings(build: Build | None, wanted: Soname) -> bool:
 
 
 def occupied(build: Build | None, wanted: Iterable[Soname], catalogue: Catalogue) -> list[Soname]:
-    """Return the libraries that the build does not bring and whose folder its own libraries fill: they would collide."""
+    """Return the libraries that the build does not bring and whose folder its own libraries fill: they
+    would collide.
+    """
     if build is None or build.cuda is None:
         return []
     taken = catalogue.rows.layouts.get(build.cuda[0], frozenset())

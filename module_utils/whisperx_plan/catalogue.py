@@ -1,11 +1,14 @@
-"""The knowledge, loaded: measured releases (JSON), hand-kept rows (YAML), their digest, and who matches a specifier."""
+"""The knowledge, loaded: measured releases (JSON), hand-kept rows (YAML), their digest, and who matches a
+specifier.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +16,10 @@ import yaml
 
 from ..whisperx_problem import Problem
 from .fields import Fields
-from .release import Release, canonical, specifier
+from .release import Release, canonical, requirement, specifier, version
 from .rows import Amendment, PackageInfo, Rows, read_rows
 
-__all__ = ["ROW_FILES", "Catalogue", "Package", "load"]
+__all__ = ["ROW_FILES", "Catalogue", "Package", "load", "with_release"]
 
 ROW_FILES = (
     "amendments.yml",
@@ -103,14 +106,19 @@ class Catalogue:
 
 
 def load(directory: str | Path) -> Catalogue:
-    """Read a catalogue directory. Raises Problem "catalogue.…" that names file, row and field; never anything else."""
+    """Read a catalogue directory. Raises Problem "catalogue.…" that names file, row and field; never
+    anything else.
+    """
     base = Path(directory)
     documents = {name: _yaml(base / name) for name in ROW_FILES}
     files = sorted((base / "packages").glob("*.json"))
     if not files:
         raise Problem(
-            "catalogue.missing", "no package rows", str(base / "packages"), "one JSON file per package",
-            "Name the catalogue directory (whisperx_plan_catalogue), or make it with tools/refresh_catalogue.py",
+            "catalogue.missing",
+            "no package rows",
+            str(base / "packages"),
+            "one JSON file per package",
+            "Name the catalogue directory (whisperx_plan_catalogue), or run tools/refresh_catalogue.py",
         )
     measured = {path.name: _json(path) for path in files}
     rows = read_rows(documents)
@@ -122,6 +130,30 @@ def load(directory: str | Path) -> Catalogue:
     )
 
 
+def with_release(catalogue: Catalogue, name: str, text: str) -> Catalogue:
+    """Return a catalogue that also has a release nobody measured: it wants what the newest known one wants,
+    any version.
+
+    All releases are copies, so that nothing derived from the other catalogue is taken for this one's.
+    """
+    packages = {}
+    for package in catalogue.packages.values():
+        copies = [replace(release, cache={}) for release in package.releases]
+        if package.name == name:
+            names = {entry.name for release in copies[-1:] for entry in release.requires}
+            loose = tuple(requirement(entry) for entry in sorted(names))
+            guess = Release(name, text, version(text), None, None, loose, (), {}, invented=True)
+            copies = sorted([*copies, guess], key=lambda release: release.version)
+        packages[package.name] = Package(package.name, _numbered(copies))
+    return Catalogue(packages, catalogue.rows, catalogue.digest)
+
+
+def _numbered(releases: list[Release]) -> tuple[Release, ...]:
+    for index, release in enumerate(releases):
+        release.index = index
+    return tuple(releases)
+
+
 def _package(file: str, data: Any) -> Package:
     top = Fields(data, "catalogue.malformed", f"packages/{file}", _REMEDY)
     name = canonical(top.needed("package", top.text("package")))
@@ -129,12 +161,10 @@ def _package(file: str, data: Any) -> Package:
         raise top.problem("releases", None, "a list of releases")
     releases = [Release.read(name, row) for row in top.children("releases")]
     releases.sort(key=lambda release: release.version)
-    for older, newer in zip(releases, releases[1:], strict=False):
+    for older, newer in pairwise(releases):
         if older.version == newer.version:
             raise top.problem("releases", newer.text, "each version once")
-    for index, release in enumerate(releases):
-        release.index = index
-    return Package(name, tuple(releases))
+    return Package(name, _numbered(releases))
 
 
 def _read(path: Path) -> bytes:
@@ -142,7 +172,10 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise Problem(
-            "catalogue.missing", error.strerror or "unreadable", str(path), "a readable catalogue file",
+            "catalogue.missing",
+            error.strerror or "unreadable",
+            str(path),
+            "a readable catalogue file",
             "Name the catalogue directory in whisperx_plan_catalogue",
         ) from None
 
@@ -160,7 +193,9 @@ def _json(path: Path) -> Any:
     try:
         return json.loads(_read(path))
     except (ValueError, RecursionError) as error:
-        raise Problem("catalogue.malformed", str(error)[:200], f"packages/{path.name}", "a JSON file", _REMEDY) from None
+        raise Problem(
+            "catalogue.malformed", str(error)[:200], f"packages/{path.name}", "a JSON file", _REMEDY
+        ) from None
 
 
 def _digest(documents: Mapping[str, Any]) -> str:

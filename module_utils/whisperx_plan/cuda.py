@@ -1,4 +1,6 @@
-"""Which GPU can run which device code under which driver: machine code, PTX, driver floors and branches. Tables only."""
+"""Which GPU can run which device code under which driver: machine code, PTX, driver floors and branches.
+Tables only.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,9 @@ def _capability(text: str) -> tuple[Numbers, bool]:
 
 
 def how_it_runs(code: Code, found: Numbers) -> str | None:
-    """Return "sass" where the wheel has machine code for the GPU, "ptx" where the driver must compile, else None."""
+    """Return "sass" where the wheel has machine code for the GPU, "ptx" where the driver must compile, else
+    None.
+    """
     for text in code.sass:
         built, exact = _capability(text)
         if built == found or (not exact and built[0] == found[0] and built <= found):
@@ -84,7 +88,9 @@ def driver_cuda(driver: Driver, catalogue: Catalogue) -> Numbers | None:
 
 
 def meets_floor(driver: Driver, major: int, catalogue: Catalogue) -> bool | None:
-    """Say whether machine code of a CUDA major runs: natively, or by the minor-version rule. None if nothing is known."""
+    """Say whether machine code of a CUDA major runs: natively, or by the minor-version rule. None if
+    nothing is known.
+    """
     cuda = driver_cuda(driver, catalogue)
     if cuda is not None and cuda[0] > major:
         return True
@@ -129,7 +135,9 @@ def newest_driver(gpus: Iterable[Gpu], catalogue: Catalogue) -> Driver | None:
     if not fitting:
         return None
     branch, cuda = fitting[-1]
-    floor = max((driver for _, driver in catalogue.rows.toolkits if driver[0] == branch), default=(branch, 999))
+    floor = max(
+        (driver for _, driver in catalogue.rows.toolkits if driver[0] == branch), default=(branch, 999)
+    )
     return Driver(version=floor, cuda=cuda, state="running", text=str(branch))
 
 

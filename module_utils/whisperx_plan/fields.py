@@ -1,4 +1,6 @@
-"""Reading data that others wrote: facts, catalogue rows, requests. Every complaint names place, field, found and wanted."""
+"""Reading data that others wrote: facts, catalogue rows, requests. Every complaint names place, field,
+found and wanted.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +15,17 @@ __all__ = ["Fields", "Numbers", "dotted", "numbers"]
 
 Numbers: TypeAlias = tuple[int, ...]
 
-# "2.41", "570.124.06", "3.14.0rc1", "2.36-9+deb12u3": the leading numbers count, what a distribution appends does not.
+# "2.41", "570.124.06", "3.14.0rc1", "2.36-9+deb12u3": the leading numbers count, what a distribution
+# appends does not.
 _LEADING = re.compile(r"(\d{1,9}(?:\.\d{1,9}){0,4})(?:[-+~_a-z].*)?", re.IGNORECASE)
 _SHOWN = 80
 
 
 @lru_cache(maxsize=65536)
 def numbers(text: str) -> Numbers | None:
-    """Return the leading dotted numbers of a version ("570.124.06" -> (570, 124, 6)), or None if there are none."""
+    """Return the leading dotted numbers of a version ("570.124.06" -> (570, 124, 6)), or None if there are
+    none.
+    """
     match = _LEADING.fullmatch(text.strip())
     return tuple(int(part) for part in match.group(1).split(".")) if match else None
 
@@ -37,9 +42,11 @@ def shown(value: Any) -> str:
 
 
 class Fields:
-    """One mapping from outside. The readers return the value, or None where it is absent (missing, null or "").
+    """One mapping from outside. The readers return the value, or None where it is absent (missing, null or
+    "").
 
-    ``rule`` is the id of the Problem raised for anything else, ``where`` its place ("host db1", "drivers.yml, row 3"),
+    ``rule`` is the id of the Problem raised for anything else, ``where`` its place ("host db1",
+    "drivers.yml, row 3"),
     ``remedy`` its next step.
     """
 

@@ -1,4 +1,6 @@
-"""A host as the decision sees it: only the facts that decide, checked, hashable, so that equal hosts are decided once."""
+"""A host as the decision sees it: only the facts that decide, checked, hashable, so that equal hosts are
+decided once.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ class Interpreter:
 
 @dataclass(frozen=True)
 class Gpu:
-    """An NVIDIA GPU. ``capability`` is None where neither driver nor PCI id tells it; ``driver`` is the bound module."""
+    """An NVIDIA GPU. ``capability`` is None where neither driver nor PCI id tells it; ``driver`` is the
+    bound module.
+    """
 
     name: str
     capability: Numbers | None
@@ -47,7 +51,9 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Driver:
-    """The NVIDIA driver. ``cuda``: the newest CUDA its library speaks; ``detail``: a sentence when something is wrong."""
+    """The NVIDIA driver. ``cuda``: the newest CUDA its library speaks; ``detail``: a sentence when
+    something is wrong.
+    """
 
     version: Numbers | None = None
     cuda: Numbers | None = None
@@ -89,7 +95,8 @@ class Host:
 
     @classmethod
     def from_facts(cls, name: str, facts: Mapping[str, Any], flags: frozenset[str] | None = None) -> Host:
-        """Read the facts of the contract; a missing key is absent. ``flags``: the CPU flags that matter, all if None.
+        """Read the facts of the contract; a missing key is absent. ``flags``: the CPU flags that matter,
+        all if None.
 
         Raises Problem "facts.malformed" naming host and field.
         """
@@ -105,12 +112,16 @@ class Host:
             libc_version=_two(libc.version("version")) if libc else None,
             machine=top.text("machine"),
             cpu_flags=_flags(top, flags),
-            pythons=tuple(sorted((_python(row) for row in top.children("pythons")), key=lambda p: (p.version, p.path))),
+            pythons=tuple(
+                sorted((_python(row) for row in top.children("pythons")), key=lambda p: (p.version, p.path))
+            ),
             gpus=tuple(sorted((_gpu(row) for row in top.children("gpus")), key=repr)),
             driver=_driver(top.child("nvidia_driver")),
             libavutil=_libavutil(ffmpeg),
             ffmpeg_path=bool(ffmpeg and ffmpeg.text("path")),
-            engines=tuple(sorted({row.text("name") or "" for row in top.children("container_engines")} - {""})),
+            engines=tuple(
+                sorted({row.text("name") or "" for row in top.children("container_engines")} - {""})
+            ),
             container=top.text("container"),
             wsl=bool(top.flag("wsl")),
             tegra=_tegra(top.child("tegra")),

@@ -1,4 +1,6 @@
-"""What goes in and out of the decision: Host, Request, Reason, Plan, Refusal, all plain data that survives JSON."""
+"""What goes in and out of the decision: Host, Request, Reason, Plan, Refusal, all plain data that survives
+JSON.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +78,9 @@ class Request:
         remedies: Any = REMEDIES,
         unknown: str = "refuse",
     ) -> Request:
-        """Check the user's options. Raises Problem "request.…"; whether a package is known is checked by decide."""
+        """Check the user's options. Raises Problem "request.…"; whether a package is known is checked by
+        decide.
+        """
         if not isinstance(packages, Mapping) or not packages:
             raise Problem(
                 "request.packages",
@@ -89,12 +93,20 @@ class Request:
         for name, specifier in packages.items():
             if not isinstance(name, str) or not name.strip():
                 raise Problem(
-                    "request.packages", f"a package is named {name!r}", "whisperx_plan_packages", "a name", "Name it"
+                    "request.packages",
+                    f"a package is named {name!r}",
+                    "whisperx_plan_packages",
+                    "a name",
+                    "Name it",
                 )
             key = canonicalize_name(name.strip())
             if key in checked:
                 raise Problem(
-                    "request.packages", f"{key} is named twice", "whisperx_plan_packages", "each once", "Drop one"
+                    "request.packages",
+                    f"{key} is named twice",
+                    "whisperx_plan_packages",
+                    "each once",
+                    "Drop one",
                 )
             checked[key] = _specifier(name, specifier)
         if isinstance(remedies, str) or not isinstance(remedies, Sequence):
@@ -169,12 +181,16 @@ class Plan:
     remedies: Sequence[Mapping[str, Any]]
     reasons: Sequence[Reason]
     notes: Sequence[str]
+    execstack_refused_from: str = ""
+    built_from_sdist: Sequence[Mapping[str, Any]] = ()
+    catalogue: str = ""
 
     def record(self) -> dict[str, Any]:
         """Return the plan of the contract, plain data."""
         values = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
         identity = values.pop("host_class")
         values["reasons"] = [reason.record() for reason in self.reasons]
+        values["built_from_sdist"] = [dict(row) for row in self.built_from_sdist]
         return {"verdict": "plan", "class": identity, **values}
 
     @classmethod

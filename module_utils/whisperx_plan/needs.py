@@ -1,10 +1,12 @@
-"""What a release wants of other packages: METADATA for the target's markers, amendments, and the libraries it looks up."""
+"""What a release wants of other packages: METADATA for the target's markers, amendments, and the libraries
+it looks up.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 from packaging.markers import Marker
 from packaging.requirements import Requirement
@@ -43,7 +45,7 @@ class Wants:
     bounds: tuple[tuple[str, str], ...]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _holds(marker: Marker, python: str, minor: str, machine: str) -> bool:
     return marker.evaluate(
         {
@@ -96,7 +98,9 @@ def _wants_of(release: Release, target: Target, catalogue: Catalogue) -> Wants:
 def _holding(entries: Iterable[Requirement], target: Target) -> list[Requirement]:
     python, minor = dotted(target.python.version), dotted(target.python.minor)
     machine = target.host.machine or ""
-    return [entry for entry in entries if entry.marker is None or _holds(entry.marker, python, minor, machine)]
+    return [
+        entry for entry in entries if entry.marker is None or _holds(entry.marker, python, minor, machine)
+    ]
 
 
 def _build_part(release: Release, entry: Requirement, catalogue: Catalogue) -> str | None:
@@ -125,8 +129,12 @@ def _add(
     return True
 
 
-def library_needs(release: Release, target: Target, torch: str | None, catalogue: Catalogue) -> tuple[Need, ...]:
-    """Return which torch releases leave room for the libraries a computing package looks up, if torch is about."""
+def library_needs(
+    release: Release, target: Target, torch: str | None, catalogue: Catalogue
+) -> tuple[Need, ...]:
+    """Return which torch releases leave room for the libraries a computing package looks up, if torch is
+    about.
+    """
     if torch is None or target.device != "cuda":
         return ()
     wanted = wanted_sonames(release, target.host, catalogue)

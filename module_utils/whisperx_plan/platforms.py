@@ -26,9 +26,15 @@ def platform_of(host: Host, catalogue: Catalogue) -> tuple[str, Numbers] | None:
 
 
 def tag_glibc(host: Host, catalogue: Catalogue) -> Numbers | None:
-    """Return the glibc up to which wheels are taken: the platform's level, or the host's own above all levels."""
+    """Return the glibc up to which wheels are taken: the platform's level, or the host's own above all
+    levels.
+    """
     named = platform_of(host, catalogue)
-    levels = [minimum for machine, family, minimum, _ in catalogue.rows.platforms if (machine, family) == (host.machine, "glibc")]
+    levels = [
+        minimum
+        for machine, family, minimum, _ in catalogue.rows.platforms
+        if (machine, family) == (host.machine, "glibc")
+    ]
     if named is None or not levels or host.libc_version is None:
         return host.libc_version
     return host.libc_version if named[1] == max(levels) else named[1]

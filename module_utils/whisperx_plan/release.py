@@ -1,10 +1,12 @@
-"""One release of one package: what its METADATA, its wheels and its ELF files say. Measured rows, nothing guessed."""
+"""One release of one package: what its METADATA, its wheels and its ELF files say. Measured rows, nothing
+guessed.
+"""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -22,7 +24,9 @@ specifier = lru_cache(maxsize=None)(SpecifierSet)
 version = lru_cache(maxsize=None)(Version)
 
 _LEGACY = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
-_PLATFORM = re.compile(r"(?:(?P<family>many|musl)linux_(?P<major>\d+)_(?P<minor>\d+)|(?P<old>manylinux\d+)|linux)_(?P<machine>\w+)")
+_PLATFORM = re.compile(
+    r"(?:(?P<family>many|musl)linux_(?P<major>\d+)_(?P<minor>\d+)|(?P<old>manylinux\d+)|linux)_(?P<machine>\w+)"
+)
 _PER_MACHINE = "requires_dist_"
 _INTERPRETER = re.compile(r"(?P<kind>cp|py)(?P<major>\d)(?P<minor>\d*)")
 
@@ -39,16 +43,22 @@ class Wheel:
     platforms: tuple[tuple[str, str, Numbers], ...]
 
     def fits_python(self, minor: Numbers) -> bool:
-        """Say whether CPython ``minor`` (such as (3, 13)) takes this wheel; free-threaded wheels are not meant."""
+        """Say whether CPython ``minor`` (such as (3, 13)) takes this wheel; free-threaded wheels are not
+        meant.
+        """
         return any(_takes(tag, abi, minor) for tag in self.pythons for abi in self.abis)
 
     def floor(self, machine: str, family: str) -> Numbers | None:
-        """Return the lowest libc version this wheel takes on that machine, () for any, None if it does not fit."""
-        floors = [low for where, kind, low in self.platforms if where == "any" or (where, kind) == (machine, family)]
+        """Return the lowest libc version this wheel takes on that machine, () for any, None if it does not
+        fit.
+        """
+        floors = [
+            low for where, kind, low in self.platforms if where == "any" or (where, kind) == (machine, family)
+        ]
         return min(floors, default=None)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _takes(tag: str, abi: str, minor: Numbers) -> bool:
     match = _INTERPRETER.fullmatch(tag)
     if match is None:
@@ -61,7 +71,7 @@ def _takes(tag: str, abi: str, minor: Numbers) -> bool:
     return minor == wanted and abi in ("none", tag, tag + "m")
 
 
-@lru_cache(maxsize=None)
+@cache
 def _platform(tag: str) -> tuple[str, str, Numbers] | None:
     if tag == "any":
         return ("any", "", ())
@@ -106,7 +116,9 @@ class Abi:
 
 @dataclass(eq=False)
 class Release:
-    """One release. ``index``: its place in the package, 0 the oldest; ``bit``: 1 << index, for sets of releases."""
+    """One release. ``index``: its place in the package, 0 the oldest; ``bit``: 1 << index, for sets of
+    releases.
+    """
 
     package: str
     text: str
@@ -140,7 +152,9 @@ class Release:
         """Return the wheels for that machine and libc family, whatever their floor."""
         key = ("fitting", machine, family)
         if key not in self.cache:
-            self.cache[key] = tuple(wheel for wheel in self.wheels if wheel.floor(machine, family) is not None)
+            self.cache[key] = tuple(
+                wheel for wheel in self.wheels if wheel.floor(machine, family) is not None
+            )
         found: tuple[Wheel, ...] = self.cache[key]
         return found
 
@@ -165,7 +179,9 @@ class Release:
             package=package,
             text=text,
             version=parsed,
-            yanked=None if yanked in (None, False) else (yanked if isinstance(yanked, str) else "") or "no reason given",
+            yanked=None
+            if yanked in (None, False)
+            else (yanked if isinstance(yanked, str) else "") or "no reason given",
             requires_python=python,
             requires=tuple(_requirement(row, entry) for entry in row.texts("requires_dist")),
             wheels=tuple(_wheel(entry) for entry in row.children("wheels")),

@@ -1,12 +1,14 @@
-"""The set of versions: resolvelib over the releases that can be part of one, newest first, requested packages first."""
+"""The set of versions: resolvelib over the releases that can be part of one, newest first, requested
+packages first.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from resolvelib import AbstractProvider, BaseReporter, ResolutionImpossible, ResolutionTooDeep, Resolver
+from resolvelib.structs import RequirementInformation
 
 from .needs import Need
 from .release import Release
@@ -30,7 +32,9 @@ class Solution:
 
 @dataclass(frozen=True)
 class Conflict:
-    """Why there is no set: wishes that exclude each other; empty where a requested package has no viable release."""
+    """Why there is no set: wishes that exclude each other; empty where a requested package has no viable
+    release.
+    """
 
     needs: tuple[Need, ...] = ()
 
@@ -40,7 +44,10 @@ class _Provider(AbstractProvider[Need, Release, str]):
         self._world = world
         requested = list(world.target.request.packages)
         self._order = {
-            name: (requested.index(name) if name in requested else len(requested), *world.catalogue.rank(name))
+            name: (
+                requested.index(name) if name in requested else len(requested),
+                *world.catalogue.rank(name),
+            )
             for name in world.names
         }
 
@@ -48,7 +55,14 @@ class _Provider(AbstractProvider[Need, Release, str]):
         found = requirement_or_candidate
         return found.name if isinstance(found, Need) else found.package
 
-    def get_preference(self, identifier: str, **_: Any) -> Any:
+    def get_preference(
+        self,
+        identifier: str,
+        resolutions: Mapping[str, Release],
+        candidates: Mapping[str, Iterator[Release]],
+        information: Mapping[str, Iterator[RequirementInformation[Need, Release]]],
+        backtrack_causes: Sequence[RequirementInformation[Need, Release]],
+    ) -> tuple[int, int, str]:
         return self._order[identifier]
 
     def find_matches(

@@ -1,4 +1,6 @@
-"""The hand-kept rows as records: drivers, GPUs, torch builds, library names, distributions, packages, rules, …"""
+"""The hand-kept rows as records: drivers, GPUs, torch builds, library names, distributions, packages,
+rules, …
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from .fields import Fields, Numbers
-from .release import canonical, requirement, specifier
+from .release import Release, canonical, requirement, specifier
 
 __all__ = [
     "Advisory",
@@ -19,8 +21,9 @@ __all__ = [
     "Build",
     "Distro",
     "PackageInfo",
-    "Rule",
     "Rows",
+    "Rule",
+    "Sdist",
     "Series",
     "Soname",
     "read_rows",
@@ -32,7 +35,9 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True)
 class Generation:
-    """A GPU generation: its capabilities, and the driver branches that serve it (``last`` None: still served)."""
+    """A GPU generation: its capabilities, and the driver branches that serve it (``last`` None: still
+    served).
+    """
 
     name: str
     first: Numbers
@@ -101,7 +106,9 @@ class Block:
 
 @dataclass(frozen=True)
 class Advisory:
-    """Versions that a user should know something about. ``device``: any, cuda or cpu; ``capability``: its major, or None."""
+    """Versions that a user should know something about. ``device``: any, cuda or cpu; ``capability``: its
+    major, or None.
+    """
 
     package: str
     versions: SpecifierSet
@@ -124,6 +131,22 @@ class PackageInfo:
     scripts: tuple[str, ...] = ()
     system: tuple[str, ...] = ()
     cpu: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Sdist:
+    """A package without wheels, and how its wheel is built. ``recipe``: package, version, sdist_sha256,
+    build_requires.
+    """
+
+    recipe: Mapping[str, Any]
+    needed_by: str
+    versions: SpecifierSet
+
+    def serves(self, pins: Mapping[str, Release]) -> bool:
+        """Say whether a set brings this package in."""
+        pin = pins.get(self.needed_by)
+        return pin is not None and self.versions.contains(pin.version, prereleases=True)
 
 
 @dataclass(frozen=True)
@@ -178,7 +201,7 @@ class Rows:
     platforms: tuple[tuple[str, str, Numbers, str], ...] = ()
     packages: Mapping[str, PackageInfo] = field(default_factory=dict)
     build_parts: tuple[tuple[str, str], ...] = ()
-    built_from_sdist: tuple[str, ...] = ()
+    built_from_sdist: Mapping[str, Sdist] = field(default_factory=dict)
     distros: tuple[Distro, ...] = ()
     rules: Mapping[str, Rule] = field(default_factory=dict)
 
@@ -192,7 +215,9 @@ class _File:
         self.sources: Mapping[str, Any] = sources.data if sources else {}
 
     def read(self, section: str, make: Callable[[Fields, str], Row]) -> tuple[Row, ...]:
-        """Return the rows of a section, each with its source spelt out; every row needs source and confidence."""
+        """Return the rows of a section, each with its source spelt out; every row needs source and
+        confidence.
+        """
         if section not in self.top.data:
             raise self.top.problem(section, None, "a list of rows")
         found = []
@@ -239,7 +264,9 @@ def _hex(row: Fields, key: str) -> int:
 
 
 def _build(row: Fields) -> Build:
-    return Build(_text(row, "build"), row.version("cuda"), row.version("cudnn"), row.texts("sass"), row.texts("ptx"))
+    return Build(
+        _text(row, "build"), row.version("cuda"), row.version("cudnn"), row.texts("sass"), row.texts("ptx")
+    )
 
 
 def _series(row: Fields, source: str) -> tuple[tuple[str, str], Series]:
@@ -297,6 +324,16 @@ def _package(row: Fields, source: str) -> PackageInfo:
     )
 
 
+def _sdist(row: Fields, source: str) -> Sdist:
+    recipe = {
+        "package": canonical(_text(row, "name")),
+        "version": _text(row, "version"),
+        "sdist_sha256": _text(row, "sdist_sha256"),
+        "build_requires": list(row.texts("build_requires")),
+    }
+    return Sdist(recipe, canonical(_text(row, "needed_by")), _range(row))
+
+
 def _distro(row: Fields, source: str) -> Distro:
     libc = row.child("libc")
     return Distro(
@@ -305,7 +342,9 @@ def _distro(row: Fields, source: str) -> Distro:
         codename=row.text("codename"),
         libc=(libc.text("family") or "glibc", libc.version("version")) if libc else ("glibc", None),
         python=row.version("python"),
-        offered=tuple((_version(entry, "version"), _text(entry, "package")) for entry in row.children("offered")),
+        offered=tuple(
+            (_version(entry, "version"), _text(entry, "package")) for entry in row.children("offered")
+        ),
         ffmpeg=row.text("ffmpeg"),
         ffmpeg_note=row.text("ffmpeg_note"),
         libavutil=row.whole("libavutil"),
@@ -332,21 +371,28 @@ def _ffmpeg(row: Fields, source: str) -> tuple[str, SpecifierSet, frozenset[int]
 
 
 def read_rows(documents: Mapping[str, Any]) -> Rows:
-    """Read the YAML documents (file name -> content). Raises Problem "catalogue.malformed" naming file, row and field."""
+    """Read the YAML documents (file name -> content). Raises Problem "catalogue.malformed" naming file, row
+    and field.
+    """
     files = {name: _File(name, data) for name, data in documents.items()}
     drivers, gpus, torch = files["drivers.yml"], files["gpus.yml"], files["torch_builds.yml"]
     names, blocked, packages = files["sonames.yml"], files["blocked.yml"], files["packages.yml"]
     served = {
         name: (first, last)
         for name, first, last in drivers.read(
-            "generations", lambda row, _: (_text(row, "generation"), _version(row, "first")[0], row.version("last"))
+            "generations",
+            lambda row, _: (_text(row, "generation"), _version(row, "first")[0], row.version("last")),
         )
     }
     return Rows(
         toolkits=drivers.read("toolkits", lambda row, _: (_version(row, "cuda"), _version(row, "driver"))),
-        floors=dict(drivers.read("floors", lambda row, _: (_version(row, "cuda")[0], _version(row, "driver")))),
+        floors=dict(
+            drivers.read("floors", lambda row, _: (_version(row, "cuda")[0], _version(row, "driver")))
+        ),
         branches=tuple(
-            sorted(drivers.read("branches", lambda row, _: (_version(row, "branch")[0], _version(row, "cuda"))))
+            sorted(
+                drivers.read("branches", lambda row, _: (_version(row, "branch")[0], _version(row, "cuda")))
+            )
         ),
         ptx=tuple(sorted(drivers.read("ptx", lambda row, _: (_version(row, "isa"), _version(row, "cuda"))))),
         generations=gpus.read("generations", lambda row, _: _generation(row, served)),
@@ -361,9 +407,14 @@ def read_rows(documents: Mapping[str, Any]) -> Rows:
         ignored=frozenset(names.read("ignored", lambda row, _: _text(row, "soname"))),
         soname_parts=names.read("parts", lambda row, _: _text(row, "prefix")),
         ffmpeg=names.read("ffmpeg", _ffmpeg),
-        amendments=tuple(sorted(files["amendments.yml"].read("amendments", _amendment), key=lambda row: row.id)),
+        amendments=tuple(
+            sorted(files["amendments.yml"].read("amendments", _amendment), key=lambda row: row.id)
+        ),
         blocked=blocked.read(
-            "blocked", lambda row, source: Block(canonical(_text(row, "package")), _range(row), _text(row, "why"), source)
+            "blocked",
+            lambda row, source: Block(
+                canonical(_text(row, "package")), _range(row), _text(row, "why"), source
+            ),
         ),
         advisories=blocked.read(
             "advisories",
@@ -378,15 +429,21 @@ def read_rows(documents: Mapping[str, Any]) -> Rows:
         platforms=files["platforms.yml"].read(
             "platforms",
             lambda row, _: (
-                _text(row, "machine"), _text(row, "family"), _version(row, "minimum"), _text(row, "platform")
+                _text(row, "machine"),
+                _text(row, "family"),
+                _version(row, "minimum"),
+                _text(row, "platform"),
             ),
         ),
         packages={row.name: row for row in packages.read("packages", _package)},
         build_parts=packages.read(
             "build_parts",
-            lambda row, _: (_text(row, "prefix"), row.needed("treat", row.choice("treat", ("drop", "limit-on-cpu")))),
+            lambda row, _: (
+                _text(row, "prefix"),
+                row.needed("treat", row.choice("treat", ("drop", "limit-on-cpu"))),
+            ),
         ),
-        built_from_sdist=tuple(sorted(packages.read("built_from_sdist", lambda row, _: canonical(_text(row, "name"))))),
+        built_from_sdist={row.recipe["package"]: row for row in packages.read("built_from_sdist", _sdist)},
         distros=files["distros.yml"].read("distros", _distro),
         rules={row.id: row for row in files["rules.yml"].read("rules", _rule)},
     )

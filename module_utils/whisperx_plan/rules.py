@@ -1,4 +1,6 @@
-"""The rules: one small function each, asked of every release for one way to use a host. Words and numbers are rows."""
+"""The rules: one small function each, asked of every release for one way to use a host. Words and numbers
+are rows.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,16 @@ from .host import Host, Interpreter
 from .model import Request
 from .release import Release
 
-__all__ = ["Finding", "RuleFunction", "Target", "findings", "finding", "host_rule", "load_rules", "python_rule"]
+__all__ = [
+    "Finding",
+    "RuleFunction",
+    "Target",
+    "finding",
+    "findings",
+    "host_rule",
+    "load_rules",
+    "python_rule",
+]
 
 
 @dataclass(frozen=True)
@@ -73,7 +84,9 @@ def findings(
     catalogue: Catalogue,
     known: dict[int, tuple[Finding, ...]],
 ) -> dict[int, tuple[Finding, ...]]:
-    """Return what the rules say against each release, by its id(). ``known`` keeps the part without interpreter."""
+    """Return what the rules say against each release, by its id(). ``known`` keeps the part without
+    interpreter.
+    """
     found = {}
     for release in releases:
         key = id(release)

@@ -1,4 +1,6 @@
-"""Rules about the GPU, asked only for device "cuda": device code over all GPUs, PTX, driver floors, torch builds, sonames."""
+"""Rules about the GPU, asked only for device "cuda": device code over all GPUs, PTX, driver floors, torch
+builds, sonames.
+"""
 
 from __future__ import annotations
 
@@ -21,21 +23,40 @@ from .rows import Soname
 from .rules import Finding, Target, finding, host_rule
 from .words import gpu_words, ways
 
-__all__ = ["cuda_major", "driver_floor", "machine_code", "no_cuda_build", "no_provider", "opened", "ptx", "torch_build"]
+__all__ = [
+    "cuda_major",
+    "driver_floor",
+    "machine_code",
+    "no_cuda_build",
+    "no_provider",
+    "opened",
+    "ptx",
+    "torch_build",
+]
 
 
 def opened(release: Release, host: Host, catalogue: Catalogue) -> list[str]:
-    """Return the CUDA library names a computing package looks up on this machine, those that do not matter left out."""
+    """Return the CUDA library names a computing package looks up on this machine, those that do not matter
+    left out.
+    """
     abi = release.abi.get(host.machine or "")
     if abi is None or not catalogue.info(release.package).computes:
         return []
     rows = catalogue.rows
-    return [name for name in abi.opens + abi.needs if name not in rows.ignored and not name.startswith(rows.soname_parts)]
+    return [
+        name
+        for name in abi.opens + abi.needs
+        if name not in rows.ignored and not name.startswith(rows.soname_parts)
+    ]
 
 
 def cuda_major(release: Release, host: Host, catalogue: Catalogue) -> int | None:
     """Return the CUDA major a computing package is made for, by the libraries it looks up."""
-    rows = [catalogue.rows.sonames[name] for name in opened(release, host, catalogue) if name in catalogue.rows.sonames]
+    rows = [
+        catalogue.rows.sonames[name]
+        for name in opened(release, host, catalogue)
+        if name in catalogue.rows.sonames
+    ]
     return max((row.cuda[0] for row in rows), default=None)
 
 
@@ -81,7 +102,10 @@ def machine_code(release: Release, target: Target, catalogue: Catalogue) -> Find
     gpu, found = missing
     abi = release.abi[target.host.machine or ""]
     return finding(
-        "gpu.machine-code", f"{gpu_words(gpu)} ({dotted(found)})", capability=dotted(found), has=", ".join(abi.sass)
+        "gpu.machine-code",
+        f"{gpu_words(gpu)} ({dotted(found)})",
+        capability=dotted(found),
+        has=", ".join(abi.sass),
     )
 
 
@@ -94,13 +118,19 @@ def ptx(release: Release, target: Target, catalogue: Catalogue) -> Finding | Non
     if abi is None or not abi.has_device_code:
         return None
     code = Code(abi.sass, abi.ptx, abi.ptx_isa)
-    compiled = [gpu for gpu in target.host.gpus if how_it_runs(code, capability(gpu, catalogue) or ()) == "ptx"]
+    compiled = [
+        gpu for gpu in target.host.gpus if how_it_runs(code, capability(gpu, catalogue) or ()) == "ptx"
+    ]
     if not compiled:
         return None
     wanted = cuda_of_isa(abi.ptx_isa, catalogue) if abi.ptx_isa else None
     speaks = driver_cuda(target.host.driver, catalogue)
     if wanted is None or speaks is None:
-        return None if target.gates else finding("unknown.ptx", "a PTX version or driver level that is not known")
+        return (
+            None
+            if target.gates
+            else finding("unknown.ptx", "a PTX version or driver level that is not known")
+        )
     if speaks >= wanted:
         return None
     branch = branch_for_cuda(wanted, catalogue)
@@ -147,7 +177,9 @@ def _capped(host: Host, branch: int | None, catalogue: Catalogue) -> str:
 
 
 def _driver(host: Host) -> str:
-    return host.driver.text or (f"of CUDA {dotted(host.driver.cuda)}" if host.driver.cuda else "of unknown version")
+    return host.driver.text or (
+        f"of CUDA {dotted(host.driver.cuda)}" if host.driver.cuda else "of unknown version"
+    )
 
 
 @host_rule
@@ -165,7 +197,11 @@ def torch_build(release: Release, target: Target, catalogue: Catalogue) -> Findi
     majors = sorted({build.cuda[0] for build in series.builds if build.cuda})
     if majors and all(meets_floor(target.host.driver, major, catalogue) is False for major in majors):
         return _floor_finding(target, majors[0], catalogue)
-    gpus = ways(f"{gpu_words(gpu)} ({dotted(found)})" for gpu in target.host.gpus if (found := capability(gpu, catalogue)))
+    gpus = ways(
+        f"{gpu_words(gpu)} ({dotted(found)})"
+        for gpu in target.host.gpus
+        if (found := capability(gpu, catalogue))
+    )
     builds = ", ".join(build.name for build in series.builds if build.cuda) or "none"
     return finding("torch.no-build", f"{gpus} with driver {_driver(target.host)}", builds=builds)
 
@@ -186,5 +222,9 @@ def _is_cuda(name: str) -> bool:
 
 def wanted_sonames(release: Release, host: Host, catalogue: Catalogue) -> list[Soname]:
     """Return the rows of the libraries a computing package looks up."""
-    rows = {catalogue.rows.sonames[name] for name in opened(release, host, catalogue) if name in catalogue.rows.sonames}
+    rows = {
+        catalogue.rows.sonames[name]
+        for name in opened(release, host, catalogue)
+        if name in catalogue.rows.sonames
+    }
     return sorted(rows, key=lambda row: row.name)

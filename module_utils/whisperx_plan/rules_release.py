@@ -1,4 +1,6 @@
-"""Rules about a release itself: withdrawn, blocked, unmeasured, without a wheel for the machine or the interpreter."""
+"""Rules about a release itself: withdrawn, blocked, unmeasured, without a wheel for the machine or the
+interpreter.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,8 @@ from .rules_libc import floor_of
 __all__ = [
     "asked_exactly",
     "blocked",
-    "not_measured",
     "no_wheel",
+    "not_measured",
     "prerelease",
     "python_band",
     "python_wheel",
@@ -28,7 +30,9 @@ def asked_exactly(release: Release, target: Target) -> bool:
     """Say whether the request pins exactly this release."""
     text = target.request.packages.get(release.package, "")
     return any(
-        part.operator in ("==", "===") and not part.version.endswith("*") and Version(part.version) == release.version
+        part.operator in ("==", "===")
+        and not part.version.endswith("*")
+        and Version(part.version) == release.version
         for part in specifier(text)
     )
 
@@ -93,7 +97,9 @@ def not_measured(release: Release, target: Target, catalogue: Catalogue) -> Find
 def python_band(release: Release, target: Target, catalogue: Catalogue) -> Finding | None:
     """The interpreter is outside what METADATA, or experience, allows; upper bounds count too."""
     python = dotted(target.python.version)
-    bands = [release.requires_python or ""] + [row.python for row in catalogue.amendments(release) if row.python]
+    bands = [release.requires_python or ""] + [
+        row.python for row in catalogue.amendments(release) if row.python
+    ]
     for band in bands:
         if band and not specifier(band).contains(python, prereleases=True):
             return finding("python.band", f"Python {dotted(target.python.minor)}", band=band)
@@ -111,7 +117,9 @@ def python_wheel(release: Release, target: Target, catalogue: Catalogue) -> Find
     reachable = [
         wheel
         for wheel in wheels
-        if host.libc_family != "glibc" or level is None or floor_of(wheel, release, host.machine or "") <= level
+        if host.libc_family != "glibc"
+        or level is None
+        or floor_of(wheel, release, host.machine or "") <= level
     ]
     if not reachable or any(wheel.fits_python(target.python.minor) for wheel in reachable):
         return None

@@ -15,7 +15,8 @@ __all__ = ["World"]
 class World:
     """For one target: which releases the rules let pass, and which of them can be part of a set at all.
 
-    ``cures``: rules that a remedy makes harmless here. ``known``: shared by the worlds of one host and device.
+    ``cures``: rules that a remedy makes harmless here. ``known``: shared by the worlds of one host and
+    device.
     Sets of releases are bit masks, see Package.
     """
 
@@ -43,12 +44,18 @@ class World:
         """Return what the rules say against a release, cured rules left out."""
         return tuple(said for said in self.said.get(id(release), ()) if said.rule not in self.cures)
 
+    def request_text(self, name: str) -> str:
+        """Return the specifier that was asked for, empty if none."""
+        return self.target.request.packages.get(name, "")
+
     def _look(self, name: str) -> int:
         """Ask the rules about every release of a package; return the set that passes."""
         if name not in self.passing:
             package = self.catalogue.packages[name]
             self.said.update(findings(package.releases, self.target, self.catalogue, self._known))
-            self.passing[name] = sum(release.bit for release in package.releases if not self.blocking(release))
+            self.passing[name] = sum(
+                release.bit for release in package.releases if not self.blocking(release)
+            )
         return self.passing[name]
 
     def _reach(self, start: Iterable[str]) -> frozenset[str]:
@@ -61,7 +68,11 @@ class World:
             names.add(name)
             package = self.catalogue.packages[name]
             for release in package.members(self._look(name) & self.asked.get(name, package.everything)):
-                todo += [need.name for need in wants_of(release, self.target, self.catalogue).needs if not need.limit]
+                todo += [
+                    need.name
+                    for need in wants_of(release, self.target, self.catalogue).needs
+                    if not need.limit
+                ]
         return frozenset(names)
 
     def needs(self, release: Release) -> tuple[Need, ...]:
@@ -75,7 +86,9 @@ class World:
         return self._needs[key]
 
     def _prune(self) -> dict[str, int]:
-        """Return the releases each of whose wishes some other viable release can meet; remember the wish that failed."""
+        """Return the releases each of whose wishes some other viable release can meet; remember the wish
+        that failed.
+        """
         viable = {
             name: self.passing[name] & self.asked.get(name, self.catalogue.packages[name].everything)
             for name in self.names

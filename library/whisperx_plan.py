@@ -1,0 +1,232 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Decide which versions run on which hosts, and say why the others do not."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: whisperx_plan
+short_description: Decide for every host which WhisperX runs there, and why not another
+description:
+  - Runs on the controller, once for all hosts. From the facts that M(whisperx_host_facts) read, or that
+    somebody
+    wrote down, and a catalogue of releases and rules, it makes for every host a plan or a refusal with its
+    reasons.
+  - It contacts nothing, and the same facts, request and catalogue give the same answer.
+  - Facts that cannot be read refuse their host alone. A request or a catalogue that cannot be read fails
+    the module.
+version_added: 0.1.0
+options:
+  hosts:
+    description: Host name to facts, in the layout of
+    RV(whisperx_host_facts#module:ansible_facts.whisperx_host).
+    type: dict
+    required: true
+  packages:
+    description:
+      - Package to PEP 440 specifier, in the order in which they matter. An empty specifier asks for the
+        newest that
+        runs on the host.
+    type: dict
+    default: {whisperx: ""}
+  runtime:
+    description: What the packages run in. V(container) is refused, containers are not available yet.
+    type: str
+    choices: [venv, container, auto]
+    default: auto
+  device:
+    description:
+      - V(auto) takes the GPU where it can be used, else the CPU, and says why. Where a GPU or its driver
+        only fails at
+        the moment, the host is refused rather than turned to its CPU.
+      - V(cuda) refuses a host whose GPU cannot be used, V(cpu) leaves GPUs alone.
+    type: str
+    choices: [auto, cuda, cpu]
+    default: auto
+  remedies:
+    description:
+      - Remedies that a plan may apply, in order of preference. V(upgrade) takes another version within the
+        request,
+        V(repair) clears the executable-stack flag in a wheel, V(tunable) sets GLIBC_TUNABLES for the
+        commands.
+    type: list
+    elements: str
+    choices: [upgrade, repair, tunable]
+    default: [upgrade, repair, tunable]
+  unknown:
+    description:
+      - What to do with versions that were not measured. V(refuse) stays within what is known, V(gate)
+        admits newer
+        ones and leaves it to the ABI gate and the pipeline.
+    type: str
+    choices: [refuse, gate]
+    default: refuse
+  requests:
+    description:
+      - What differs by host, per option. For instance C({packages: {edge1: {ctranslate2: ""}}}). The
+        options are
+        O(packages), O(runtime), O(device), O(remedies) and O(unknown).
+    type: dict
+    default: {}
+  catalogue:
+    description: Directory of the catalogue.
+    type: path
+    required: true
+  output:
+    description:
+      - File for the decision as JSON. It is what was asked for and no part of any host, so it is written in
+        check mode too, and does not count as a change.
+    type: path
+attributes:
+  check_mode:
+    description: Changes nothing on any host in any mode.
+    support: full
+  diff_mode:
+    description: There is nothing to compare.
+    support: none
+requirements:
+  - python >= 3.11
+  - packaging
+  - resolvelib
+  - PyYAML
+author:
+  - whisperx-fleet
+"""
+
+EXAMPLES = r"""
+- name: Decide for all hosts of the play
+  whisperx_plan:
+    hosts: "{{ dict(ansible_play_hosts | zip(ansible_play_hosts | map('extract', hostvars, ['ansible_facts',
+    'whisperx_host']))) }}"
+    packages: {whisperx: ">=3.8"}
+    catalogue: "{{ playbook_dir }}/../roles/whisperx_plan/files/catalogue"
+  delegate_to: localhost
+  run_once: true
+  register: plan
+
+- name: Ask what a host would get that does not exist yet
+  whisperx_plan:
+    hosts:
+      gpu-next-month:
+        os: {id: debian, version: "13"}
+        libc: {family: glibc, version: "2.41"}
+        machine: x86_64
+        pythons: [{path: /usr/bin/python3.13, version: "3.13.5"}]
+        gpus: [{name: NVIDIA L4, compute_capability: "8.9"}]
+        nvidia_driver: {version: "570.124.06", cuda: "12.8", state: running}
+    catalogue: "{{ playbook_dir }}/../roles/whisperx_plan/files/catalogue"
+    output: /tmp/plan.json
+  delegate_to: localhost
+  run_once: true
+"""
+
+RETURN = r"""
+hosts:
+  description: >-
+    Host name to plan or refusal. A refusal has C(verdict) V(refused), C(reasons) and C(remedies); a plan has
+    C(verdict) V(plan), its C(class), versions, constraints, environment, remedies, reasons and notes.
+  returned: success
+  type: dict
+  sample:
+    db1:
+      verdict: plan
+      class: x86_64-glibc2.41-cp313-cpu-8ff2fcd8
+      device: cpu
+      python: "3.13"
+      pins: {whisperx: 3.8.6, ctranslate2: 4.8.5, torch: 2.8.0}
+      constraints: {ctranslate2: ">=4.6.0,<=4.8.5", torch: "==2.8.0"}
+      reasons: []
+classes:
+  description: Class to the part of the plan that its hosts share.
+  returned: success
+  type: dict
+table:
+  description: The decision as lines for people, a line of headings first.
+  returned: success
+  type: list
+  elements: str
+document:
+  description: What is written to O(output).
+  returned: when O(output) is not set
+  type: dict
+"""
+
+import os
+import tempfile
+from typing import Any, Dict, List
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.whisperx_plan.catalogue import load
+from ..module_utils.whisperx_plan.decide import Decision, decide
+from ..module_utils.whisperx_plan.document import document, merged, render, table
+from ..module_utils.whisperx_plan.model import REMEDIES
+from ..module_utils.whisperx_plan.requests import requests_by_host
+from ..module_utils.whisperx_problem import Problem
+
+
+def main() -> None:
+    """Read the options, decide, write the document where it is wanted, and return the decision."""
+    module = AnsibleModule(
+        argument_spec={
+            "hosts": {"type": "dict", "required": True},
+            "packages": {"type": "dict", "default": {"whisperx": ""}},
+            "runtime": {"type": "str", "choices": ["venv", "container", "auto"], "default": "auto"},
+            "device": {"type": "str", "choices": ["auto", "cuda", "cpu"], "default": "auto"},
+            "remedies": {
+                "type": "list",
+                "elements": "str",
+                "choices": ["upgrade", "repair", "tunable"],
+                "default": list(REMEDIES),
+            },
+            "unknown": {"type": "str", "choices": ["refuse", "gate"], "default": "refuse"},
+            "requests": {"type": "dict", "default": {}},
+            "catalogue": {"type": "path", "required": True},
+            "output": {"type": "path"},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        module.exit_json(changed=False, **run(module.params))
+    except Problem as problem:
+        module.fail_json(msg=problem.sentence(), **problem.record())
+
+
+def run(options: Dict[str, Any]) -> Dict[str, Any]:
+    """Return the module's result for these options. Raises Problem."""
+    catalogue = load(options["catalogue"])
+    base = {key: options[key] for key in ("packages", "runtime", "device", "remedies", "unknown")}
+    parts: List[Decision] = []
+    for request, names in requests_by_host(options["hosts"], base, options["requests"]):
+        parts.append(decide({name: options["hosts"][name] for name in names}, request, catalogue))
+    decision = merged(parts)
+    result: Dict[str, Any] = {"hosts": decision.hosts, "classes": decision.classes, "table": table(decision)}
+    if options["output"]:
+        write(options["output"], render(decision))
+    else:
+        result["document"] = document(decision)
+    return result
+
+
+def write(path: str, text: str) -> None:
+    """Put the text in place of the file, whole or not at all. Raises Problem "plan.output"."""
+    folder = os.path.dirname(os.path.abspath(path))
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=folder, prefix=".plan-", delete=False
+        ) as file:
+            file.write(text)
+        os.chmod(file.name, 0o644)
+        os.replace(file.name, path)
+    except OSError as error:
+        raise Problem(
+            "plan.output",
+            error.strerror or str(error),
+            path,
+            "a file that can be written",
+            "Name a file in an existing directory of the controller (whisperx_plan_output)",
+        ) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""Trying a host: over its interpreters and the remedies allowed, the newest set for one device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from .catalogue import Catalogue
+from .host import Host, Interpreter
+from .model import Request
+from .resolve import Conflict, Solution, resolve
+from .rules import Finding, Target, finding
+from .world import World
+
+__all__ = ["Attempt", "Trial", "attempt", "usable_pythons"]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One interpreter tried: what was known of the releases there, and what came out."""
+
+    world: World
+    result: Solution | Conflict
+
+    @property
+    def python(self) -> Interpreter:
+        """The interpreter."""
+        return self.world.target.python
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """The best of the trials of one device. ``remedy``: "repair" or "tunable" where one was needed."""
+
+    device: str
+    best: Trial
+    trials: tuple[Trial, ...]
+    remedy: str | None = None
+    refused: tuple[tuple[Interpreter, Finding], ...] = field(default=())
+
+    @property
+    def solution(self) -> Solution | None:
+        """The set, if there is one."""
+        return self.best.result if isinstance(self.best.result, Solution) else None
+
+
+def usable_pythons(
+    host: Host, catalogue: Catalogue
+) -> tuple[list[Interpreter], tuple[tuple[Interpreter, Finding], ...]]:
+    """Return one interpreter per minor version, and those ruled out as such with what was found."""
+    reserved = tuple(catalogue.threshold("python.platform", "paths"))
+    refused: list[tuple[Interpreter, Finding]] = []
+    best: dict[tuple[int, ...], Interpreter] = {}
+    for python in sorted(host.pythons, key=_preference):
+        if python.path.startswith(reserved):
+            refused.append((python, finding("python.platform", python.path)))
+        elif not python.shared:
+            refused.append((python, finding("python.private", python.path)))
+        else:
+            best.setdefault(python.minor, python)
+    return [best[minor] for minor in sorted(best, reverse=True)], tuple(refused)
+
+
+def _preference(python: Interpreter) -> tuple[int, tuple[int, ...], str]:
+    """The distribution's own first, then the newest patch release."""
+    places = ("/usr/bin/", "/usr/local/bin/")
+    place = next(
+        (number for number, prefix in enumerate(places) if python.path.startswith(prefix)), len(places)
+    )
+    return place, tuple(-part for part in python.version), python.path
+
+
+def _modes(request: Request, catalogue: Catalogue) -> Iterable[tuple[str | None, frozenset[str]]]:
+    """Return the remedies to try, each with the rules it makes harmless: first none, then in the order
+    asked for.
+    """
+    yield None, frozenset()
+    for kind in request.remedies:
+        cured = frozenset(row.id for row in catalogue.rows.rules.values() if kind in row.cures)
+        if cured:
+            yield kind, cured
+
+
+def attempt(host: Host, request: Request, catalogue: Catalogue, device: str) -> Attempt | None:
+    """Return the best that one device can give, None if the host has no interpreter to use."""
+    pythons, refused = usable_pythons(host, catalogue)
+    if not pythons:
+        return None
+    known: dict[int, tuple[Finding, ...]] = {}
+    first: Attempt | None = None
+    for remedy, cures in _modes(request, catalogue):
+        trials = []
+        for python in pythons:
+            world = World(catalogue, Target(host, device, python, request), known, cures)
+            trials.append(Trial(world, resolve(world)))
+        solved = [trial for trial in trials if isinstance(trial.result, Solution)]
+        if solved:
+            best = max(solved, key=lambda trial: (_quality(trial, request), trial.python.minor))
+            return Attempt(device, best, tuple(trials), remedy, refused)
+        if first is None:
+            first = Attempt(device, _closest(trials, request), tuple(trials), None, refused)
+    return first
+
+
+def _quality(trial: Trial, request: Request) -> tuple[int, ...]:
+    assert isinstance(trial.result, Solution)
+    return trial.result.quality(request.packages)
+
+
+def _closest(trials: list[Trial], request: Request) -> Trial:
+    """Return the trial that tells most: the interpreter that most of the releases asked for can run on."""
+
+    def nearness(trial: Trial) -> tuple[int, tuple[int, ...]]:
+        world = trial.world
+        return sum(
+            (world.passing[name] & world.asked[name]).bit_count() for name in request.packages
+        ), trial.python.minor
+
+    return max(trials, key=nearness)

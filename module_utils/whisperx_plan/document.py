@@ -1,0 +1,78 @@
+"""The answer as people and scripts read it: lines for the terminal, the JSON document of the contract."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from packaging.version import Version
+
+from .decide import Decision
+
+__all__ = ["document", "merged", "render", "table"]
+
+_HEAD = ("host", "verdict", "device", "python", "versions", "why")
+_SHOWN = ("whisperx", "faster-whisper", "ctranslate2", "torch")
+_WIDEST = 46
+_QUIET = ("release.prerelease", "release.yanked", "python.unfit", "python.private", "python.platform")
+
+
+def merged(decisions: Sequence[Decision]) -> Decision:
+    """Join the decisions on several requests, hosts and classes in order of name."""
+    hosts = {name: record for part in decisions for name, record in part.hosts.items()}
+    classes = {name: record for part in decisions for name, record in part.classes.items()}
+    return Decision(dict(sorted(hosts.items())), dict(sorted(classes.items())))
+
+
+def document(decision: Decision) -> dict[str, Any]:
+    """Return the document that goes into whisperx_plan_output."""
+    return {"schema": 1, "hosts": dict(decision.hosts)}
+
+
+def render(decision: Decision) -> str:
+    """Return the document as text, the same for the same decision."""
+    return json.dumps(document(decision), indent=2, sort_keys=True) + "\n"
+
+
+def table(decision: Decision) -> list[str]:
+    """Return one line per host below a line of headings, the columns aligned; a long name keeps its line."""
+    rows = [_HEAD, *(_row(name, record) for name, record in decision.hosts.items())]
+    widths = [min(max(len(row[place]) for row in rows), _WIDEST) for place in range(len(_HEAD) - 1)]
+    return [
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip()
+        for row in rows
+    ]
+
+
+def _row(name: str, record: Mapping[str, Any]) -> tuple[str, ...]:
+    if record["verdict"] != "plan":
+        return name, "refused", "-", "-", "-", record["reasons"][0]["sentence"]
+    pins = record["pins"]
+    told = [
+        key for key in _SHOWN if key in pins and (key in record["request"] or key in ("ctranslate2", "torch"))
+    ]
+    versions = ", ".join(f"{key} {pins[key]}" for key in told or list(pins)[:3])
+    build = record["torch_build"]
+    device = record["device"] + (f" ({build})" if build and build != record["device"] else "")
+    return name, "plan", device, record["python"], versions, _why(record)
+
+
+def _why(record: Mapping[str, Any]) -> str:
+    """Return the first reason that keeps something better away: the GPU, or a newer version of what
+    matters.
+    """
+    for reason in record["reasons"]:
+        package, _, version = reason["subject"].partition(" ")
+        pin = record["pins"].get(package)
+        if reason["rule"] in _QUIET:
+            continue
+        if not reason["versions"] or (
+            pin and package in (*record["request"], "ctranslate2") and _newer(version, pin)
+        ):
+            return str(reason["sentence"])
+    return ""
+
+
+def _newer(version: str, pin: str) -> bool:
+    return Version(version) > Version(pin)

@@ -1,0 +1,163 @@
+"""One host: is there a plan, on which device, and what is to be said about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .attempt import Attempt, attempt, usable_pythons
+from .catalogue import Catalogue
+from .devices import Obstacle, advice, branch_needed, obstacles
+from .explain import Spoken, reason, reasons_for
+from .fields import dotted
+from .host import Host
+from .model import Plan, Reason, Refusal, Request
+from .notes import notes_of
+from .record import host_class, spell_out
+from .remedies import Remedy, better_driver, for_refusal, used
+from .resolve import Conflict, Solution
+from .ruled_out import conflict_of, python_findings, refused_releases, ruled_out
+from .rules import Finding, finding
+from .wanted import unknown_versions
+
+__all__ = ["judge"]
+
+_GPU_RULES = ("driver.", "gpu.", "soname.", "torch.", "unknown.ptx")
+
+
+def judge(host: Host, request: Request, catalogue: Catalogue) -> Plan | Refusal:
+    """Return the plan or the refusal of one host."""
+    closed = list(_closed(host, request, catalogue))
+    if closed:
+        return Refusal([reason(said, subject, catalogue) for subject, said in closed], [])
+    ahead = obstacles(host, request, catalogue) if request.device != "cpu" else []
+    real = [entry for entry in ahead if request.device == "cuda" or entry.finding.rule != "gpu.none"]
+    if real and (request.device == "cuda" or any(entry.transient for entry in real)):
+        return _stopped(host, request, real, catalogue)
+    on_gpu = None
+    if request.device != "cpu" and not ahead:
+        on_gpu = attempt(host, request, catalogue, "cuda")
+        if on_gpu is not None and (on_gpu.solution is not None or request.device == "cuda"):
+            return _answer(host, request, on_gpu, [], catalogue)
+    on_cpu = attempt(host, request, catalogue, "cpu")
+    if on_cpu is None:
+        return _without_python(host, request, catalogue)
+    before = [reason(entry.finding, entry.subject, catalogue) for entry in real]
+    before += _gpu_reasons(on_gpu, catalogue)
+    return _answer(host, request, on_cpu, before, catalogue)
+
+
+def _closed(host: Host, request: Request, catalogue: Catalogue) -> Iterable[tuple[str, Finding]]:
+    """Yield what ends the decision before it begins."""
+    missing = [
+        field
+        for field, value in (
+            ("machine", host.machine),
+            ("libc.family", host.libc_family),
+            ("libc.version", host.libc_version),
+        )
+        if not value
+    ]
+    for field in missing:
+        yield "facts", finding("facts.missing", f"no {field}", field=field)
+    if request.runtime == "container":
+        yield "runtime", finding("plan.runtime", "container")
+    for name, text in unknown_versions(request, catalogue).items():
+        newest = catalogue.packages[name].releases[-1].text if catalogue.packages[name].releases else "none"
+        yield (
+            f"{name} {text}",
+            finding("plan.unknown-version", text, package=name, specifier=text, newest=newest),
+        )
+
+
+def _stopped(host: Host, request: Request, ahead: list[Obstacle], catalogue: Catalogue) -> Refusal:
+    """Refuse where the GPU cannot be used, and the CPU is not wanted or would be a mistake."""
+    reasons = [reason(entry.finding, entry.subject, catalogue) for entry in ahead]
+    remedies: list[Remedy] = []
+    driver, _ = better_driver(host, request, None, catalogue)
+    if driver is not None and host.driver.state == "absent":
+        remedies.append(driver)
+    if any(entry.transient for entry in ahead):
+        remedies.append({"kind": "driver", "sentence": reasons[0].remedy})
+    on_cpu = attempt(host, request, catalogue, "cpu")
+    if on_cpu is not None and on_cpu.solution is not None:
+        remedies.append({"kind": "device", "device": "cpu", "sentence": "Set whisperx_plan_device to cpu"})
+    return Refusal(reasons, remedies)
+
+
+def _without_python(host: Host, request: Request, catalogue: Catalogue) -> Refusal:
+    refused = usable_pythons(host, catalogue)[1]
+    reasons = [
+        reason(said, f"Python {dotted(python.minor)} ({python.path})", catalogue) for python, said in refused
+    ]
+    reasons += [] if reasons else [reason(finding("python.none", "no Python"), "Python", catalogue)]
+    return Refusal(reasons, list(for_refusal(host, request, "cpu", catalogue)))
+
+
+def _gpu_reasons(on_gpu: Attempt | None, catalogue: Catalogue) -> list[Reason]:
+    """Return what about the GPU made the plan turn to the CPU."""
+    if on_gpu is None:
+        return []
+    spoken = [
+        (release, said)
+        for release, said in refused_releases(on_gpu.best.world)
+        if said.rule.startswith(_GPU_RULES)
+    ]
+    return reasons_for(spoken, catalogue, {})
+
+
+def _answer(
+    host: Host, request: Request, found: Attempt, before: list[Reason], catalogue: Catalogue
+) -> Plan | Refusal:
+    pythons = [
+        reason(said, f"Python {dotted(python.minor)} ({python.path})", catalogue)
+        for python, said in python_findings(found, catalogue)
+    ]
+    driver, needed = (None, None)
+    if host.gpus and request.device != "cpu":
+        driver, needed = better_driver(host, request, found, catalogue)
+    remedies: list[Remedy] = [driver] if driver else []
+    result = found.best.result
+    if isinstance(result, Conflict):
+        remedies += for_refusal(host, request, found.device, catalogue)
+        if found.device == "cuda":
+            remedies += _cpu_instead(host, request, catalogue)
+        return Refusal([*before, *_refused(found, result, catalogue), *pythons], remedies)
+    return _plan(host, found, result, [before, pythons], remedies, needed, catalogue)
+
+
+def _refused(found: Attempt, result: Conflict, catalogue: Catalogue) -> list[Reason]:
+    spoken: list[Spoken] = list(refused_releases(found.best.world))
+    reasons = reasons_for(spoken, catalogue, {})
+    clash = conflict_of(result.needs)
+    return [reason(clash, "the request", catalogue), *reasons] if clash is not None else reasons
+
+
+def _cpu_instead(host: Host, request: Request, catalogue: Catalogue) -> list[Remedy]:
+    on_cpu = attempt(host, request, catalogue, "cpu")
+    if on_cpu is None or on_cpu.solution is None:
+        return []
+    return [{"kind": "device", "device": "cpu", "sentence": "Set whisperx_plan_device to auto or cpu"}]
+
+
+def _plan(
+    host: Host,
+    found: Attempt,
+    solution: Solution,
+    reasons: list[list[Reason]],
+    remedies: list[Remedy],
+    needed: int | None,
+    catalogue: Catalogue,
+) -> Plan:
+    before, pythons = reasons
+    parts = spell_out(host, found, solution, catalogue)
+    if needed is None and host.gpus and found.device == "cuda":
+        needed = branch_needed(host, solution, catalogue)
+    versions = reasons_for(ruled_out(found.best.world, solution.pins), catalogue, solution.pins)
+    return Plan(
+        host_class=host_class(parts, host, found, solution, catalogue),
+        driver_advice=advice(host, needed, catalogue) if host.gpus else {"minimum": None, "maximum": None},
+        remedies=[*used(found, solution, catalogue), *remedies],
+        reasons=[*before, *pythons, *versions],
+        notes=list(dict.fromkeys(notes_of(host, found, solution, catalogue))),
+        **parts,
+    )

@@ -1,0 +1,90 @@
+"""Sentences that rule nothing out but that a user should have read before running the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .attempt import Attempt
+from .catalogue import Catalogue
+from .cuda import Code, capability, how_it_runs
+from .explain import sentence_of
+from .host import Host
+from .platforms import distro_of
+from .resolve import Solution
+from .rules import finding
+from .words import gpu_words, ways
+
+__all__ = ["notes_of"]
+
+
+def notes_of(host: Host, found: Attempt, solution: Solution, catalogue: Catalogue) -> Iterator[str]:
+    """Yield the notes of a plan, full sentences."""
+    yield from _advisories(host, found, solution, catalogue)
+    yield from _amendments(solution, catalogue)
+    yield from _compiled(host, found, solution, catalogue)
+    yield from _ffmpeg(host, solution, catalogue)
+    if found.remedy == "tunable" and host.selinux == "enforcing":
+        yield "SELinux is enforcing: it may refuse the executable stack that the tunable allows; prefer a repaired wheel."
+
+
+def _advisories(host: Host, found: Attempt, solution: Solution, catalogue: Catalogue) -> Iterator[str]:
+    majors = {known[0] for gpu in host.gpus if (known := capability(gpu, catalogue))}
+    for row in catalogue.rows.advisories:
+        pin = solution.pins.get(row.package)
+        if pin is None or row.device not in ("any", found.device):
+            continue
+        if row.capability is not None and row.capability not in majors:
+            continue
+        if row.versions.contains(pin.version, prereleases=True):
+            yield row.sentence + "."
+
+
+def _amendments(solution: Solution, catalogue: Catalogue) -> Iterator[str]:
+    """Yield what an amendment keeps away from this set; those without effect on it are not told."""
+    for pin in solution.pins.values():
+        for row in catalogue.amendments(pin):
+            others = [entry for entry in (*row.adds, *row.limits) if entry.marker is None]
+            if others and row.versions:
+                yield f"{', '.join(str(entry) for entry in others)} for {pin.subject}: {row.sentence}."
+
+
+def _compiled(host: Host, found: Attempt, solution: Solution, catalogue: Catalogue) -> Iterator[str]:
+    if found.device != "cuda":
+        return
+    for name, pin in solution.pins.items():
+        abi = pin.abi.get(host.machine or "")
+        if abi is None or not catalogue.info(name).computes:
+            continue
+        code = Code(abi.sass, abi.ptx, abi.ptx_isa)
+        gpus = [gpu for gpu in host.gpus if how_it_runs(code, capability(gpu, catalogue) or ()) == "ptx"]
+        if gpus:
+            names = ways(gpu_words(gpu, article=True) for gpu in gpus)
+            yield f"The first start is slow: the driver compiles the kernels of {pin.subject} for {names}."
+
+
+def _ffmpeg(host: Host, solution: Solution, catalogue: Catalogue) -> Iterator[str]:
+    distro = distro_of(host, catalogue)
+    has = host.libavutil or ((distro.libavutil,) if distro and distro.libavutil else ())
+    for package, versions, libraries in catalogue.rows.ffmpeg:
+        pin = solution.pins.get(package)
+        if (
+            pin is None
+            or not has
+            or not versions.contains(pin.version, prereleases=True)
+            or libraries & set(has)
+        ):
+            continue
+        wants = ", ".join(str(number) for number in sorted(libraries))
+        said = finding(
+            "ffmpeg.torchcodec", str(has), wants=wants, has=f"libavutil {', '.join(map(str, has))}"
+        )
+        yield sentence_of(said, pin.subject, catalogue) + "."
+    wanted = any("ffmpeg" in catalogue.info(name).system for name in solution.pins)
+    if (
+        wanted
+        and distro is not None
+        and distro.ffmpeg is None
+        and distro.ffmpeg_note
+        and not host.ffmpeg_path
+    ):
+        yield f"ffmpeg is not installed by the plan: {distro.ffmpeg_note}."
