@@ -21,6 +21,8 @@ from .supervise import DEFAULT_TIMEOUT, supervise
 __all__ = ["main"]
 
 PLAN = "plan.json"
+# What shells report for a program that Ctrl-C ended.
+INTERRUPTED = 130
 
 
 def main(directory: str, arguments: Optional[List[str]] = None) -> int:
@@ -35,7 +37,10 @@ def main(directory: str, arguments: Optional[List[str]] = None) -> int:
     options = _parser(known).parse_args(given)
     request = Request.read(dict(known, level=options.level, device=options.device))
     with tempfile.TemporaryDirectory(prefix="whisperx-verify-") as scratch:
-        report = supervise(request, [sys.executable], directory, scratch, options.timeout)
+        try:
+            report = supervise(request, [sys.executable], directory, scratch, options.timeout)
+        except KeyboardInterrupt:
+            return INTERRUPTED
     print(json.dumps(report, indent=1) if options.json else _table(report))
     return 0 if report["ok"] else 1
 

@@ -22,6 +22,8 @@ __all__ = ["DEFAULT_TIMEOUT", "supervise"]
 # slow disk; a GPU newer than the wheel's machine code compiles its kernels at first use, which takes
 # minutes.
 DEFAULT_TIMEOUT = 600.0
+# Seconds a child that has done everything may take to end; threads of native libraries can keep it.
+EXIT_TIMEOUT = 30.0
 # A hang costs the whole of a level's time, so there are not many of them.
 HANGS = 2
 # What makes a check independent of the network, of the caller's home and of other processes' cores.
@@ -118,12 +120,12 @@ def _run(
 
 
 class _Clock:
-    """The deadline of a child; it moves on whenever the child writes that it starts a level."""
+    """The deadline of a child; it moves whenever the child writes that it starts a level or is done."""
 
     def __init__(self, events: str, timeout: float) -> None:
         self._events = events
         self._timeout = timeout
-        self._levels = 0
+        self._turns = 0
         self._size = 0
         self._deadline = time.monotonic() + timeout
 
@@ -134,10 +136,11 @@ class _Clock:
             return self._deadline
         if size != self._size:
             self._size = size
-            levels = sum(event["event"] == "level" for event in _events(self._events))
-            if levels != self._levels:
-                self._levels = levels
-                self._deadline = time.monotonic() + self._timeout
+            turns = [event["event"] for event in _events(self._events) if event["event"] in ("level", "done")]
+            if len(turns) != self._turns:
+                self._turns = len(turns)
+                patience = min(self._timeout, EXIT_TIMEOUT) if turns[-1] == "done" else self._timeout
+                self._deadline = time.monotonic() + patience
         return self._deadline
 
 
@@ -213,7 +216,8 @@ def _death(name: str, optional: bool, outcome: Outcome, timeout: float) -> Check
     words = _last_words(output)
     number = None
     if outcome.ending.timed_out:
-        error = f"no end after {timeout:g} s" + ("; last output: " + words if words else "")
+        seconds = min(timeout, EXIT_TIMEOUT) if name == "exit" else timeout
+        error = f"no end after {seconds:g} s" + ("; last output: " + words if words else "")
     elif code is not None and code < 0:
         number = _signal_name(-code)
         error = words or (OUT_OF_MEMORY if -code == signal.SIGKILL else "")

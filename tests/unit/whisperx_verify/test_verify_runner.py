@@ -167,6 +167,14 @@ def test_a_death_at_the_very_end(tmp_path):
     assert not report["ok"]
 
 
+def test_a_hang_at_the_very_end(tmp_path):
+    source = "import atexit, time\natexit.register(lambda: time.sleep(1000))"
+    report = prove(tmp_path, {"haunted": source}, timeout=2.0)
+    assert by_name(report)["import haunted"]["ok"]
+    assert by_name(report)["exit"]["error"] == "no end after 2 s"
+    assert not report["ok"]
+
+
 def test_a_package_that_closes_the_output_and_works_on(tmp_path):
     report = prove(tmp_path, {"quiet": "import os, time\nos.close(1); os.close(2)\ntime.sleep(0.5)"})
     assert by_name(report)["import quiet"]["ok"]
@@ -179,6 +187,11 @@ def test_network_is_refused_at_once(tmp_path):
     assert report["seconds"] < 20
     assert "refused to reach 192.0.2.1" in by_name(report)["import caller"]["error"]
     assert "refused to reach models.example" in by_name(report)["import other"]["error"]
+
+
+def test_this_machine_may_be_looked_up(tmp_path):
+    source = "import socket\nsocket.getaddrinfo('localhost', 80)\nsocket.getaddrinfo(None, 80)"
+    assert prove(tmp_path, {"local": source})["ok"]
 
 
 def test_the_callers_environment_does_not_count(tmp_path, monkeypatch):
