@@ -44,6 +44,8 @@ def read_pythons(
             continue
         if not _NAME.match(real.rsplit("/", 1)[-1]) or not (tree.mode(real) or 0) & 0o111:
             continue
+        if tree.exists(real.rsplit("/", 2)[0] + "/pyvenv.cfg"):
+            continue
         header = elf.parse(tree.head(real, elf.HEAD, private=True) or b"")
         if header is None or (machine and header.machine != machine):
             continue
@@ -61,18 +63,18 @@ def read_pythons(
 
 
 def _candidates(tree: Tree, live: Live) -> Iterator[str]:
-    """Yield the paths of files named python3.N, in the directories where interpreters are installed."""
+    """Yield the files named python3.N in the directories of interpreters, and the Python that runs this."""
     for directory in _directories(tree, live):
-        if tree.exists(directory.rsplit("/", 1)[0] + "/pyvenv.cfg"):
-            continue
         for name in tree.names(directory):
             if _NAME.match(name):
                 yield directory + "/" + name
+    if live.running:
+        yield live.running[0]
 
 
 def _directories(tree: Tree, live: Live) -> List[str]:
     """Return the directories to look into."""
-    directories = ["/usr/bin", "/usr/local/bin"]
+    directories = ["/usr/bin", "/usr/local/bin", "/run/current-system/sw/bin"]
     directories += [f"/opt/{name}/bin" for name in tree.names("/opt")]
     # Other users' homes are not looked into: root would come to run a program that they can change.
     for home in sorted({"/root", live.home}):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
+from ..whisperx_problem import Problem
 from . import (
     cpu,
     cuda,
@@ -40,6 +41,14 @@ def probe(
     distro. Below a root other than "/" everything comes from files: no NVML, no confstr, no uname. Raises
     Problem.
     """
+    if not timeout > 0:
+        raise Problem(
+            "host.timeout",
+            f"{timeout:g} seconds are no time to answer in",
+            "timeout",
+            "a number above 0",
+            "Leave the option out for its default.",
+        )
     tree = Tree(root)
     answers = live.here(timeout) if tree.root == "/" else live.nothing()
     facts = gather(tree, answers, distribution).to_dict()
@@ -61,7 +70,7 @@ def gather(tree: Tree, answers: live.Live, distribution: Callable[..., Any]) -> 
     pci = gpus.read_pci(tree)
     place = nvidia.Place(container, wsl, tegra is not None, secure_boot, tuple(gpu.driver for gpu in pci))
     driver = nvidia.read_nvidia(tree, answers, place, cached, sources)
-    return Host(
+    host = Host(
         os=osrelease.read_os(tree, distribution, sources),
         libc=c_library,
         kernel=cpu.read_kernel(tree, answers, sources),
@@ -82,6 +91,10 @@ def gather(tree: Tree, answers: live.Live, distribution: Callable[..., Any]) -> 
         selinux=surroundings.read_selinux(tree, answers.uname is not None, sources),
         sources=sources,
     )
+    told = {name.split(".")[0] for name in sources}
+    for name in sorted(set(Host().to_dict()) - told - {"schema", "sources"}):
+        sources[name] = "no sign of it in the places that are looked into"
+    return host
 
 
 def _loader_cache(tree: Tree, machine: Optional[str]) -> List[Tuple[str, str]]:

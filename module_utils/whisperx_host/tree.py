@@ -123,6 +123,10 @@ class Tree:
         with open(self.outside(path), "rb") as stream:
             if os.fstat(stream.fileno()).st_size > most:
                 return None
-            with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            try:
+                data = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+            except (OSError, ValueError):  # a file system without mapping, a file emptied meanwhile
+                return None
+            with data:
                 match = pattern.search(data)
                 return bytes(match.group(1)) if match else None

@@ -6,7 +6,10 @@ No GPU took part: sysfs trees are built, the library behind ctypes is compiled f
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -293,3 +296,21 @@ class TestNoDriver:
         )
         host.gpu("0000:04:00.0", "1eb8").file("/sys/bus/pci/devices/0000:04:00.0/vendor", "0x1002\n")
         assert host.probe().gpus == ()
+
+
+class TestInAZipFile:
+    def test_the_child_gets_its_program(self, nvml: Ask, nvml_library: str, tmp_path: Path) -> None:
+        """Ansible ships the package in a zip file, from which the child's source has to come."""
+        nvml(DEVICES=L4)
+        package = Path(nvml_module.__file__).resolve().parent
+        with zipfile.ZipFile(tmp_path / "payload.zip", "w") as payload:
+            payload.writestr("shipped/__init__.py", "")
+            payload.write(package.parent / "whisperx_problem.py", "shipped/whisperx_problem.py")
+            for path in package.glob("*.py"):
+                payload.write(path, f"shipped/whisperx_host/{path.name}")
+        program = (
+            "import sys; sys.path.insert(0, sys.argv[1]); from shipped.whisperx_host.nvml import query; "
+        )
+        program += "print(query([sys.argv[2]], 20).devices[0].name)"
+        command = [sys.executable, "-c", program, str(tmp_path / "payload.zip"), nvml_library]
+        assert subprocess.run(command, capture_output=True, text=True, cwd=tmp_path).stdout == "NVIDIA L4\n"

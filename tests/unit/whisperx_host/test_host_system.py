@@ -196,6 +196,13 @@ class TestInterpreters:
         live = Live(running=("/usr/bin/python3.13", "3.13.7"))
         assert versions(host, live) == {"/usr/bin/python3.13": "3.13.7"}
 
+    def test_the_running_one_counts_wherever_it_is(self, host: HostTree) -> None:
+        host.elf("/srv/python/bin/python3.12")
+        live = Live(running=("/srv/python/bin/python3.12", "3.12.4"))
+        assert versions(host, live)["/srv/python/bin/python3.12"] == "3.12.4"
+        host.file("/srv/python/pyvenv.cfg")
+        assert "/srv/python/bin/python3.12" not in versions(host, live)
+
     def test_the_last_resort_is_to_ask(self, host: HostTree) -> None:
         host.elf("/usr/bin/python3.12")
         assert "/usr/bin/python3.12" not in versions(host)
