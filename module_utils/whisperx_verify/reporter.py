@@ -48,8 +48,8 @@ class Reporter:
         """Do ``action``, which returns what it saw or raises, unless settled; return whether it went well."""
         if name in self.results:
             return self.results[name]
-        self.say("begin", name=name, optional=optional)
         start, detail, error = time.monotonic(), "", ""
+        self.say("begin", name=name, optional=optional, at=start)
         try:
             detail = action()
         except (

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import time
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 from .process import Ending, run_group
 from .records import Check, Request
+from .remains import EXIT_TIMEOUT, Remains, interpret, read_events, read_text
 
 __all__ = ["DEFAULT_TIMEOUT", "supervise"]
 
@@ -22,8 +22,6 @@ __all__ = ["DEFAULT_TIMEOUT", "supervise"]
 # slow disk; a GPU newer than the wheel's machine code compiles its kernels at first use, which takes
 # minutes.
 DEFAULT_TIMEOUT = 600.0
-# Seconds a child that has done everything may take to end; threads of native libraries can keep it.
-EXIT_TIMEOUT = 30.0
 # A hang costs the whole of a level's time, so there are not many of them.
 HANGS = 2
 # What makes a check independent of the network, of the caller's home and of other processes' cores.
@@ -39,16 +37,15 @@ SETTINGS = {
 }
 
 
-# Nothing in the packages sends this signal, and the process cannot say anything itself.
-OUT_OF_MEMORY = "the kernel ends processes like this when memory runs out"
+class Job(NamedTuple):
+    """What every child of one proof has in common; see ``supervise``."""
 
-
-class Outcome(NamedTuple):
-    """What one child left: its ending, the events it wrote, the stacks that faulthandler wrote."""
-
-    ending: Ending
-    events: List[Dict[str, Any]]
-    trace: str
+    request: Request
+    python: Sequence[str]
+    probe: str
+    scratch: str
+    timeout: float
+    environment: Dict[str, str]
 
 
 def supervise(
@@ -64,59 +61,48 @@ def supervise(
     ``scratch`` is an existing directory for temporary files, which the caller removes; ``timeout`` is the
     seconds one level may take; ``environment`` is what the children get, the caller's own by default.
     Returns the report: ok, level, device, seconds, checks, findings (sentences that say what failed),
-    warnings (the same of optional checks), output (end of the last child's output when something failed).
+    warnings (the same of optional checks), output (end of what the last failing child printed).
     """
     start = time.monotonic()
     base = dict(os.environ if environment is None else environment)
+    job = Job(request, python, probe, scratch, timeout, _environment(base, scratch))
     checks: List[Check] = []
-    hangs, output = 0, ""
-    while True:
-        settled = {check.name: check.ok for check in checks}
-        outcome = _run(request, python, probe, scratch, timeout, base, settled, len(checks))
-        fresh, again = interpret(outcome, timeout)
+    hangs, output, again = 0, "", True
+    while again:
+        remains = _run(job, checks)
+        fresh, again = interpret(remains, timeout)
         checks += fresh
-        hangs += outcome.ending.timed_out
-        output = outcome.ending.output if any(not check.ok for check in fresh) else output
-        if not again:
-            break
-        if hangs >= HANGS:
+        hangs += remains.ending.timed_out
+        output = remains.ending.output if any(not check.ok for check in fresh) else output
+        if again and hangs >= HANGS:
             error = f"not tried, because {hangs} checks hung"
             checks.append(Check("remaining checks", False, error=error))
-            break
+            again = False
     if not checks:
         checks.append(Check("start", False, error="there was nothing to check: no import is named"))
     return _report(request, checks, time.monotonic() - start, output)
 
 
-def _run(
-    request: Request,
-    python: Sequence[str],
-    probe: str,
-    scratch: str,
-    timeout: float,
-    base: Dict[str, str],
-    settled: Dict[str, bool],
-    number: int,
-) -> Outcome:
-    """Run one child and collect what it left."""
-    prefix = os.path.join(scratch, f"child-{number}")
+def _run(job: Job, before: Sequence[Check]) -> Remains:
+    """Run one child that does what is not done ``before``, and collect what it left."""
+    prefix = os.path.join(job.scratch, f"child-{len(before)}")
     events = prefix + ".events"
     arguments = {
-        "request": request.record(),
-        "settled": settled,
+        "request": job.request.record(),
+        "settled": {check.name: check.ok for check in before},
         "events": events,
-        "scratch": scratch,
-        "patience": timeout,
+        "scratch": job.scratch,
+        "patience": job.timeout,
     }
     with open(prefix + ".json", "w", encoding="utf-8") as stream:
         json.dump(arguments, stream)
-    command = [*list(python), os.path.join(probe, "probe.py"), "--child", prefix + ".json"]
-    clock = _Clock(events, timeout)
+    command = [*job.python, os.path.join(job.probe, "probe.py"), "--child", prefix + ".json"]
+    clock = _Clock(events, job.timeout)
     try:
-        ending = run_group(command, _environment(base, scratch), scratch, clock.deadline)
+        ending = run_group(command, job.environment, job.scratch, clock.deadline)
     except OSError as problem:
         ending = Ending(127, False, f"cannot start {command[0]}: {problem.strerror}")
-    return Outcome(ending, _events(events), _read(events + ".trace"))
+    return Remains(ending, read_events(events), read_text(events + ".trace"), time.monotonic())
 
 
 class _Clock:
@@ -136,7 +122,9 @@ class _Clock:
             return self._deadline
         if size != self._size:
             self._size = size
-            turns = [event["event"] for event in _events(self._events) if event["event"] in ("level", "done")]
+            turns = [
+                event["event"] for event in read_events(self._events) if event["event"] in ("level", "done")
+            ]
             if len(turns) != self._turns:
                 self._turns = len(turns)
                 patience = min(self._timeout, EXIT_TIMEOUT) if turns[-1] == "done" else self._timeout
@@ -161,99 +149,6 @@ def _environment(base: Dict[str, str], scratch: str) -> Dict[str, str]:
         "OMP_NUM_THREADS": str(max(1, min(4, len(os.sched_getaffinity(0))))),
     }
     return dict(base, **SETTINGS, **from_scratch)
-
-
-def _events(path: str) -> List[Dict[str, Any]]:
-    """Return the events in the file; a last line that is not whole yet is left out."""
-    events = []
-    for line in _read(path).splitlines():
-        try:
-            events.append(json.loads(line))
-        except ValueError:
-            break
-    return events
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            return stream.read()
-    except OSError:
-        return ""
-
-
-def interpret(outcome: Outcome, timeout: float) -> Any:
-    """Return (the checks this child answered, whether another child is to go on)."""
-    checks: List[Check] = []
-    open_step: Optional[Dict[str, Any]] = None
-    for event in outcome.events:
-        if event["event"] == "begin":
-            open_step = event
-        elif event["event"] == "end":
-            open_step = None
-            fields = {key: event[key] for key in ("name", "ok", "seconds", "detail", "error", "optional")}
-            checks.append(Check(**fields))
-    if open_step is not None:
-        checks.append(_death(open_step["name"], bool(open_step["optional"]), outcome, timeout))
-        return checks, True
-    done = any(event["event"] == "done" for event in outcome.events)
-    if done and outcome.ending.code == 0:
-        return checks, False
-    if done:
-        name = "exit"
-    elif outcome.events:
-        name = "between checks"
-    else:
-        name = "start"
-    checks.append(_death(name, False, outcome, timeout))
-    return checks, False
-
-
-def _death(name: str, optional: bool, outcome: Outcome, timeout: float) -> Check:
-    """Return the check that ``outcome`` ended in the middle of."""
-    code, output = outcome.ending.code, outcome.ending.output
-    place = _place(outcome.trace)
-    words = _last_words(output)
-    number = None
-    if outcome.ending.timed_out:
-        seconds = min(timeout, EXIT_TIMEOUT) if name == "exit" else timeout
-        error = f"no end after {seconds:g} s" + ("; last output: " + words if words else "")
-    elif code is not None and code < 0:
-        number = _signal_name(-code)
-        error = words or (OUT_OF_MEMORY if -code == signal.SIGKILL else "")
-    else:
-        error = words or f"the process ended with exit code {code}"
-    return Check(name, False, detail=place, error=error, signal=number, optional=optional)
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
-
-
-def _last_words(output: str) -> str:
-    """Return the last line of the output that says something."""
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    return lines[-1][:2000] if lines else ""
-
-
-def _place(trace: str) -> str:
-    """Return file and line of the innermost Python frame in faulthandler's ``trace``, "" when there is none.
-
-    It looks like this, the interesting thread being the "Current" one, or the last, which is the main thread:
-        Current thread 0x00007f (most recent call first):
-          File "/opt/.../torch/__init__.py", line 290 in _load_global_deps
-    """
-    blocks = trace.split("hread 0x")
-    current = [block for before, block in zip(blocks, blocks[1:]) if before.endswith("Current t")]
-    for line in (current or blocks[1:])[-1:][0].splitlines() if len(blocks) > 1 else []:
-        text = line.strip()
-        if text.startswith('File "') and not text.startswith('File "<'):
-            file, _, rest = text[len('File "') :].partition('", line ')
-            return "{}:{}".format(file, rest.split(" ")[0])
-    return ""
 
 
 def _report(request: Request, checks: List[Check], seconds: float, output: str) -> Dict[str, Any]:
