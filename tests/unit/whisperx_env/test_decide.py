@@ -1,0 +1,207 @@
+"""What is on a host and what is wanted give the steps."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from env_hosts import OPTIONS, Host, wanted
+
+from module_utils.whisperx_env import decide, state
+from module_utils.whisperx_env.decide import Decision
+from module_utils.whisperx_env.model import Carried, Options, Wanted
+from module_utils.whisperx_problem import Problem
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    return Host(tmp_path)
+
+
+def decided(host: Host, what: Wanted, options: Options = OPTIONS) -> Decision:
+    return decide.present(host.layout, state.read(host.layout), what, options)
+
+
+def kinds(decision: Decision) -> list[str]:
+    return [step.kind for step in decision.steps]
+
+
+ARRIVAL = ["build", "gate", "verify", "complete", "switch", "link", "fact", "tidy"]
+
+
+def test_an_empty_host_gets_everything(host: Host) -> None:
+    decision = decided(host, wanted())
+    assert kinds(decision) == ARRIVAL
+    assert decision.before == {} and decision.after == {"whisperx": "1.0", "numpy": "2.0"}
+    assert decision.builds
+
+
+def test_an_empty_directory_is_as_good_as_none(host: Host) -> None:
+    host.root.mkdir()
+    assert kinds(decided(host, wanted())) == ARRIVAL
+
+
+def test_a_converged_host_gets_nothing(host: Host) -> None:
+    host.release(wanted())
+    host.use(wanted())
+    decision = decided(host, wanted())
+    assert decision.steps == () and decision.release == wanted().name
+    assert decision.before == decision.after == {"whisperx": "1.0", "numpy": "2.0"}
+
+
+def test_another_version_is_built_and_the_old_one_kept(host: Host) -> None:
+    host.release(wanted("1.0"))
+    host.use(wanted("1.0"))
+    decision = decided(host, wanted("2.0"))
+    assert kinds(decision) == ["build", "gate", "verify", "complete", "switch", "fact", "tidy"]
+    assert decision.before["whisperx"] == "1.0" and decision.after["whisperx"] == "2.0"
+
+
+def test_another_environment_of_the_same_packages_is_another_release(host: Host) -> None:
+    assert wanted(environment={"A": "1"}).name != wanted().name
+    assert wanted(notes=["seen on Tuesday"]).name == wanted().name
+
+
+def test_a_whole_release_is_proved_again_and_switched_to_without_a_build(host: Host) -> None:
+    for version in ("1.0", "2.0"):
+        host.release(wanted(version))
+    host.use(wanted("2.0"))
+    assert kinds(decided(host, wanted("1.0"))) == ["gate", "verify", "complete", "switch", "fact", "tidy"]
+
+
+def test_what_a_killed_run_left_goes_first(host: Host) -> None:
+    host.release(wanted())
+    host.use(wanted())
+    (host.root / "releases" / "half").mkdir()
+    shutil.copytree(
+        host.root / "releases" / wanted().name, host.root / "releases" / "old.going", symlinks=True
+    )
+    decision = decided(host, wanted())
+    assert [step.subject for step in decision.steps] == ["half", "old.going", ""]
+
+
+def test_a_current_link_to_a_half_built_release_counts_as_none(host: Host) -> None:
+    path = host.release(wanted())
+    host.use(wanted())
+    (path / "release.json").unlink()
+    decision = decided(host, wanted())
+    assert kinds(decision)[:3] == ["discard", "build", "gate"]
+
+
+def test_a_damaged_release_is_rebuilt_under_another_name_and_goes_last(host: Host) -> None:
+    path = host.release(wanted())
+    host.use(wanted())
+    (path / "lib" / "python3.11" / "site-packages" / "numpy" / "core.so").unlink()
+    decision = decided(host, wanted())
+    assert decision.release == wanted().name + ".2"
+    assert kinds(decision) == [
+        "distrust",
+        "build",
+        "gate",
+        "verify",
+        "complete",
+        "switch",
+        "fact",
+        "discard",
+        "tidy",
+    ]
+    assert decision.steps[-2].subject == wanted().name
+    assert "core.so is gone" in decision.notes[0]
+
+
+def test_a_numbered_release_is_as_good_as_the_first(host: Host) -> None:
+    host.release(wanted(), name=wanted().name + ".2")
+    host.use(wanted(), wanted().name + ".2")
+    assert decided(host, wanted()).steps == ()
+
+
+def test_a_lower_proof_is_made_up_for_and_a_higher_one_stays(host: Host) -> None:
+    host.release(wanted(), verify={"level": "kernels"})
+    host.use(wanted())
+    assert kinds(decided(host, wanted(), replace(OPTIONS, verify_level="pipeline"))) == [
+        "verify",
+        "complete",
+        "tidy",
+    ]
+    assert decided(host, wanted(), replace(OPTIONS, verify_level="import")).steps == ()
+
+
+def test_commands_that_are_no_longer_brought_lose_their_link(host: Host) -> None:
+    host.release(wanted())
+    host.use(wanted())
+    steps = decided(host, wanted(scripts=[])).steps
+    assert [(step.kind, step.subject) for step in steps if "link" in step.kind] == [("unlink", "whisperx")]
+
+
+@pytest.mark.parametrize(
+    ("keep", "left"), [(1, {"3.0", "4.0"}), (2, {"3.0", "4.0"}), (3, {"2.0", "3.0", "4.0"})]
+)
+def test_the_oldest_releases_go_but_never_current_and_previous(host: Host, keep: int, left: set[str]) -> None:
+    for number in (1, 2, 3):
+        host.release(wanted(f"{number}.0"), created=f"2026-01-0{number}T00:00:00Z")
+    host.use(wanted("3.0"))
+    decision = decided(host, wanted("4.0"), replace(OPTIONS, keep=keep))
+    gone = {step.subject for step in decision.steps if step.kind == "discard"}
+    names = {version: wanted(version).name for version in ("1.0", "2.0", "3.0")}
+    assert gone == {name for version, name in names.items() if version not in left}
+
+
+def test_files_that_the_host_lacks_are_named(host: Host) -> None:
+    uv = Carried("1" * 64, "uv")
+    options = replace(OPTIONS, carried=(uv,))
+    found = state.read(host.layout)
+    assert decide.missing_files(found, wanted(), options) == [{"file": "uv", "sha256": uv.sha256}]
+    with_path = replace(OPTIONS, carried=(replace(uv, path="/tmp/uv"),))
+    assert decide.missing_files(found, wanted(), with_path) == []
+    Path(host.mark()).write_text("{}")
+    (host.root / "files" / uv.sha256).mkdir(parents=True)
+    assert decide.missing_files(state.read(host.layout), wanted(), options) == []
+    assert decide.missing_files(found, wanted(), OPTIONS) == [{"file": "uv", "sha256": ""}]
+
+
+def test_rollback_goes_to_the_previous_release(host: Host) -> None:
+    for version in ("1.0", "2.0"):
+        host.release(wanted(version))
+    host.use(wanted("2.0"))
+    host.before(wanted("1.0").name)
+    decision = decide.rolled_back(host.layout, state.read(host.layout), "", None)
+    assert kinds(decision) == ["fits", "remember", "switch", "fact"]
+    assert (decision.before["whisperx"], decision.after["whisperx"]) == ("2.0", "1.0")
+
+
+def test_rollback_finds_the_other_release_when_a_kill_lost_the_link(host: Host) -> None:
+    for number in (1, 2, 3):
+        host.release(wanted(f"{number}.0"), created=f"2026-01-0{number}T00:00:00Z")
+    host.use(wanted("3.0"))
+    host.before(wanted("3.0").name)
+    assert decide.rolled_back(host.layout, state.read(host.layout), "", None).release == wanted("2.0").name
+
+
+def test_rollback_to_a_named_release(host: Host) -> None:
+    for number in (1, 2, 3):
+        host.release(wanted(f"{number}.0"), created=f"2026-01-0{number}T00:00:00Z")
+    host.use(wanted("3.0"))
+    found = state.read(host.layout)
+    assert decide.rolled_back(host.layout, found, wanted("1.0").name, None).release == wanted("1.0").name
+    assert decide.rolled_back(host.layout, found, wanted("3.0").name, None).steps == ()
+    with pytest.raises(Problem) as raised:
+        decide.rolled_back(host.layout, found, "other", None)
+    assert raised.value.rule == "env.no-previous" and wanted("1.0").name in raised.value.wanted
+
+
+def test_a_second_rollback_does_not_go_forth_again(host: Host) -> None:
+    for version in ("1.0", "2.0"):
+        host.release(wanted(version))
+    host.use(wanted("1.0"))
+    host.before(wanted("2.0").name)
+    last = {"from": wanted("2.0").name, "to": wanted("1.0").name}
+    assert decide.rolled_back(host.layout, state.read(host.layout), "", last).steps == ()
+
+
+def test_removal_names_what_is_ours(host: Host) -> None:
+    host.release(wanted())
+    host.use(wanted())
+    assert kinds(decide.absent(host.layout, state.read(host.layout))) == ["unlink", "forget", "erase"]
+    assert decide.absent(host.layout, state.State(exists=False)).before == {}
