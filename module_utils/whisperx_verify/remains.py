@@ -21,7 +21,7 @@ ERROR_LIMIT = 2000
 
 
 class Remains(NamedTuple):
-    """A child's ending, its events, the stacks that faulthandler wrote, and when it ended (monotonic seconds)."""
+    """A child's ending, its events, the stacks of faulthandler, and when it ended (monotonic seconds)."""
 
     ending: Ending
     events: List[Dict[str, Any]]
