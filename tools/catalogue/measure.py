@@ -23,8 +23,9 @@ _OPENED = re.compile(
     rb"(?<![\w./-])(lib(?:cublas|cublasLt|cudnn\w*|cudart|cuda|nvrtc|nccl|mpi|cufft|curand|cusparse|cusolver)"
     rb"\.so(?:\.[0-9]+)*)\0"
 )
-_ARCH_FLAGS = re.compile(rb"(?<![ -~])((?:(?:sm|compute)_\d+[af]? ?){3,})\0")
+_ARCH_FLAGS = re.compile(rb"((?:(?:sm|compute)_\d+[af]? ?){3,})\0")
 _LIBAVUTIL = re.compile(r"libavutil\.so\.(\d+)$")
+_FFMPEG = re.compile(r"lib(av|sw)[a-z]+\.so\.")
 _CUDA = re.compile(r"^cuda\s*(?::[^=]*)?=\s*(?:'([^']*)'|None)", re.MULTILINE)
 # glibc itself provides these on every host that takes a manylinux wheel.
 _GLIBC = re.compile(r"^(lib(c|m|dl|rt|pthread|util|resolv)\.so\.\d|ld-linux)")
@@ -44,7 +45,8 @@ def measure(index: Index, package: Package, file: File) -> dict[str, Any]:
         for name in members:
             with wheel.mapped(name) as view:
                 reading.add(name, view)
-        found.update(reading.record())
+        bundled = {name.rpartition("/")[2] for name in wheel.names()}
+        found.update(reading.record(bundled))
         if "torch_version" in package.also:
             match = _CUDA.search(wheel.text("torch/version.py"))
             found["cuda"] = match.group(1) if match else None
@@ -81,13 +83,12 @@ class _Reading:
                 kind, _, number = flag.partition("_")
                 (self._sass if kind == "sm" else self._ptx).add(int(number.rstrip("af")))
 
-    def record(self) -> dict[str, Any]:
-        """What they say together."""
+    def record(self, bundled: set[str]) -> dict[str, Any]:
+        """What they say together; ``bundled`` are the names of all files in the wheel."""
         elves = self._elves
         floors = [elf.glibc for elf in elves.values() if elf.glibc]
         bad = sorted(name.rpartition("/")[2] for name, elf in elves.items() if elf.execstack)
         provides = {elf.soname or name.rpartition("/")[2] for name, elf in elves.items()}
-        files = {name.rpartition("/")[2] for name in elves}
         needs = {item for elf in elves.values() for item in elf.needed if not _GLIBC.match(item)}
         found: dict[str, Any] = {"execstack": bool(bad)}
         if bad:
@@ -95,7 +96,10 @@ class _Reading:
         found["glibc"] = max(floors, key=version_key) if floors else None
         if any(elf.private for elf in elves.values()):
             found["private"] = True
-        found["needs"] = sorted(needs - provides - files)
+        outside = needs - provides - bundled
+        if "ffmpeg" in self._also:
+            outside = {item for item in outside if not _FFMPEG.match(item)}
+        found["needs"] = sorted(outside)
         found["provides"] = sorted(provides)
         if "opens" in self._also:
             found["opens"] = sorted(self._opens - set(found["needs"]))
