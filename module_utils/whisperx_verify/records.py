@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
-__all__ = ["LEVELS", "Check", "Module", "Request"]
+__all__ = ["LEVELS", "NOT_TRIED", "Check", "Module", "Request"]
 
 # Each level includes those before it.
 LEVELS = ("import", "kernels", "pipeline")
+# How the error of a check begins that was not tried because of another.
+NOT_TRIED = "not tried, because"
 
 
 class Module(NamedTuple):
@@ -70,10 +72,16 @@ class Check(NamedTuple):
         """Return the check as JSON-able data."""
         return dict(self._asdict())
 
+    def consequence(self) -> bool:
+        """Return whether this failed only because something else did."""
+        return not self.ok and self.error.startswith(NOT_TRIED)
+
     def sentence(self) -> str:
         """Return what is wrong as one line, or what was seen where nothing is."""
         if self.ok:
             return "{}: {}".format(self.name, self.detail or "well")
+        if self.consequence():
+            return f"{self.name} was {self.error}"
         parts: List[str] = [self.name]
         if self.signal:
             parts.append(f"died of {self.signal}")

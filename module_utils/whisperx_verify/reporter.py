@@ -12,6 +12,8 @@ import time
 import traceback
 from typing import Any, Callable, Dict
 
+from .records import NOT_TRIED
+
 __all__ = ["Reporter", "error_text"]
 
 # Characters of one error text; an exception may carry a whole page.
@@ -70,7 +72,7 @@ class Reporter:
         missing = [other for other in needed if self.results.get(other) is False]
         if missing and name not in self.results:
             self.results[name] = False
-            error = f"not tried, because '{missing[0]}' failed"
+            error = f"{NOT_TRIED} '{missing[0]}' failed"
             self.say("end", name=name, ok=False, seconds=0.0, detail="", error=error, optional=False)
         return bool(missing)
 

@@ -13,7 +13,7 @@ import time
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 from .process import Ending, run_group
-from .records import Check, Request
+from .records import NOT_TRIED, Check, Request
 from .remains import EXIT_TIMEOUT, Remains, interpret, read_events, read_text
 
 __all__ = ["DEFAULT_TIMEOUT", "supervise"]
@@ -75,8 +75,8 @@ def supervise(
         hangs += remains.ending.timed_out
         output = remains.ending.output if any(not check.ok for check in fresh) else output
         if again and hangs >= HANGS:
-            error = f"not tried, because {hangs} checks hung"
-            checks.append(Check("remaining checks", False, error=error))
+            error = f"{NOT_TRIED} {hangs} checks hung"
+            checks.append(Check("the rest", False, error=error))
             again = False
     if not checks:
         checks.append(Check("start", False, error="there was nothing to check: no import is named"))
@@ -153,13 +153,14 @@ def _environment(base: Dict[str, str], scratch: str) -> Dict[str, str]:
 
 def _report(request: Request, checks: List[Check], seconds: float, output: str) -> Dict[str, Any]:
     failed = [check for check in checks if not check.ok and not check.optional]
+    causes = [check for check in failed if not check.consequence()]
     return {
         "ok": not failed,
         "level": request.level,
         "device": request.device,
         "seconds": round(seconds, 3),
         "checks": [check.record() for check in checks],
-        "findings": [check.sentence() for check in failed],
+        "findings": [check.sentence() for check in causes or failed],
         "warnings": [check.sentence() for check in checks if not check.ok and check.optional],
         "output": output[-4000:] if failed else "",
     }
