@@ -60,6 +60,12 @@ options:
     description: Directory for the static fact file C(whisperx.fact), none when empty.
     type: path
     default: /etc/ansible/facts.d
+  cache:
+    description:
+      - Directory on the host for downloads, to be shared with other environments. It is never removed.
+      - The default is a directory in O(root). On another file system every file is copied instead of linked.
+    type: path
+    default: ""
   timeout:
     description: Seconds the installation of the packages may take.
     type: int
@@ -236,6 +242,7 @@ ARGUMENTS: Dict[str, Any] = {
     "verify_level": {"choices": ["import", "kernels", "pipeline"], "default": "pipeline"},
     "bin_dir": {"type": "path", "default": "/usr/local/bin"},
     "facts_dir": {"type": "path", "default": "/etc/ansible/facts.d"},
+    "cache": {"type": "path", "default": ""},
     "timeout": {"type": "int", "default": 3600},
     "verify_timeout": {"type": "int", "default": 600},
     "index_url": {"default": ""},
@@ -271,7 +278,7 @@ def main() -> None:
     )
     given = module.params
     hide_credentials(module)
-    layout = Layout(os.path.normpath(given["root"]), given["bin_dir"], given["facts_dir"])
+    layout = Layout(os.path.normpath(given["root"]), given["bin_dir"], given["facts_dir"], given["cache"])
     check = module.check_mode or given["assess"]
     try:
         outcome = answer(given, layout, check)

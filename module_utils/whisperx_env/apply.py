@@ -122,6 +122,8 @@ def _outcome(decision: Decision) -> Outcome:
 def _touched(layout: Layout) -> Dict[str, str]:
     """Return every directory that is written to, with the option that sets it."""
     paths = {layout.root: "whisperx_venv_root"}
+    if layout.shared_cache:
+        paths[layout.shared_cache] = "whisperx_venv_cache"
     if layout.bin_dir:
         paths[layout.bin_dir] = "whisperx_venv_bin_dir"
     if layout.facts_dir:

@@ -68,8 +68,8 @@ def stage(
 
 def forget_downloads(layout: Layout, names: List[str], uv: str, inherited: Mapping[str, str]) -> None:
     """Remove packages from the download cache. A failure costs disk, never correctness."""
-    if names and os.path.isdir(layout.path("cache")):
-        environment = commands.environment(Options().sources, layout.path("cache"), "", (), inherited)
+    if names and os.path.isdir(layout.cache):
+        environment = commands.environment(Options().sources, layout.cache, "", (), inherited)
         process.run(commands.clean(uv, sorted(names)), environment, timeout=600)
 
 
@@ -80,7 +80,7 @@ def _environment(
         layout.path("files", package.sha256) for package in wanted.lock.packages if package.travels
     )
     backend = wanted.lock.header.get("torch-backend", "")
-    return commands.environment(options.sources, layout.path("cache"), backend, local, inherited)
+    return commands.environment(options.sources, layout.cache, backend, local, inherited)
 
 
 def _check_complete(wanted: Wanted, directory: str, said: str) -> None:

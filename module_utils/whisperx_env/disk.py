@@ -32,26 +32,27 @@ def needed(wanted: Wanted, state: State, layout: Layout) -> int:
 
 def _download(wanted: Wanted, state: State, layout: Layout) -> int:
     """Return how many bytes of wheels are to be fetched."""
-    present = _unpacked(state) if os.path.isdir(layout.path("cache")) else set()
+    present = _unpacked(state) if os.path.isdir(layout.cache) else set()
     return sum(package.size or 0 for package in wanted.lock.packages if package.sha256 not in present)
 
 
 def check_room(wanted: Wanted, state: State, layout: Layout, statvfs: Statvfs = os.statvfs) -> None:
-    """Raise Problem "env.disk-space" when the root's file system is too small for what is to come."""
+    """Raise Problem "env.disk-space" when the root's file system, or the cache's, is too small."""
     wish = needed(wanted, state, layout)
-    place = _existing(layout.root)
-    answer = statvfs(place)
-    room = answer.f_bavail * answer.f_frsize
-    if room < wish:
-        raise Problem(
-            "env.disk-space",
-            "{} MiB free".format(room // _MIB),
-            place,
-            "{} MiB, for {} MiB of wheels to fetch and unpack".format(
-                -(-wish // _MIB), -(-_download(wanted, state, layout) // _MIB)
-            ),
-            "Free some space, or set whisperx_venv_root to a larger file system.",
-        )
+    for place, option in ((layout.root, "whisperx_venv_root"), (layout.cache, "whisperx_venv_cache")):
+        place = _existing(place)
+        answer = statvfs(place)
+        room = answer.f_bavail * answer.f_frsize
+        if room < wish:
+            raise Problem(
+                "env.disk-space",
+                "{} MiB free".format(room // _MIB),
+                place,
+                "{} MiB, for {} MiB of wheels to fetch and unpack".format(
+                    -(-wish // _MIB), -(-_download(wanted, state, layout) // _MIB)
+                ),
+                "Free some space, or set {} to a larger file system.".format(option),
+            )
 
 
 def check_writable(paths: Mapping[str, str], statvfs: Statvfs = os.statvfs) -> None:

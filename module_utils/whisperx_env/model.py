@@ -27,27 +27,23 @@ __all__ = [
 
 SCHEMA = 1
 
-# What of a plan makes an environment another one. Reasons, notes and the like do not.
-_PLAN_PARTS = (
-    "python",
-    "python_path",
-    "device",
-    "torch_build",
-    "environment",
-    "loader_paths",
-    "scripts",
-    "imports",
-)
+# What makes an environment another one, beside the locked packages. Reasons, notes and the like do not.
+_PLAN_PARTS = ("python", "python_path", "device", "environment", "loader_paths", "scripts")
 _UNSAFE = re.compile(r"[^A-Za-z0-9.+_]")
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Every path that this toolkit uses on a host; with an empty ``bin_dir`` or ``facts_dir`` none there."""
+    """Every path that this toolkit uses on a host.
+
+    With an empty ``bin_dir`` or ``facts_dir`` nothing is put there. ``shared_cache`` is a download cache that is
+    not this root's own, "" for none.
+    """
 
     root: str
     bin_dir: str
     facts_dir: str
+    shared_cache: str = ""
 
     def path(self, *parts: str) -> str:
         """Return a path below the root."""
@@ -57,6 +53,11 @@ class Layout:
     def marker(self) -> str:
         """The file that says the root is ours."""
         return self.path(".whisperx-fleet")
+
+    @property
+    def cache(self) -> str:
+        """uv's cache: best on the root's file system, where an environment shares its files."""
+        return self.shared_cache or self.path("cache")
 
     @property
     def rolled_back(self) -> str:
@@ -248,7 +249,8 @@ def want(plan: Mapping[str, Any], text: str) -> Wanted:
                 "Lock anew (whisperx_plan_state: upgrade).",
             )
     parts = {key: plan.get(key) for key in _PLAN_PARTS}
-    digest = hashlib.sha256((json.dumps(parts, sort_keys=True) + "\n" + text).encode("utf-8")).hexdigest()
+    parts["packages"] = lock.header["content"]
+    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode("utf-8")).hexdigest()
     main = _main_package(plan, lock)
     flavour = lock.header["torch-build"] or str(plan.get("device") or "cpu")
     name = "-".join(_UNSAFE.sub("_", part) for part in (main, lock.versions[main], flavour, digest[:12]))

@@ -245,7 +245,8 @@ def _tidy(run: Run, step: Step) -> None:
     after = state.read(run.layout)
     gone = _lock_lines(run.before.releases) - _lock_lines(after.releases)
     names = {line.split("==")[0] for line in gone}
-    build.forget_downloads(run.layout, sorted(names), run.uv(), run.hooks.inherited)
+    if not run.layout.shared_cache:
+        build.forget_downloads(run.layout, sorted(names), run.uv(), run.hooks.inherited)
     if not run.options.carried:
         return
     used = {item.sha256 for item in run.options.carried}

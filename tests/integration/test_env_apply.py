@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -147,6 +148,23 @@ def test_absent_removes_only_what_is_ours(lab: Lab) -> None:
     assert not lab.root.exists() and os.listdir(lab.layout.bin_dir) == ["other"]
     assert not Path(lab.layout.fact).exists()
     assert lab.absent().actions == []
+
+
+def test_a_shared_cache_is_used_and_never_removed(lab: Lab, tmp_path: Path) -> None:
+    lab.layout = replace(lab.layout, shared_cache=str(tmp_path / "downloads"))
+    for version in ("1.0", "2.0", "3.0"):
+        lab.present(lab.tiny(version))
+    assert not (lab.root / "cache").exists()
+    site = next(lab.root.glob("releases/tiny-3.0*/lib/python*/site-packages"))
+    assert (site / "tiny" / "__init__.py").stat().st_nlink > 1
+    lab.absent()
+    assert len(list((tmp_path / "downloads" / "archive-v0").iterdir())) == 3
+
+
+def test_a_pruned_release_takes_its_downloads_along(lab: Lab) -> None:
+    for version in ("1.0", "2.0", "3.0", "4.0"):
+        lab.present(lab.tiny(version))
+    assert len(list((lab.root / "cache" / "archive-v0").iterdir())) <= 2
 
 
 def test_absent_leaves_foreign_files_in_the_root(lab: Lab) -> None:
