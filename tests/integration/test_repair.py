@@ -1,5 +1,4 @@
-"""The repair on a real wheel: the CTranslate2 that WhisperX pins below 3.5, whose library asks for an executable
-stack.
+"""The repair on a real wheel, of the CTranslate2 that WhisperX pinned for long; its library asks.
 
 Downloads that wheel (about 40 MB) and, for the proof on a new glibc, the C library of a newer Debian.
 """
