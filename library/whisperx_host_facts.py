@@ -101,10 +101,10 @@ ansible_facts:
         pythons:
           description:
             - CPython interpreters, each once, by their real path. C(shared) tells whether every user can
-              execute it.
+              execute it, C(distutils) whether its standard library has that module.
           type: list
           elements: dict
-          sample: [{path: /usr/bin/python3.13, version: 3.13.5, shared: true}]
+          sample: [{path: /usr/bin/python3.13, version: 3.13.5, shared: true, distutils: false}]
         gpus:
           description:
             - NVIDIA GPUs. C(driver) is what is bound to it (C(nvidia), C(nouveau), C(vfio-pci) or empty);

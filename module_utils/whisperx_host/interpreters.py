@@ -53,7 +53,8 @@ def read_pythons(
             continue
         version, source = _version(tree, live, real)
         if version:
-            found[real] = Python(real, version, _is_shared(tree, path) and _is_shared(tree, real))
+            shared = _is_shared(tree, path) and _is_shared(tree, real)
+            found[real] = Python(real, version, shared, _has_distutils(tree, real))
             sources["pythons." + real] = source
     if not found:
         sources["pythons"] = (
@@ -109,6 +110,13 @@ def _version(tree: Tree, live: Live, path: str) -> Tuple[Optional[str], str]:
         if text_printed and text_printed.startswith(series + "."):
             return text_printed.strip().rstrip("+"), "asked the interpreter"
     return None, ""
+
+
+def _has_distutils(tree: Tree, path: str) -> bool:
+    """Tell whether the standard library beside ``path`` has distutils; one without ``dist`` is a stub."""
+    folder, name = path.rsplit("/", 1)
+    prefix = folder.rsplit("/", 1)[0]
+    return any(tree.exists(f"{prefix}/{lib}/{name}/distutils/dist.py") for lib in ("lib", "lib64"))
 
 
 def _is_shared(tree: Tree, path: str) -> bool:

@@ -63,11 +63,16 @@ class Cpu:
 
 @dataclass(frozen=True)
 class Python:
-    """One interpreter by its real path; ``shared``: every user can reach and execute it."""
+    """One interpreter by its real path.
+
+    ``shared``: every user can reach and execute it. ``distutils``: that module of its standard library is
+    there; Debian 11 and its kin keep it in a package of its own, and the tools of that time ask for it.
+    """
 
     path: str
     version: str
     shared: bool = True
+    distutils: bool = True
 
 
 @dataclass(frozen=True)

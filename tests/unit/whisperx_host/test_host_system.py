@@ -25,7 +25,7 @@ class TestDistribution:
         assert facts.machine == "x86_64"
         assert facts.cpu.flags == ("fpu", "sse4_1", "avx", "avx2")
         assert facts.kernel == Kernel("6.12.48+deb13-amd64")
-        assert facts.pythons == (Python("/usr/bin/python3.13", "3.13.5", True),)
+        assert facts.pythons == (Python("/usr/bin/python3.13", "3.13.5", shared=True, distutils=False),)
         assert facts.nvidia_driver.state == "absent"
         assert facts.gpus == ()
 
@@ -163,6 +163,12 @@ class TestInterpreters:
         )
         (host.root / "root").chmod(0o700)
         assert not next(python for python in host.probe().pythons if python.version == "3.11.2").shared
+
+    def test_distutils_may_be_a_package_of_its_own(self, host: HostTree) -> None:
+        host.python("/usr/bin/python3.9", "3.9.2").file("/usr/lib/python3.9/distutils/__init__.py")
+        assert not next(python for python in host.probe().pythons if python.version == "3.9.2").distutils
+        host.file("/usr/lib/python3.9/distutils/dist.py")
+        assert next(python for python in host.probe().pythons if python.version == "3.9.2").distutils
 
     def test_what_is_left_out(self, host: HostTree) -> None:
         host.python("/usr/libexec/platform-python3.6", "3.6.8").link(
