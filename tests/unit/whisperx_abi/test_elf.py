@@ -187,10 +187,10 @@ def test_a_chain_of_needs_that_never_ends_is_cut() -> None:
     data = _set(data, "<Q", 64 + 32, len(data))
     at = base.index(struct.pack("<Q", 0x6FFFFFFF)) + 8
     data = _set(data, "<Q", at, 2**60)
-    begun = time.monotonic()
+    begun = time.process_time()
     with pytest.raises(Problem):
         of(data)
-    assert time.monotonic() - begun < 1
+    assert time.process_time() - begun < 1
 
 
 @pytest.fixture(scope="module")
@@ -223,14 +223,14 @@ def test_mutated_files_are_read_or_refused_quickly(
         # Most of the fields that matter lie at the beginning.
         data[place % (len(data) if place % 3 else min(len(data), 1024))] = value
     view = bytes(data[:cut])
-    begun = time.monotonic()
+    begun = time.process_time()
     try:
         elf = of(view)
         assert elf.bits in (32, 64)
         assert elf.glibc is None or version_key(elf.glibc)
     except Problem as problem:
         assert problem.rule == "abi.malformed"
-    assert time.monotonic() - begun < 1
+    assert time.process_time() - begun < 1
 
 
 @settings(max_examples=200, deadline=None)
