@@ -281,6 +281,7 @@ def main() -> None:
     layout = Layout(os.path.normpath(given["root"]), given["bin_dir"], given["facts_dir"], given["cache"])
     check = module.check_mode or given["assess"]
     try:
+        check_paths(given)
         outcome = answer(given, layout, check)
         record = files.read_json(os.path.join(layout.current, state.RECORD)) or {}
     except Problem as problem:
@@ -323,6 +324,19 @@ def answer(given: Dict[str, Any], layout: Layout, check: bool) -> Outcome:
     if given["state"] == "rolled_back":
         return apply.rolled_back(layout, given["release"], options, hooks, check)
     return apply.present(layout, want(given["plan"], given["lock"]), options, hooks, check)
+
+
+def check_paths(given: Dict[str, Any]) -> None:
+    """Raise Problem "env.relative-path" for a directory that depends on where Ansible happens to run."""
+    for option in ("root", "bin_dir", "facts_dir", "cache"):
+        if given[option] and not os.path.isabs(given[option]):
+            raise Problem(
+                "env.relative-path",
+                "'{}'".format(given[option]),
+                "option {}".format(option),
+                "an absolute path",
+                "Write it with a leading slash.",
+            )
 
 
 def carried(given: Dict[str, Any]) -> Tuple[Carried, ...]:

@@ -67,7 +67,10 @@ def stage(
 
 
 def forget_downloads(layout: Layout, names: List[str], uv: str, inherited: Mapping[str, str]) -> None:
-    """Remove packages from the download cache. A failure costs disk, never correctness."""
+    """Remove packages, in all their versions, from the download cache; releases keep their files.
+
+    uv has no finer word than a package's name. A failure costs disk, never correctness.
+    """
     if names and os.path.isdir(layout.cache):
         environment = commands.environment(Options().sources, layout.cache, "", (), inherited)
         process.run(commands.clean(uv, sorted(names)), environment, timeout=600)

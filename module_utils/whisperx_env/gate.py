@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any, Dict
 
 from ..whisperx_abi.audit import Audit, audit
 from ..whisperx_problem import Problem
+from .host import here
 from .model import Wanted
 
-__all__ = ["check", "glibc_here", "needs"]
+__all__ = ["check", "needs"]
 
 _TUNABLE = "glibc.rtld.execstack=2"
 # Where the plan does not tell from which glibc on executable stacks are refused, the verification finds out.
 _NEVER = "9999"
 _SHOWN = 3
-
-
-def glibc_here() -> str:
-    """Return the running glibc's version, "" on another C library."""
-    try:
-        family, _, version = (os.confstr("CS_GNU_LIBC_VERSION") or "").partition(" ")
-    except (ValueError, OSError):
-        return ""
-    return version if family == "glibc" else ""
 
 
 def check(site_packages: str, needs: Dict[str, Any]) -> Dict[str, Any]:
@@ -32,17 +23,17 @@ def check(site_packages: str, needs: Dict[str, Any]) -> Dict[str, Any]:
     ``needs`` is what ``needs()`` returned for its plan. Raises Problem "env.abi" naming the first objects
     that will not load.
     """
-    glibc = glibc_here()
+    found = here()
     result = audit(
         site_packages,
-        glibc or None,
-        os.uname().machine,
+        found.glibc or None,
+        found.machine,
         bool(needs.get("execstack_allowed")),
         str(needs.get("execstack_refused_from") or _NEVER),
     )
     if result.findings:
-        raise _problem(result, site_packages, glibc)
-    return {"objects": result.objects, "glibc": glibc, "machine": os.uname().machine}
+        raise _problem(result, site_packages, found.glibc)
+    return {"objects": result.objects, "glibc": found.glibc, "machine": found.machine}
 
 
 def needs(wanted: Wanted) -> Dict[str, Any]:

@@ -36,8 +36,8 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9.+_]")
 class Layout:
     """Every path that this toolkit uses on a host.
 
-    With an empty ``bin_dir`` or ``facts_dir`` nothing is put there. ``shared_cache`` is a download cache that is
-    not this root's own, "" for none.
+    With an empty ``bin_dir`` or ``facts_dir`` nothing is put there. ``shared_cache`` is a download cache that
+    is not this root's own, "" for none.
     """
 
     root: str

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, List, Mapping, Optional, Set
 
 from ..whisperx_problem import Problem
-from . import build, gate, integrity, launch, outside, state
+from . import build, gate, host, integrity, launch, outside, state
 from .decide import Decision, Step
 from .files import discard, link, read_json, read_text, sha256, write_json
 from .model import SCHEMA, Carried, Layout, Options, Outcome, Release, State, Wanted
@@ -47,6 +47,11 @@ class Run:
     wanted: Optional[Wanted] = None
     outcome: Outcome = field(default_factory=Outcome)
     checked: Dict[str, Any] = field(default_factory=dict)
+    locked: Set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        """Note what the releases are made of before any of them goes."""
+        self.locked = _lock_lines(self.before.releases)
 
     @property
     def plan(self) -> Wanted:
@@ -140,6 +145,7 @@ def _verify(run: Run, step: Step) -> None:
     found = run.hooks.prove(path, run.plan, run.options)
     kept = {key: found.get(key) for key in ("level", "device", "seconds", "warnings")}
     run.checked["verify"] = dict(kept, at=run.hooks.now())
+    run.checked["host"] = host.record()
     run.outcome.verify = found
 
 
@@ -205,16 +211,24 @@ def _fits(run: Run, step: Step) -> None:
             "a whole release to go back to",
             "Run site.yml with the older lock instead; it builds that release anew.",
         )
-    try:
-        gate.check(release.site_packages, release.value("needs", {}))
-    except Problem as problem:
+    then, now = release.value("host", {}), host.here()
+    found, wanted = (
+        host.unfit(str(release.value("device")), then, now),
+        "the driver it was proved on, or a newer one",
+    )
+    if not found and (then.get("glibc"), then.get("machine")) != (now.glibc, now.machine):
+        try:
+            gate.check(release.site_packages, release.value("needs", {}))
+        except Problem as problem:
+            found, wanted = problem.found, problem.wanted
+    if found:
         raise Problem(
             "env.previous-unfit",
-            "release {} no longer fits this host: {}".format(release.name, problem.found),
-            problem.where,
-            problem.wanted,
+            "release {} no longer fits this host: {}".format(release.name, found),
+            release.path,
+            wanted,
             "Keep the current release, or run site.yml for one that fits.",
-        ) from problem
+        )
 
 
 def _remember(run: Run, step: Step) -> None:
@@ -243,7 +257,7 @@ def _fact(run: Run, step: Step) -> None:
 def _tidy(run: Run, step: Step) -> None:
     """Remove what only removed releases needed: their downloads, and files that travelled for them."""
     after = state.read(run.layout)
-    gone = _lock_lines(run.before.releases) - _lock_lines(after.releases)
+    gone = run.locked - _lock_lines(after.releases)
     names = {line.split("==")[0] for line in gone}
     if not run.layout.shared_cache:
         build.forget_downloads(run.layout, sorted(names), run.uv(), run.hooks.inherited)
@@ -256,7 +270,7 @@ def _tidy(run: Run, step: Step) -> None:
 
 
 def _lock_lines(releases: Mapping[str, Release]) -> Set[str]:
-    """Return the package lines of the locks of all complete releases that are still there."""
+    """Return the package lines of the locks of all complete releases."""
     found: Set[str] = set()
     for release in releases.values():
         text = read_text(os.path.join(release.path, "requirements.txt")) if release.complete else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from dataclasses import replace
@@ -90,6 +91,23 @@ def test_rollback_to_a_release_whose_interpreter_is_gone_is_refused(lab: Lab) ->
     with pytest.raises(Problem) as raised:
         lab.rolled_back()
     assert raised.value.rule == "env.previous-damaged"
+    assert lab.says() == "tiny 2.0"
+
+
+def test_rollback_to_a_release_that_this_host_no_longer_loads_is_refused(lab: Lab) -> None:
+    elf = "\x7fELF\x02\x01\x01" + "\0" * 9 + "half a header"
+    first = lab.tiny("1.0")
+    lab.present(first)
+    lab.present(lab.tiny("2.0"))
+    release = lab.root / "releases" / first.name
+    record = json.loads((release / "release.json").read_text())
+    # As if it had been built before an upgrade of the distribution: then, nobody minded this library.
+    record["host"]["glibc"] = "2.17"
+    (release / "release.json").write_text(json.dumps(record))
+    (next(release.glob("lib/python*/site-packages")) / "tiny" / "native.so").write_text(elf)
+    with pytest.raises(Problem) as raised:
+        lab.rolled_back()
+    assert raised.value.rule == "env.previous-unfit" and "native.so" in raised.value.found
     assert lab.says() == "tiny 2.0"
 
 

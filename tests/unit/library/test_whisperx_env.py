@@ -102,6 +102,10 @@ def test_a_problem_is_told_in_one_sentence_and_in_parts(host: Any) -> None:
         assert result[part] in result["msg"]
 
 
+def test_a_relative_root_is_refused(host: Any) -> None:
+    assert run(host, **asking("1.0"), facts_dir="facts")["rule"] == "env.relative-path"
+
+
 def test_present_needs_plan_and_lock(host: Any) -> None:
     assert "plan, lock" in run(host)["msg"]
 

@@ -28,6 +28,7 @@ from module_utils.whisperx_env import (
     process,
     state,
 )
+from module_utils.whisperx_env import host as hosts
 from module_utils.whisperx_env.model import Outcome, Release, Sources, State, want
 from module_utils.whisperx_env.summary import diff, lines
 from module_utils.whisperx_problem import Problem
@@ -404,3 +405,24 @@ def test_summary_tells_what_where_how_and_how_long(host: Host) -> None:
     ]
     assert diff(outcome) == {"before": "", "after": "a==1\n"}
     assert lines(host.layout, {}, outcome, 1, predicted=True) == ["would be changed: Built"]
+
+
+@pytest.mark.parametrize(
+    ("device", "then", "now", "told"),
+    [
+        ("cuda", "570.10", "580.1", ""),
+        ("cuda", "570.10", "", "gone"),
+        ("cuda", "570.10", "535.183.01", "older"),
+        ("cuda", "", "535.183.01", ""),
+        ("cpu", "570.10", "", ""),
+    ],
+)
+def test_a_driver_may_get_newer_but_not_older(device: str, then: str, now: str, told: str) -> None:
+    found = hosts.unfit(device, {"driver": then}, hosts.Here("2.41", "x86_64", now))
+    assert (told in found) if told else found == ""
+
+
+def test_the_driver_is_read_from_the_kernel_module(tmp_path: Path) -> None:
+    (tmp_path / "version").write_text("570.124.06\n")
+    assert hosts.here(str(tmp_path / "version")).driver == "570.124.06"
+    assert hosts.here(str(tmp_path / "absent")).driver == ""
