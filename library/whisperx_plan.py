@@ -18,8 +18,8 @@ description:
 version_added: 0.1.0
 options:
   hosts:
-    description: Host name to facts, in the layout of
-    RV(whisperx_host_facts#module:ansible_facts.whisperx_host).
+    description:
+      - Host name to facts, in the layout of RV(whisperx_host_facts#module:ansible_facts.whisperx_host).
     type: dict
     required: true
   packages:

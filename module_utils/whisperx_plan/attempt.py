@@ -86,12 +86,11 @@ def attempt(host: Host, request: Request, catalogue: Catalogue, device: str) -> 
     pythons, refused = usable_pythons(host, catalogue)
     if not pythons:
         return None
-    known: dict[int, tuple[Finding, ...]] = {}
     first: Attempt | None = None
     for remedy, cures in _modes(request, catalogue):
         trials = []
         for python in pythons:
-            world = World(catalogue, Target(host, device, python, request), known, cures)
+            world = World(catalogue, Target(host, device, python, request), cures)
             trials.append(Trial(world, resolve(world)))
         solved = [trial for trial in trials if isinstance(trial.result, Solution)]
         if solved:

@@ -62,10 +62,12 @@ def _capability(text: str) -> tuple[Numbers, bool]:
     return (int(major), int(minor or 0)), exact
 
 
-def how_it_runs(code: Code, found: Numbers) -> str | None:
+def how_it_runs(code: Code, found: Numbers | None) -> str | None:
     """Return "sass" where the wheel has machine code for the GPU, "ptx" where the driver must compile, else
     None.
     """
+    if found is None:
+        return None
     for text in code.sass:
         built, exact = _capability(text)
         if built == found or (not exact and built[0] == found[0] and built <= found):

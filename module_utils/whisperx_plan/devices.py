@@ -128,7 +128,7 @@ def branch_needed(host: Host, solution: Solution, catalogue: Catalogue) -> int |
 def _branch(host: Host, code: Code, major: int | None, catalogue: Catalogue) -> int | None:
     floor = catalogue.rows.floors.get(major) if major is not None else None
     found = floor[0] if floor else None
-    compiled = any(how_it_runs(code, capability(gpu, catalogue) or ()) == "ptx" for gpu in host.gpus)
+    compiled = any(how_it_runs(code, capability(gpu, catalogue)) == "ptx" for gpu in host.gpus)
     if compiled and code.isa is not None:
         cuda = cuda_of_isa(code.isa, catalogue)
         branch = branch_for_cuda(cuda, catalogue) if cuda else None
@@ -156,7 +156,7 @@ def cuda_level(host: Host, solution: Solution, catalogue: Catalogue) -> list[str
         str(major) for major in sorted(catalogue.rows.floors) if meets_floor(host.driver, major, catalogue)
     ]
     compiles = any(
-        how_it_runs(Code(abi.sass, abi.ptx, abi.ptx_isa), capability(gpu, catalogue) or ()) == "ptx"
+        how_it_runs(Code(abi.sass, abi.ptx, abi.ptx_isa), capability(gpu, catalogue)) == "ptx"
         for name in solution.pins
         if catalogue.info(name).computes
         for release in catalogue.packages[name].releases

@@ -95,14 +95,16 @@ def _without_python(host: Host, request: Request, catalogue: Catalogue) -> Refus
 
 def _gpu_reasons(on_gpu: Attempt | None, catalogue: Catalogue) -> list[Reason]:
     """Return what about the GPU made the plan turn to the CPU."""
-    if on_gpu is None:
+    if on_gpu is None or not isinstance(on_gpu.best.result, Conflict):
         return []
     spoken = [
         (release, said)
         for release, said in refused_releases(on_gpu.best.world)
         if said.rule.startswith(_GPU_RULES)
     ]
-    return reasons_for(spoken, catalogue, {})
+    clash = conflict_of(on_gpu.best.result.needs)
+    first = [reason(clash, "the GPU", catalogue)] if clash is not None else []
+    return first + reasons_for(spoken, catalogue, {})
 
 
 def _answer(

@@ -24,7 +24,7 @@ def notes_of(host: Host, found: Attempt, solution: Solution, catalogue: Catalogu
     yield from _compiled(host, found, solution, catalogue)
     yield from _ffmpeg(host, solution, catalogue)
     if found.remedy == "tunable" and host.selinux == "enforcing":
-        yield "SELinux is enforcing: it may refuse the executable stack that the tunable allows; prefer a repaired wheel."
+        yield "SELinux is enforcing: it may refuse the executable stack; prefer a repaired wheel."
 
 
 def _advisories(host: Host, found: Attempt, solution: Solution, catalogue: Catalogue) -> Iterator[str]:
@@ -56,7 +56,7 @@ def _compiled(host: Host, found: Attempt, solution: Solution, catalogue: Catalog
         if abi is None or not catalogue.info(name).computes:
             continue
         code = Code(abi.sass, abi.ptx, abi.ptx_isa)
-        gpus = [gpu for gpu in host.gpus if how_it_runs(code, capability(gpu, catalogue) or ()) == "ptx"]
+        gpus = [gpu for gpu in host.gpus if how_it_runs(code, capability(gpu, catalogue)) == "ptx"]
         if gpus:
             names = ways(gpu_words(gpu, article=True) for gpu in gpus)
             yield f"The first start is slow: the driver compiles the kernels of {pin.subject} for {names}."

@@ -131,9 +131,7 @@ def _cured(
     """Return the wheels to repair, or the environment to set, for the rules that the remedy made harmless."""
     world = found.best.world
     hurt = [
-        release
-        for release in pins.values()
-        if any(said.rule in world.cures for said in world.said.get(id(release), ()))
+        release for release in pins.values() if any(said.rule in world.cures for said in world.said(release))
     ]
     if not hurt:
         return [], {}

@@ -27,7 +27,7 @@ def used(found: Attempt, solution: Solution, catalogue: Catalogue) -> Iterator[R
     """Yield the remedies that the plan applies."""
     world = found.best.world
     for name, pin in solution.pins.items():
-        for rule in sorted({said.rule for said in world.said.get(id(pin), ()) if said.rule in world.cures}):
+        for rule in sorted({said.rule for said in world.said(pin) if said.rule in world.cures}):
             if found.remedy == "repair":
                 yield {
                     "kind": "repair",
@@ -59,7 +59,7 @@ def _upgrades(world: World, solution: Solution, catalogue: Catalogue) -> Iterato
             older = [
                 release
                 for release in package.releases[: pin.index]
-                if any(said.rule == row.id for said in world.said.get(id(release), ()))
+                if any(said.rule == row.id for said in world.said(release))
             ]
             if older:
                 yield {
@@ -167,7 +167,7 @@ def _pythons(host: Host, catalogue: Catalogue, helps: Any) -> Iterator[Remedy]:
                 "kind": "python",
                 "package": None,
                 "version": dotted(version),
-                "sentence": f"Put Python {dotted(version)} where every user can run it, such as below /usr/local",
+                "sentence": f"Put Python {dotted(version)} where all users can run it (/usr/local)",
             }
             return
 

@@ -44,25 +44,31 @@ def ruled_out(world: World, pins: Mapping[str, Release]) -> Iterator[Spoken]:
         support = world.catalogue.info(name).rank >= SUPPORT_RANK
         out = package.everything & ~masks[name] & world.asked.get(name, package.everything)
         for release in package.members(out):
-            if support and (release.index < pin.index or release.version.is_prerelease):
+            dull = release.yanked is not None and name not in world.target.request.packages
+            if dull or (support and release.index < pin.index):
                 continue
             yield from _of_release(world, release, pins)
 
 
 def _of_release(world: World, release: Release, pins: Mapping[str, Release]) -> Iterator[Spoken]:
     said = world.blocking(release)
-    if said:
-        loud = [found for found in said if found.rule != _QUIET] if len(said) > 1 else list(said)
-        if loud[0].rule == _QUIET and release.package not in world.target.request.packages:
-            return
-        yield from ((release, found) for found in loud)
+    quiet = [found for found in said if found.rule == _QUIET]
+    if quiet:
+        if release.package in world.target.request.packages:
+            yield release, quiet[0]
+    elif said:
+        yield from ((release, found) for found in said)
     elif id(release) in world.failed:
         yield release, _unmet(world, release, world.failed[id(release)])
     else:
         need = _in_the_way(world, release, pins)
         if need is not None and need.parent is not None:
             parent = need.parent.subject
-            yield release, finding("plan.set", parent, parent=parent, need=_words(need))
+            words = {"parent": parent, "need": _words(need)}
+            if need.why:
+                yield release, finding("plan.amendment", parent, **words, why=need.why, evidence=need.source)
+            else:
+                yield release, finding("plan.set", parent, **words)
 
 
 def _in_the_way(world: World, release: Release, pins: Mapping[str, Release]) -> Need | None:
@@ -132,11 +138,17 @@ def refused_releases(world: World) -> Iterator[Spoken]:
 
 def conflict_of(needs: Iterable[Need]) -> Finding | None:
     """Return what wishes that exclude each other say."""
-    parts = []
+    newest: dict[tuple[str, str], Need] = {}
     for need in needs:
+        key = (need.parent.package if need.parent is not None else "", need.name)
+        known = newest.get(key)
+        if known is None or (need.parent and known.parent and known.parent.index < need.parent.index):
+            newest[key] = need
+    parts = []
+    for _, need in sorted(newest.items()):
         who = f"{need.parent.subject} wants" if need.parent is not None else "you asked for"
         parts.append(f"{who} {_words(need)}")
-    said = ", ".join(dict.fromkeys(sorted(parts)))
+    said = ", ".join(parts)
     return finding("plan.conflict", said, conflict=said) if said else None
 
 

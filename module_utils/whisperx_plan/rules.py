@@ -4,25 +4,16 @@ are rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from .catalogue import Catalogue
+from .catalogue import Catalogue, Package
 from .host import Host, Interpreter
 from .model import Request
 from .release import Release
 
-__all__ = [
-    "Finding",
-    "RuleFunction",
-    "Target",
-    "finding",
-    "findings",
-    "host_rule",
-    "load_rules",
-    "python_rule",
-]
+__all__ = ["Finding", "RuleFunction", "Target", "Verdicts", "finding", "load_rules", "rule", "verdicts"]
 
 
 @dataclass(frozen=True)
@@ -52,8 +43,31 @@ class Finding:
 
 RuleFunction: TypeAlias = Callable[[Release, Target, Catalogue], Finding | None]
 
-_HOST_RULES: dict[str, RuleFunction] = {}
-_PYTHON_RULES: dict[str, RuleFunction] = {}
+# What of a target the rules of a group look at: rules of one group are asked once per such key.
+_KEYS: dict[str, Callable[[Target, str], Hashable]] = {
+    "release": lambda target, package: target.request.packages.get(package, ""),
+    "libc": lambda target, _: (
+        target.host.machine,
+        target.host.libc_family,
+        target.host.libc_version,
+        target.gates,
+    ),
+    "cpu": lambda target, _: (target.host.machine, target.host.cpu_flags),
+    "gpu": lambda target, _: (
+        target.host.machine,
+        target.host.libc_family,
+        target.device,
+        target.gates,
+        (target.host.gpus, target.host.driver) if target.device == "cuda" else None,
+    ),
+    "python": lambda target, _: (
+        target.python.version,
+        target.host.machine,
+        target.host.libc_family,
+        target.host.libc_version,
+    ),
+}
+_RULES: dict[str, list[RuleFunction]] = {group: [] for group in _KEYS}
 
 
 def finding(rule: str, found: str, variant: str = "", **words: str) -> Finding:
@@ -61,16 +75,14 @@ def finding(rule: str, found: str, variant: str = "", **words: str) -> Finding:
     return Finding(rule, found, tuple(sorted(words.items())), variant)
 
 
-def host_rule(function: RuleFunction) -> RuleFunction:
-    """Register a rule that does not look at the interpreter."""
-    _HOST_RULES[function.__name__] = function
-    return function
+def rule(group: str) -> Callable[[RuleFunction], RuleFunction]:
+    """Register a rule. It may look only at what the key of its group holds, and at the release itself."""
 
+    def register(function: RuleFunction) -> RuleFunction:
+        _RULES[group].append(function)
+        return function
 
-def python_rule(function: RuleFunction) -> RuleFunction:
-    """Register a rule that looks at the interpreter."""
-    _PYTHON_RULES[function.__name__] = function
-    return function
+    return register
 
 
 def load_rules() -> None:
@@ -78,25 +90,55 @@ def load_rules() -> None:
     from . import rules_gpu, rules_libc, rules_release  # noqa: F401  # importing registers them
 
 
-def findings(
-    releases: Iterable[Release],
-    target: Target,
-    catalogue: Catalogue,
-    known: dict[int, tuple[Finding, ...]],
-) -> dict[int, tuple[Finding, ...]]:
-    """Return what the rules say against each release, by its id(). ``known`` keeps the part without
-    interpreter.
-    """
-    found = {}
-    for release in releases:
-        key = id(release)
-        if key not in known:
-            known[key] = _ask(_HOST_RULES.values(), release, target, catalogue)
-        found[key] = known[key] + _ask(_PYTHON_RULES.values(), release, target, catalogue)
+@dataclass(frozen=True)
+class Verdicts:
+    """What the rules say about one package's releases: per index of a release, and per rule the set it hits."""
+
+    said: Mapping[int, tuple[Finding, ...]]
+    hits: Mapping[str, int]
+
+    def blocked(self, cures: frozenset[str]) -> int:
+        """Return the set of releases that some rule outside of ``cures`` hits."""
+        mask = 0
+        for name, hit in self.hits.items():
+            if name not in cures:
+                mask |= hit
+        return mask
+
+
+def verdicts(package: Package, target: Target, catalogue: Catalogue) -> Verdicts:
+    """Ask every rule about every release of a package; answers are kept in the catalogue's scratch."""
+    parts = []
+    for group, key in _KEYS.items():
+        place = ("rules", package.name, group, key(target, package.name))
+        if place not in catalogue.scratch:
+            catalogue.scratch[place] = _ask(_RULES[group], package, target, catalogue)
+        parts.append(catalogue.scratch[place])
+    whole = ("verdicts", *map(id, parts))
+    if whole not in catalogue.scratch:
+        catalogue.scratch[whole] = _joined(parts)
+    found: Verdicts = catalogue.scratch[whole]
     return found
 
 
-def _ask(
-    rules: Iterable[RuleFunction], release: Release, target: Target, catalogue: Catalogue
-) -> tuple[Finding, ...]:
-    return tuple(said for rule in rules if (said := rule(release, target, catalogue)) is not None)
+def _ask(rules: Iterable[RuleFunction], package: Package, target: Target, catalogue: Catalogue) -> Verdicts:
+    said: dict[int, tuple[Finding, ...]] = {}
+    hits: dict[str, int] = {}
+    for release in package.releases:
+        for function in rules:
+            answer = function(release, target, catalogue)
+            if answer is not None:
+                said[release.index] = (*said.get(release.index, ()), answer)
+                hits[answer.rule] = hits.get(answer.rule, 0) | release.bit
+    return Verdicts(said, hits)
+
+
+def _joined(parts: Iterable[Verdicts]) -> Verdicts:
+    said: dict[int, tuple[Finding, ...]] = {}
+    hits: dict[str, int] = {}
+    for part in parts:
+        for index, found in part.said.items():
+            said[index] = said.get(index, ()) + found
+        for name, hit in part.hits.items():
+            hits[name] = hits.get(name, 0) | hit
+    return Verdicts(said, hits)

@@ -20,7 +20,7 @@ from .fields import Numbers, dotted
 from .host import Gpu, Host
 from .release import Release
 from .rows import Soname
-from .rules import Finding, Target, finding, host_rule
+from .rules import Finding, Target, finding, rule
 from .words import gpu_words, ways
 
 __all__ = [
@@ -64,7 +64,7 @@ def _computes(release: Release, target: Target, catalogue: Catalogue) -> bool:
     return target.device == "cuda" and catalogue.info(release.package).computes
 
 
-@host_rule
+@rule("gpu")
 def no_cuda_build(release: Release, target: Target, catalogue: Catalogue) -> Finding | None:
     """The wheel for this machine has no device code at all."""
     if not _computes(release, target, catalogue):
@@ -91,7 +91,7 @@ def _uncovered(release: Release, target: Target, catalogue: Catalogue) -> tuple[
     return None
 
 
-@host_rule
+@rule("gpu")
 def machine_code(release: Release, target: Target, catalogue: Catalogue) -> Finding | None:
     """Some GPU of the host is served by neither machine code nor PTX."""
     if not _computes(release, target, catalogue):
@@ -109,7 +109,7 @@ def machine_code(release: Release, target: Target, catalogue: Catalogue) -> Find
     )
 
 
-@host_rule
+@rule("gpu")
 def ptx(release: Release, target: Target, catalogue: Catalogue) -> Finding | None:
     """A GPU newer than the wheel's machine code: the driver must be able to compile the wheel's PTX."""
     if not _computes(release, target, catalogue):
@@ -118,9 +118,7 @@ def ptx(release: Release, target: Target, catalogue: Catalogue) -> Finding | Non
     if abi is None or not abi.has_device_code:
         return None
     code = Code(abi.sass, abi.ptx, abi.ptx_isa)
-    compiled = [
-        gpu for gpu in target.host.gpus if how_it_runs(code, capability(gpu, catalogue) or ()) == "ptx"
-    ]
+    compiled = [gpu for gpu in target.host.gpus if how_it_runs(code, capability(gpu, catalogue)) == "ptx"]
     if not compiled:
         return None
     wanted = cuda_of_isa(abi.ptx_isa, catalogue) if abi.ptx_isa else None
@@ -147,7 +145,7 @@ def ptx(release: Release, target: Target, catalogue: Catalogue) -> Finding | Non
     )
 
 
-@host_rule
+@rule("gpu")
 def driver_floor(release: Release, target: Target, catalogue: Catalogue) -> Finding | None:
     """The driver is older than the floor of the CUDA major (minor-version rule)."""
     if not _computes(release, target, catalogue):
@@ -182,7 +180,7 @@ def _driver(host: Host) -> str:
     )
 
 
-@host_rule
+@rule("gpu")
 def torch_build(release: Release, target: Target, catalogue: Catalogue) -> Finding | None:
     """No build of this torch release serves all GPUs under this driver."""
     if not catalogue.info(release.package).builds:
@@ -206,7 +204,7 @@ def torch_build(release: Release, target: Target, catalogue: Catalogue) -> Findi
     return finding("torch.no-build", f"{gpus} with driver {_driver(target.host)}", builds=builds)
 
 
-@host_rule
+@rule("gpu")
 def no_provider(release: Release, target: Target, catalogue: Catalogue) -> Finding | None:
     """The package looks up a library that nothing installable brings."""
     if not _computes(release, target, catalogue):

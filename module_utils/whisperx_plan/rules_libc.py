@@ -6,12 +6,12 @@ from .catalogue import Catalogue
 from .fields import Numbers, dotted, numbers
 from .platforms import tag_glibc
 from .release import Release, Wheel
-from .rules import Finding, Target, finding, host_rule
+from .rules import Finding, Target, finding, rule
 
 __all__ = ["cpu_instructions", "execstack", "floor_of", "glibc_floor", "musl"]
 
 
-@host_rule
+@rule("libc")
 def execstack(release: Release, target: Target, catalogue: Catalogue) -> Finding | None:
     """A new glibc does not load an object that asks for an executable stack."""
     host = target.host
@@ -32,7 +32,7 @@ def floor_of(wheel: Wheel, release: Release, machine: str) -> Numbers:
     return max(tag, abi.glibc) if native and abi is not None and abi.glibc is not None else tag
 
 
-@host_rule
+@rule("libc")
 def glibc_floor(release: Release, target: Target, catalogue: Catalogue) -> Finding | None:
     """Every wheel for this machine needs a newer glibc."""
     host = target.host
@@ -48,7 +48,7 @@ def glibc_floor(release: Release, target: Target, catalogue: Catalogue) -> Findi
     return finding("libc.glibc-floor", host.libc, floor=dotted(floor))
 
 
-@host_rule
+@rule("libc")
 def musl(release: Release, target: Target, catalogue: Catalogue) -> Finding | None:
     """A musl host, and no wheel for musl."""
     host = target.host
@@ -57,7 +57,7 @@ def musl(release: Release, target: Target, catalogue: Catalogue) -> Finding | No
     return finding("libc.musl", host.libc)
 
 
-@host_rule
+@rule("cpu")
 def cpu_instructions(release: Release, target: Target, catalogue: Catalogue) -> Finding | None:
     """The CPU lacks instructions the wheel is compiled with; asked only where the CPU's flags are known."""
     host = target.host

@@ -10,7 +10,7 @@ from .catalogue import Catalogue
 from .fields import dotted
 from .platforms import tag_glibc
 from .release import Release, specifier
-from .rules import Finding, Target, finding, host_rule, python_rule
+from .rules import Finding, Target, finding, rule
 from .rules_libc import floor_of
 
 __all__ = [
@@ -37,7 +37,7 @@ def asked_exactly(release: Release, target: Target) -> bool:
     )
 
 
-@host_rule
+@rule("release")
 def yanked(release: Release, target: Target, catalogue: Catalogue) -> Finding | None:
     """Withdrawn by its authors; taken only where it is asked for by its exact version."""
     if release.yanked is None or asked_exactly(release, target):
@@ -45,7 +45,7 @@ def yanked(release: Release, target: Target, catalogue: Catalogue) -> Finding | 
     return finding("release.yanked", "a withdrawn release", why=release.yanked.rstrip("."))
 
 
-@host_rule
+@rule("release")
 def blocked(release: Release, target: Target, catalogue: Catalogue) -> Finding | None:
     """Never taken."""
     for row in catalogue.rows.blocked:
@@ -54,7 +54,7 @@ def blocked(release: Release, target: Target, catalogue: Catalogue) -> Finding |
     return None
 
 
-@host_rule
+@rule("release")
 def prerelease(release: Release, target: Target, catalogue: Catalogue) -> Finding | None:
     """A pre-release is taken only where the request names one."""
     if not release.version.is_prerelease:
@@ -64,7 +64,7 @@ def prerelease(release: Release, target: Target, catalogue: Catalogue) -> Findin
     return finding("release.prerelease", "a pre-release")
 
 
-@host_rule
+@rule("release")
 def sdist_only(release: Release, target: Target, catalogue: Catalogue) -> Finding | None:
     """No wheel at all, and nobody builds one."""
     if release.wheels or release.invented or release.package in catalogue.rows.built_from_sdist:
@@ -72,7 +72,7 @@ def sdist_only(release: Release, target: Target, catalogue: Catalogue) -> Findin
     return finding("release.sdist-only", "a source distribution only")
 
 
-@host_rule
+@rule("libc")
 def no_wheel(release: Release, target: Target, catalogue: Catalogue) -> Finding | None:
     """No wheel for this machine, whatever its C library."""
     machine = target.host.machine or "an unknown machine"
@@ -82,7 +82,7 @@ def no_wheel(release: Release, target: Target, catalogue: Catalogue) -> Finding 
     return finding("wheel.machine", machine, made=", ".join(made))
 
 
-@host_rule
+@rule("libc")
 def not_measured(release: Release, target: Target, catalogue: Catalogue) -> Finding | None:
     """A native wheel whose ELF files were not read: nobody knows whether it loads."""
     if target.gates or not catalogue.info(release.package).measured:
@@ -93,7 +93,7 @@ def not_measured(release: Release, target: Target, catalogue: Catalogue) -> Find
     return finding("unknown.not-measured", "a wheel that was not measured", machine=machine)
 
 
-@python_rule
+@rule("python")
 def python_band(release: Release, target: Target, catalogue: Catalogue) -> Finding | None:
     """The interpreter is outside what METADATA, or experience, allows; upper bounds count too."""
     python = dotted(target.python.version)
@@ -106,7 +106,7 @@ def python_band(release: Release, target: Target, catalogue: Catalogue) -> Findi
     return None
 
 
-@python_rule
+@rule("python")
 def python_wheel(release: Release, target: Target, catalogue: Catalogue) -> Finding | None:
     """There are wheels for the machine, but none for this interpreter."""
     if python_band(release, target, catalogue) is not None:

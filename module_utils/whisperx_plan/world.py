@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from .catalogue import Catalogue
 from .needs import Need, library_needs, wants_of
 from .release import Release
-from .rules import Finding, Target, findings
+from .rules import Finding, Target, Verdicts, verdicts
 
 __all__ = ["World"]
 
@@ -15,8 +15,7 @@ __all__ = ["World"]
 class World:
     """For one target: which releases the rules let pass, and which of them can be part of a set at all.
 
-    ``cures``: rules that a remedy makes harmless here. ``known``: shared by the worlds of one host and
-    device.
+    ``cures``: rules that a remedy makes harmless here.
     Sets of releases are bit masks, see Package.
     """
 
@@ -24,12 +23,10 @@ class World:
         self,
         catalogue: Catalogue,
         target: Target,
-        known: dict[int, tuple[Finding, ...]],
         cures: frozenset[str] = frozenset(),
     ) -> None:
         self.catalogue, self.target, self.cures = catalogue, target, cures
-        self._known = known
-        self.said: dict[int, tuple[Finding, ...]] = {}
+        self._verdicts: dict[str, Verdicts] = {}
         self.passing: dict[str, int] = {}
         self.asked: dict[str, int] = {
             name: catalogue.packages[name].mask(text) for name, text in target.request.packages.items()
@@ -42,7 +39,12 @@ class World:
 
     def blocking(self, release: Release) -> tuple[Finding, ...]:
         """Return what the rules say against a release, cured rules left out."""
-        return tuple(said for said in self.said.get(id(release), ()) if said.rule not in self.cures)
+        return tuple(said for said in self.said(release) if said.rule not in self.cures)
+
+    def said(self, release: Release) -> tuple[Finding, ...]:
+        """Return all that the rules say against a release."""
+        self._look(release.package)
+        return self._verdicts[release.package].said.get(release.index, ())
 
     def request_text(self, name: str) -> str:
         """Return the specifier that was asked for, empty if none."""
@@ -52,10 +54,8 @@ class World:
         """Ask the rules about every release of a package; return the set that passes."""
         if name not in self.passing:
             package = self.catalogue.packages[name]
-            self.said.update(findings(package.releases, self.target, self.catalogue, self._known))
-            self.passing[name] = sum(
-                release.bit for release in package.releases if not self.blocking(release)
-            )
+            found = self._verdicts[name] = verdicts(package, self.target, self.catalogue)
+            self.passing[name] = package.everything & ~found.blocked(self.cures)
         return self.passing[name]
 
     def _reach(self, start: Iterable[str]) -> frozenset[str]:
