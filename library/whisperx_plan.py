@@ -63,9 +63,8 @@ options:
     default: refuse
   requests:
     description:
-      - What differs by host, per option. For instance C({packages: {edge1: {ctranslate2: ""}}}). The
-        options are
-        O(packages), O(runtime), O(device), O(remedies) and O(unknown).
+      - What differs by host, per option, as option to host to value.
+      - The options are O(packages), O(runtime), O(device), O(remedies) and O(unknown).
     type: dict
     default: {}
   catalogue:
@@ -99,6 +98,7 @@ EXAMPLES = r"""
     hosts: "{{ dict(ansible_play_hosts | zip(ansible_play_hosts | map('extract', hostvars, ['ansible_facts',
     'whisperx_host']))) }}"
     packages: {whisperx: ">=3.8"}
+    requests: {packages: {edge1: {ctranslate2: ""}}}
     catalogue: "{{ playbook_dir }}/../roles/whisperx_plan/files/catalogue"
   delegate_to: localhost
   run_once: true

@@ -92,7 +92,7 @@ def load_rules() -> None:
 
 @dataclass(frozen=True)
 class Verdicts:
-    """What the rules say about one package's releases: per index of a release, and per rule the set it hits."""
+    """What the rules say about one package's releases: per release, and per rule the set it hits."""
 
     said: Mapping[int, tuple[Finding, ...]]
     hits: Mapping[str, int]

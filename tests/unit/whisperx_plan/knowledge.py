@@ -1,4 +1,4 @@
-"""The catalogue as it was on one day, so that a refresh of the measured rows does not move the golden answers."""
+"""The catalogue as it was on one day: a refresh of the measured rows does not move the golden answers."""
 
 from __future__ import annotations
 
