@@ -1,0 +1,1 @@
+"""Truth: the planner's predictions against what really installs, imports and computes."""
