@@ -227,9 +227,8 @@ from urllib.parse import urlsplit
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.whisperx_env import apply, files, state, summary
-from ..module_utils.whisperx_env.model import Carried, Layout, Options, Outcome, Sources, want
-from ..module_utils.whisperx_env.perform import Hooks
-from ..module_utils.whisperx_env.prove import prove
+from ..module_utils.whisperx_env.hooks import Hooks
+from ..module_utils.whisperx_env.model import Carried, Layout, Options, Outcome, Sources, Wanted, want
 from ..module_utils.whisperx_problem import Problem
 
 ARGUMENTS: Dict[str, Any] = {
@@ -324,6 +323,13 @@ def answer(given: Dict[str, Any], layout: Layout, check: bool) -> Outcome:
     if given["state"] == "rolled_back":
         return apply.rolled_back(layout, given["release"], options, hooks, check)
     return apply.present(layout, want(given["plan"], given["lock"]), options, hooks, check)
+
+
+def prove(path: str, wanted: Wanted, options: Options) -> Dict[str, Any]:
+    """Verify a release; loaded only then, because most runs find nothing to verify."""
+    from ..module_utils.whisperx_env import prove as proof
+
+    return proof.prove(path, wanted, options)
 
 
 def check_paths(given: Dict[str, Any]) -> None:

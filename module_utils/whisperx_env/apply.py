@@ -12,9 +12,9 @@ from typing import Callable, Dict, Iterator, Optional
 from . import decide, disk, state
 from .decide import Decision
 from .files import read_json, write_json
+from .hooks import Hooks
 from .lock import held
 from .model import SCHEMA, Layout, Options, Outcome, State, Wanted
-from .perform import Hooks, Run, carry, perform
 
 __all__ = ["absent", "present", "rolled_back"]
 
@@ -75,6 +75,9 @@ def _plain(layout: Layout, options: Options, hooks: Hooks, choose: Decide, check
 
 def _act(layout: Layout, options: Options, hooks: Hooks, choose: Decide, wanted: Optional[Wanted]) -> Outcome:
     """Take the lock, decide again on what is there now, and do it."""
+    # Here and not above: a converged host, of which there are many, never needs these.
+    from .perform import Run, carry, perform
+
     with _open_umask():
         if wanted is not None:
             os.makedirs(layout.root, exist_ok=True)
@@ -97,6 +100,8 @@ def _act(layout: Layout, options: Options, hooks: Hooks, choose: Decide, wanted:
 
 def _without_root(layout: Layout, options: Options, hooks: Hooks, choose: Decide) -> Outcome:
     """Remove what an interrupted removal left outside: the root, and with it the lock, is gone already."""
+    from .perform import Run, perform
+
     decision = choose(state.read(layout))
     run = Run(layout, options, hooks, State(exists=False), None, _outcome(decision))
     perform(run, decision)

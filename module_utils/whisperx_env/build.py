@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import Callable, Dict, List, Mapping, Tuple
+from typing import Dict, List, Mapping, Tuple
 
 from ..whisperx_problem import Problem
 from . import commands, integrity, launch, process
 from .files import discard, write_text
+from .hooks import Emit
 from .model import Layout, Options, Wanted
 
-__all__ = ["Emit", "forget_downloads", "site_packages", "stage"]
-
-Emit = Callable[[str], None]
+__all__ = ["forget_downloads", "site_packages", "stage"]
 
 # How much of uv's own words an error repeats.
 _TAIL = 1500

@@ -15,25 +15,10 @@ from ..whisperx_problem import Problem
 from . import build, gate, host, integrity, launch, outside, state
 from .decide import Decision, Step
 from .files import discard, link, read_json, read_text, sha256, write_json
+from .hooks import Hooks
 from .model import SCHEMA, Carried, Layout, Options, Outcome, Release, State, Wanted
 
-__all__ = ["Hooks", "Run", "carry", "perform"]
-
-Prove = Callable[[str, Wanted, Options], Dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Hooks:
-    """What a run takes from outside.
-
-    ``prove(path, wanted, options)`` verifies a release and raises Problem, ``emit`` is told of every step as
-    it is done, ``now`` gives the time for the record (ISO 8601, UTC), ``inherited`` is the environment.
-    """
-
-    prove: Prove
-    emit: build.Emit = lambda event: None
-    now: Callable[[], str] = lambda: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    inherited: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+__all__ = ["Run", "carry", "perform"]
 
 
 @dataclass

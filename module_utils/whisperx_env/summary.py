@@ -36,7 +36,7 @@ def lines(
     elif not predicted:
         told.append("nothing is installed")
     if predicted and outcome.actions:
-        told.append("would be changed: {}".format("; ".join(outcome.actions)))
+        told.append("predicted: {}".format("; ".join(outcome.actions)))
     elif outcome.actions:
         known = [kind for kind in _TOLD if kind in outcome.timings]
         parts = ["{} {:.1f} s".format(kind, outcome.timings[kind]) for kind in known]

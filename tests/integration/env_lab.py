@@ -19,8 +19,8 @@ from typing import Any
 
 from module_utils.whisperx_env import apply, lockfile
 from module_utils.whisperx_env.files import sha256
+from module_utils.whisperx_env.hooks import Hooks
 from module_utils.whisperx_env.model import Carried, Layout, Options, Outcome, Sources, Wanted, want
-from module_utils.whisperx_env.perform import Hooks
 from module_utils.whisperx_problem import Problem
 
 __all__ = ["UV", "Lab", "make_wheel"]

@@ -148,3 +148,11 @@ def test_a_failing_host_does_not_hide_the_other(tmp_path: Path) -> None:
     assert "rule: env.foreign-directory" in output
     assert "one: tiny 1.0 on cpu" in output and "two: failed: found a directory with other contents" in output
     assert fleet.says("one") == "tiny 1.0"
+
+
+def test_a_misspelt_variable_stops_the_run(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path, "local")
+    fleet.want("1.0")
+    fleet.play(entry="preflight")
+    with pytest.raises(AssertionError, match="whisperx_venv_rooot"):
+        fleet.play("-e", "whisperx_venv_rooot=/srv", entry="preflight")

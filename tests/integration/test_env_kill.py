@@ -18,7 +18,7 @@ import env_lab
 import pytest
 from env_lab import Lab, prove
 
-from module_utils.whisperx_env.perform import Hooks
+from module_utils.whisperx_env.hooks import Hooks
 from module_utils.whisperx_problem import Problem
 
 ROOT = Path(__file__).parents[2]

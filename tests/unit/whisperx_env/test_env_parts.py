@@ -404,7 +404,7 @@ def test_summary_tells_what_where_how_and_how_long(host: Host) -> None:
         "took 6.0 s (build 2.0 s, verify 3.0 s)",
     ]
     assert diff(outcome) == {"before": "", "after": "a==1\n"}
-    assert lines(host.layout, {}, outcome, 1, predicted=True) == ["would be changed: Built"]
+    assert lines(host.layout, {}, outcome, 1, predicted=True) == ["predicted: Built"]
 
 
 @pytest.mark.parametrize(
