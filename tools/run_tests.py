@@ -27,7 +27,7 @@ LINTERS = (
     ("ruff", ["ruff", "check", "--quiet", "."]),
     ("mypy", ["mypy"]),
     ("yamllint", ["yamllint", "--strict", "."]),
-    ("ansible-lint", ["ansible-lint", "--offline", "--strict", "--quiet"]),
+    ("ansible-lint", ["ansible-lint", "--offline", "--strict", "-q"]),
 )
 PYTEST = {
     "unit": ["tests/unit", "tests/contract"],
