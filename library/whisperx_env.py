@@ -221,6 +221,7 @@ remedy:
 
 import os
 import time
+import traceback
 from typing import Any, Dict, Tuple
 from urllib.parse import urlsplit
 
@@ -285,6 +286,9 @@ def main() -> None:
         record = files.read_json(os.path.join(layout.current, state.RECORD)) or {}
     except Problem as problem:
         module.fail_json(msg=problem.sentence(), **problem.record())
+    except OSError as error:
+        problem = unexpected(error)
+        module.fail_json(msg=problem.sentence(), exception=traceback.format_exc(), **problem.record())
     seconds = time.monotonic() - started
     module.exit_json(
         changed=bool(outcome.actions),
@@ -323,6 +327,17 @@ def answer(given: Dict[str, Any], layout: Layout, check: bool) -> Outcome:
     if given["state"] == "rolled_back":
         return apply.rolled_back(layout, given["release"], options, hooks, check)
     return apply.present(layout, want(given["plan"], given["lock"]), options, hooks, check)
+
+
+def unexpected(error: OSError) -> Problem:
+    """Return what the system said as a Problem. Every step may be stopped at, so what was in use still is."""
+    return Problem(
+        "env.system",
+        error.strerror or str(error),
+        str(error.filename or ""),
+        "a file system that does what it is asked",
+        "Mend that, then run again; nothing half-made is in use.",
+    )
 
 
 def prove(path: str, wanted: Wanted, options: Options) -> Dict[str, Any]:

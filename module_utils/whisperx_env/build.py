@@ -70,7 +70,7 @@ def forget_downloads(layout: Layout, names: List[str], uv: str, inherited: Mappi
 
     uv has no finer word than a package's name. A failure costs disk, never correctness.
     """
-    if names and os.path.isdir(layout.cache):
+    if uv and names and os.path.isdir(layout.cache):
         environment = commands.environment(Options().sources, layout.cache, "", (), inherited)
         process.run(commands.clean(uv, sorted(names)), environment, timeout=600)
 
@@ -120,6 +120,14 @@ def _install_problem(code: int, said: str, options: Options) -> Problem:
             commands.redact(source, options.sources),
             "an installation in that time",
             "Raise whisperx_venv_timeout, or use an index that is nearer.",
+        )
+    if "No space left on device" in said:
+        return Problem(
+            "env.disk-space",
+            "the disk became full while packages were installed",
+            "root or cache",
+            "room for all packages of the lock",
+            "Free some space, or set whisperx_venv_root to a larger file system.",
         )
     if "Hash mismatch" in said:
         return Problem(

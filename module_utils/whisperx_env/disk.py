@@ -16,7 +16,8 @@ _MIB = 1024 * 1024
 # Bytes on disk per byte of wheel. WhisperX 3.8.6 with CUDA 12: 4.2 GB of wheels, 7.2 GB installed (1.71); uv
 # unpacks while it downloads and keeps no wheel. The rest is for compiled Python.
 _UNPACKED = 1.8
-_SPARE = 64 * _MIB
+# uv itself is 60 MB.
+_SPARE = 128 * _MIB
 
 Statvfs = Callable[[str], os.statvfs_result]
 

@@ -33,6 +33,14 @@ def held(layout: Layout) -> Iterator[None]:
                 "one run at a time on one root",
                 "Wait for it to end, then run again; a run that was killed holds no lock.",
             ) from None
+        if not os.path.exists(path) or os.fstat(descriptor).st_ino != os.stat(path).st_ino:
+            raise Problem(
+                "env.busy",
+                "another run has just removed everything",
+                path,
+                "one run at a time on one root",
+                "Run again.",
+            )
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, "{}\n".format(os.getpid()).encode("ascii"), 0)
         yield

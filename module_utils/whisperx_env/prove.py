@@ -34,7 +34,7 @@ def prove(path: str, wanted: Wanted, options: Options) -> Dict[str, Any]:
         more = len(findings) - _SHOWN
         raise Problem(
             "env.verify",
-            "the new environment does not work: {}".format("; ".join(findings[:_SHOWN]))
+            "the environment does not work: {}".format("; ".join(findings[:_SHOWN]))
             + ("; and {} more".format(more) if more > 0 else ""),
             path,
             "level {} to succeed on {}".format(options.verify_level, wanted.device),

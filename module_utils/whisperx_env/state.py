@@ -66,11 +66,18 @@ def _link_target(layout: Layout, path: str, releases: Dict[str, Release]) -> str
 
 
 def _carried(layout: Layout) -> Tuple[str, ...]:
-    """Return the SHA-256 of every file that an earlier run brought here."""
+    """Return the SHA-256 of every file that an earlier run brought here whole."""
+    top = layout.path("files")
     try:
-        return tuple(sorted(name for name in os.listdir(layout.path("files")) if len(name) == 64))
+        names = sorted(name for name in os.listdir(top) if len(name) == 64)
     except FileNotFoundError:
         return ()
+    return tuple(name for name in names if _whole(os.path.join(top, name)))
+
+
+def _whole(directory: str) -> bool:
+    """Return whether a directory of files/ has its file, and not only the beginning of it."""
+    return any(not name.endswith(".new") for name in os.listdir(directory))
 
 
 def _unfinished_marker(layout: Layout) -> List[str]:

@@ -117,6 +117,30 @@ def test_a_file_of_the_same_name_from_an_extra_index_is_not_taken(lab: Lab) -> N
         fails(lab, wanted, "env.hash")
 
 
+def test_a_repaired_wheel_wins_over_the_original_of_the_index(lab: Lab) -> None:
+    repaired = lab.wheel("tiny", "2.0", **{"repaired.py": ""})
+    kept = repaired.rename(lab.base / repaired.name)
+    text = lab.lock(kept, origin="repaired:" + "0" * 64)
+    lab.wheel("tiny", "2.0")
+    carried = (*lab.options.carried, Carried(sha256(str(kept)), kept.name, str(kept)))
+    with index(lab, secret="") as (url, _):
+        from_index(lab, url)
+        lab.present(lab.wanted(text), carried=carried)
+    assert lab.says() == "tiny 2.0"
+    assert list(lab.root.glob("current/lib/python*/site-packages/tiny/repaired.py"))
+
+
+def test_a_disk_that_fills_up_while_installing(small: Callable[[str], Lab]) -> None:
+    lab = small("size=250m")
+    lab.present(lab.tiny("1.0"))
+    # A wheel that is small, as the lock says, and unpacks to far more than anybody could expect.
+    big = lab.wheel("tiny", "2.0", **{"zeros.txt": "0" * 200_000_000})
+    with pytest.raises(Problem) as raised:
+        lab.present(lab.wanted(lab.lock(big)))
+    assert raised.value.rule == "env.disk-space" and "became full" in raised.value.found
+    assert lab.says() == "tiny 1.0" and len(lab.releases()) == 1
+
+
 def test_a_foreign_directory_is_not_touched(tmp_path: Path) -> None:
     lab = Lab(tmp_path)
     lab.root.mkdir()
@@ -222,7 +246,7 @@ def test_a_disk_too_small_is_noticed_before_anything_is_fetched(small: Callable[
         with pytest.raises(Problem) as raised:
             lab.present(lab.tiny("1.0"), check=check)
         assert raised.value.rule == "env.disk-space"
-        assert raised.value.found == "16 MiB free" and "65 MiB" in raised.value.wanted
+        assert raised.value.found == "16 MiB free" and "129 MiB" in raised.value.wanted
     assert not lab.root.exists() and lab.events == []
 
 

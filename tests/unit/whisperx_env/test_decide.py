@@ -157,6 +157,9 @@ def test_files_that_the_host_lacks_are_named(host: Host) -> None:
     assert decide.missing_files(found, wanted(), with_path) == []
     Path(host.mark()).write_text("{}")
     (host.root / "files" / uv.sha256).mkdir(parents=True)
+    (host.root / "files" / uv.sha256 / "uv.new").write_text("half")
+    assert decide.missing_files(state.read(host.layout), wanted(), options) != []
+    (host.root / "files" / uv.sha256 / "uv").write_text("whole")
     assert decide.missing_files(state.read(host.layout), wanted(), options) == []
     assert decide.missing_files(found, wanted(), OPTIONS) == [{"file": "uv", "sha256": ""}]
 

@@ -307,16 +307,16 @@ class TestDisk:
     def test_sizes_are_counted_unpacked_and_only_once(self, host: Host) -> None:
         what = want(plan(), lock_text({"whisperx": "1.0", "numpy": "2.0"}, size=100 * MIB))
         with pytest.raises(Problem) as raised:
-            disk.check_room(what, State(exists=False), host.layout, self.room(423))
-        assert raised.value.found == "423 MiB free" and "424 MiB" in raised.value.wanted
-        disk.check_room(what, State(exists=False), host.layout, self.room(424))
+            disk.check_room(what, State(exists=False), host.layout, self.room(487))
+        assert raised.value.found == "487 MiB free" and "488 MiB" in raised.value.wanted
+        disk.check_room(what, State(exists=False), host.layout, self.room(488))
         host.release(want(plan(), lock_text({"numpy": "2.0", "whisperx": "0.9"}, size=100 * MIB)))
         (host.root / "cache").mkdir()
-        disk.check_room(what, state.read(host.layout), host.layout, self.room(244))
+        disk.check_room(what, state.read(host.layout), host.layout, self.room(308))
 
     def test_unknown_sizes_count_as_nothing(self, host: Host) -> None:
         what = want(plan(), lock_text({"whisperx": "1.0"}, size=None))
-        disk.check_room(what, State(exists=False), host.layout, self.room(64))
+        disk.check_room(what, State(exists=False), host.layout, self.room(128))
 
     @pytest.mark.parametrize(
         ("flag", "rule"), [(os.ST_RDONLY, "env.read-only"), (os.ST_NOEXEC, "env.no-exec"), (0, "")]
