@@ -134,7 +134,7 @@ def test_a_disk_that_fills_up_while_installing(small: Callable[[str], Lab]) -> N
     lab = small("size=250m")
     lab.present(lab.tiny("1.0"))
     # A wheel that is small, as the lock says, and unpacks to far more than anybody could expect.
-    big = lab.wheel("tiny", "2.0", **{"zeros.txt": "0" * 200_000_000})
+    big = lab.wheel("tiny", "2.0", **{"zeros.txt": "0" * 250_000_000})
     with pytest.raises(Problem) as raised:
         lab.present(lab.wanted(lab.lock(big)))
     assert raised.value.rule == "env.disk-space" and "became full" in raised.value.found
