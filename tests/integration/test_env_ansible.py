@@ -22,6 +22,8 @@ PLAYBOOK = """\
   gather_facts: false
   vars_files: [vars.json]
   tasks:
+    - ansible.builtin.fail: {msg: has no plan}
+      when: inventory_hostname == refused | default('')
     - ansible.builtin.import_role: {name: whisperx_venv, tasks_from: "{{ entry }}"}
     - ansible.builtin.import_role: {name: whisperx_venv, tasks_from: summary}
 """
@@ -148,6 +150,15 @@ def test_a_failing_host_does_not_hide_the_other(tmp_path: Path) -> None:
     assert "rule: env.foreign-directory" in output
     assert "one: tiny 1.0 on cpu" in output and "two: failed: found a directory with other contents" in output
     assert fleet.says("one") == "tiny 1.0"
+
+
+def test_the_summary_names_a_host_that_was_refused(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path, "local")
+    fleet.want("1.0")
+    with pytest.raises(AssertionError) as raised:
+        fleet.play("--check", "-e", "refused=two")
+    assert "one: predicted: Built" in str(raised.value)
+    assert "two: refused or not reached, nothing was touched" in str(raised.value)
 
 
 def test_a_misspelt_variable_stops_the_run(tmp_path: Path) -> None:
