@@ -30,13 +30,11 @@ from module_utils.whisperx_problem import Problem  # noqa: E402
 from tools.truth import report  # noqa: E402
 from tools.truth.containers import Answer, Lab  # noqa: E402
 from tools.truth.install import Installer  # noqa: E402
-from tools.truth.predict import Prediction, describe, plan_for, predict  # noqa: E402
+from tools.truth.predict import Prediction, describe, own_python, plan_for, predict  # noqa: E402
 from tools.truth.report import Verdict  # noqa: E402
-from tools.truth.rows import SUITES, Combination, load_combinations  # noqa: E402
+from tools.truth.rows import FFMPEG, SUITES, Combination, load_combinations  # noqa: E402
 
 __all__ = ["main"]
-
-CATALOGUE = ROOT / "roles/whisperx_plan/files/catalogue"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     start = time.monotonic()
     try:
         combinations = [row for row in load_combinations() if options.only in row.key]
-        verdicts = _all(combinations, load(CATALOGUE), options)
+        verdicts = _all(combinations, load(options.catalogue), options)
     except Problem as problem:
         print(problem.sentence(), file=sys.stderr)
         return 2
@@ -63,10 +61,13 @@ def _all(rows: Sequence[Combination], catalogue: Catalogue, options: argparse.Na
     trees = Path(tempfile.mkdtemp(prefix="whisperx-truth-", dir=cache.parent))
     interpreters = Path(options.interpreters).absolute() if options.interpreters else None
     imports = {name: info.module for name, info in catalogue.rows.packages.items() if info.module}
-    lab = Lab(Installer(find_uv(options.uv), cache, trees), imports, interpreters)
+    sources = tuple(catalogue.rows.built_from_sdist)
+    lab = Lab(Installer(find_uv(options.uv), cache, trees, sources), imports, interpreters)
     verdicts: list[Verdict] = []
     try:
-        suites = [suite for suite in SUITES if any(row.suite == suite for row in rows)]
+        suites = sorted(
+            {row.suite for row in rows}, key=lambda suite: (SUITES.index(suite.removesuffix(FFMPEG)), suite)
+        )
         missing = lab.missing_images(suites)
         if missing:
             raise Problem(
@@ -77,6 +78,7 @@ def _all(rows: Sequence[Combination], catalogue: Catalogue, options: argparse.Na
                 "Run tools/lab/build_images " + " ".join(missing),
             )
         for suite in suites:
+            lab.add_ffmpeg(suite, own_python(suite, catalogue))
             verdicts += _suite(suite, [row for row in rows if row.suite == suite], lab, catalogue)
     finally:
         shutil.rmtree(trees, ignore_errors=True)
@@ -150,6 +152,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--cache", default=f"{home}/whisperx-fleet/truth", help="uv's cache for the downloads"
     )
+    parser.add_argument("--catalogue", default=report.CATALOGUE, metavar="DIR", help="another catalogue")
     parser.add_argument("--uv", default="", help="the uv program")
     parser.add_argument("--write", action="store_true", help="put the result into docs/truth.md")
     return parser

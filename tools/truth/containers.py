@@ -16,7 +16,7 @@ from module_utils.whisperx_verify.sources import write_probe
 
 from . import inside
 from .install import Installer
-from .rows import Combination
+from .rows import FFMPEG, Combination
 
 __all__ = ["IMAGE", "Answer", "Lab"]
 
@@ -43,7 +43,36 @@ class Lab:
 
     def missing_images(self, suites: Sequence[str]) -> list[str]:
         """Return the suites without an image."""
-        return [suite for suite in suites if self._podman("image", "exists", f"{IMAGE}:{suite}")]
+        plain = dict.fromkeys(suite.removesuffix(FFMPEG) for suite in suites)
+        return [suite for suite in plain if self._podman("image", "exists", _image(suite))]
+
+    def add_ffmpeg(self, suite: str, python: str) -> None:
+        """Make the image of a suite with FFmpeg and libpython, where it is not there already.
+
+        Raises Problem "truth.container".
+        """
+        if not suite.endswith(FFMPEG) or not self._podman("image", "exists", _image(suite)):
+            return
+        recipe = f"FROM {_image(suite.removesuffix(FFMPEG))}\n"
+        recipe += "RUN apt-get -q -o Acquire::Check-Valid-Until=false update && apt-get -q install --yes "
+        recipe += f"--no-install-recommends ffmpeg libpython{python}\n"
+        command = [
+            "podman",
+            "build",
+            "--quiet",
+            "--network",
+            "host",
+            "--tag",
+            _image(suite),
+            "--file",
+            "-",
+            ".",
+        ]
+        done = subprocess.run(
+            command, env=self._environment(), input=recipe, text=True, stdout=subprocess.DEVNULL, check=False
+        )
+        if done.returncode:
+            raise _trouble(suite, f"FFmpeg could not be added, exit status {done.returncode}")
 
     def run(self, suite: str, libc: str, combinations: Sequence[Combination]) -> Iterator[tuple[str, Answer]]:
         """Yield the answer of each combination by key as it comes. Raises Problem "truth.container".
@@ -59,7 +88,7 @@ class Lab:
         command = ["podman", "run", "--rm", "--network", "none", "--label", "whisperx-lab=truth"]
         for source in (*((self.interpreters,) if self.interpreters else ()), trees, script.parent):
             command += ["--volume", f"{source}:{source}:ro"]
-        command += [f"{IMAGE}:{suite}", "python3", str(script), str(order)]
+        command += [_image(suite), "python3", str(script), str(order)]
         process = subprocess.Popen(command, env=self._environment(), stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
         try:
@@ -68,7 +97,7 @@ class Lab:
                 if "libc" in said:
                     _check_libc(suite, libc, said["libc"])
                 else:
-                    yield said["key"], _answer(said)
+                    yield said["key"], self._answer(said)
         finally:
             process.stdout.close()
             if process.wait() != 0:
@@ -84,6 +113,18 @@ class Lab:
         tree = str(self.installer.tree(combination))
         return {"key": combination.key, "python": combination.python, "tree": tree, "probe": str(folder)}
 
+    def _answer(self, said: Mapping[str, Any]) -> Answer:
+        """Return what a line of the container says, without the places that only this run had."""
+        report = said["report"]
+        if said.get("absent"):
+            return Answer(None, said["said"])
+        if report is None:
+            text = "the probe died: " + " ".join(said["said"].split())[-400:]
+        else:
+            text = "" if report["ok"] else " ".join(report["findings"][0].split())
+        text = text.replace(f"{self.installer.tree_of(said['key'])}/", "")
+        return Answer(bool(report and report["ok"]), text)
+
     def _podman(self, *arguments: str) -> int:
         try:
             return subprocess.run(["podman", *arguments], env=self._environment(), check=False).returncode
@@ -96,15 +137,8 @@ class Lab:
         return {"CONTAINERS_CONF": str(_CONFIG), **os.environ}
 
 
-def _answer(said: Mapping[str, Any]) -> Answer:
-    report = said["report"]
-    if said.get("absent"):
-        return Answer(None, said["said"])
-    if report is None:
-        return Answer(False, "the probe died: " + " ".join(said["said"].split())[-400:])
-    if report["ok"]:
-        return Answer(True)
-    return Answer(False, " ".join(report["findings"][0].split()))
+def _image(suite: str) -> str:
+    return f"{IMAGE}:{suite.replace('+', '-')}"
 
 
 def _check_libc(suite: str, wanted: str, found: str) -> None:
@@ -114,5 +148,5 @@ def _check_libc(suite: str, wanted: str, found: str) -> None:
 
 def _trouble(suite: str, found: str) -> Problem:
     return Problem(
-        "truth.container", found, f"{IMAGE}:{suite}", "a container that works", "Run tools/lab/build_images"
+        "truth.container", found, _image(suite), "a container that works", "Run tools/lab/build_images"
     )

@@ -19,10 +19,10 @@ from .rows import Combination
 __all__ = ["Installed", "Installer"]
 
 _TIMEOUT = 1800  # seconds; torch and its libraries are 4 GB
-# How uv begins where it knows that no set of wheels answers: that is a fact about the combination.
-_NO_ANSWER = re.compile(
-    r"No solution found|has no wheels|no wheels? (with|for)|no matching|not find a compatible"
-)
+# What uv says where it knows that no set of wheels answers: that is a fact about the combination,
+_NO_ANSWER = re.compile(r"No solution found|has no wheels|no wheels? (with|for)|no matching")
+# unless it is because the index could not be asked, or does not have the package at all.
+_NO_INDEX = re.compile(r"network was disabled|not found in the (cache|package registry)|Failed to fetch")
 
 
 @dataclass(frozen=True)
@@ -40,18 +40,29 @@ class Installed:
 
 @dataclass(frozen=True)
 class Installer:
-    """``uv``: the program. ``cache``: its cache, on the file system of ``trees``, where the sets are put."""
+    """``uv``: the program. ``cache``: its cache, on the file system of ``trees``, where the sets are put.
+
+    ``sources``: the packages that are built from source, as no index has wheels of them.
+    """
 
     uv: Path
     cache: Path
     trees: Path
+    sources: tuple[str, ...] = ()
 
     def tree(self, combination: Combination) -> Path:
         """The directory of a combination."""
-        return self.trees / combination.key
+        return self.tree_of(combination.key)
+
+    def tree_of(self, key: str) -> Path:
+        """The directory of the combination with this key."""
+        return self.trees / key
+
+    def _from_source(self) -> list[str]:
+        return [word for name in self.sources for word in ("--no-binary", name)]
 
     def install(self, combination: Combination, platform: str, plan: Mapping[str, Any] | None) -> Installed:
-        """Install a combination as asked, or with a plan what that asks for. Source is never built."""
+        """Install a combination as asked, or with a plan what that asks for."""
         constraints = self.trees / f"{combination.key}.constraints"
         bounds = plan["constraints"] if plan else {}
         constraints.write_text("".join(f"{name}{bound}\n" for name, bound in sorted(bounds.items())))
@@ -59,7 +70,7 @@ class Installer:
         command = [str(self.uv), "pip", "install", "--quiet", "--python", sys.executable]
         command += ["--target", str(self.tree(combination)), "--python-version", combination.python]
         command += ["--python-platform", platform, "--only-binary", ":all:", "--no-python-downloads"]
-        command += ["--constraints", str(constraints), *wanted]
+        command += ["--constraints", str(constraints), *self._from_source(), *wanted]
         environment = {**os.environ, "UV_CACHE_DIR": str(self.cache), "NO_COLOR": "1"}
         try:
             done = subprocess.run(
@@ -69,7 +80,8 @@ class Installer:
             return Installed(trouble=f"uv: {error}")
         if done.returncode:
             said = _reason(done.stderr)
-            return Installed(refusal=said) if _NO_ANSWER.search(done.stderr) else Installed(trouble=said)
+            known = _NO_ANSWER.search(done.stderr) and not _NO_INDEX.search(done.stderr)
+            return Installed(refusal=said) if known else Installed(trouble=said)
         return Installed(versions=_versions(self.tree(combination)))
 
 

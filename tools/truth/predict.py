@@ -13,11 +13,12 @@ from module_utils.whisperx_plan.catalogue import Catalogue
 from module_utils.whisperx_plan.decide import decide
 from module_utils.whisperx_plan.fields import dotted
 from module_utils.whisperx_plan.model import Request
+from module_utils.whisperx_plan.rows import Distro
 from module_utils.whisperx_problem import Problem
 
-from .rows import Combination
+from .rows import FFMPEG, Combination
 
-__all__ = ["Prediction", "describe", "plan_for", "predict"]
+__all__ = ["Prediction", "describe", "own_python", "plan_for", "predict"]
 
 
 @dataclass(frozen=True)
@@ -34,16 +35,27 @@ def describe(suite: str, python: str, catalogue: Catalogue) -> dict[str, Any]:
 
     Raises Problem "truth.suite" for a suite without a row.
     """
+    row = _distro(suite, catalogue)
+    has = {"path": "/usr/bin/ffmpeg", "libavutil": [row.libavutil]} if suite.endswith(FFMPEG) else None
+    return {
+        "schema": 1,
+        "os": {"id": row.id, "version": row.version, "codename": row.codename},
+        "libc": {"family": row.libc[0], "version": dotted(row.libc[1] or ())},
+        "machine": "x86_64",
+        "pythons": [{"path": f"/usr/bin/python{python}", "version": python}],
+        "ffmpeg": has,
+    }
+
+
+def own_python(suite: str, catalogue: Catalogue) -> str:
+    """Return the version of the suite's own Python. Raises Problem "truth.suite"."""
+    return dotted(_distro(suite, catalogue).python or ())
+
+
+def _distro(suite: str, catalogue: Catalogue) -> Distro:
     for row in catalogue.rows.distros:
-        if row.codename == suite:
-            libc = dotted(row.libc[1] or ())
-            return {
-                "schema": 1,
-                "os": {"id": row.id, "version": row.version, "codename": suite},
-                "libc": {"family": row.libc[0], "version": libc},
-                "machine": "x86_64",
-                "pythons": [{"path": f"/usr/bin/python{python}", "version": python}],
-            }
+        if row.codename == suite.removesuffix(FFMPEG):
+            return row
     raise Problem("truth.suite", f"no row for {suite}", "distros.yml", "a row per suite", "Add the row")
 
 
@@ -58,7 +70,7 @@ def predict(combination: Combination, installed: Mapping[str, str], catalogue: C
     """Say whether a combination works.
 
     ``installed`` is what an installer made of it, package to version, empty where it could not: then only the
-    combination's own pins can be asked about. A set that lacks something the planner would add is bad.
+    combination's own pins can be asked about. A set or host that lacks what the planner would add is bad.
     """
     parts = tuple(prefix for prefix, _ in catalogue.rows.build_parts)
     exact = {
@@ -72,6 +84,7 @@ def predict(combination: Combination, installed: Mapping[str, str], catalogue: C
         return Prediction(False, reasons[0]["rule"], reasons[0]["sentence"]) if reasons else Prediction(False)
     wanted = [canonicalize_name(Requirement(text).name) for text in record["requirements"]]
     missing = [name for name in wanted if installed and name not in installed]
+    missing += record["system_packages"]
     if missing:
         return Prediction(False, "plan.adds", "the planner would add " + ", ".join(missing))
     return Prediction(True)

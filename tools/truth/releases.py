@@ -45,7 +45,6 @@ from tools.truth import report  # noqa: E402
 
 __all__ = ["HEAD", "Proof", "main", "merged", "releases_of"]
 
-CATALOGUE = ROOT / "roles/whisperx_plan/files/catalogue"
 FIRST = Version("3.3")
 HEAD = (
     "| WhisperX | Python | ctranslate2 | faster-whisper | torch | pyannote.audio | result | seconds | day |",
@@ -110,7 +109,7 @@ def prove_release(
         layout = Layout(str(root), "", "", str(cache))
         apply.present(layout, want(plan, result.text), _options(result), Hooks(prove), False)
     except Problem as trouble:
-        problem = trouble.sentence()
+        problem = trouble.sentence().replace(f"{place}/", "")
     finally:
         shutil.rmtree(root, ignore_errors=True)
     return Proof(release, plan["python"], versions, problem, time.monotonic() - started)
@@ -125,7 +124,7 @@ def _options(result: LockResult) -> Options:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the suite; return its exit code."""
     options = _parser().parse_args(arguments)
-    catalogue = load(CATALOGUE)
+    catalogue = load(options.catalogue)
     cache = Path(options.cache).expanduser().absolute()
     cache.mkdir(parents=True, exist_ok=True)
     place = Path(tempfile.mkdtemp(prefix="whisperx-truth-", dir=cache.parent))
@@ -162,6 +161,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--cache", default=f"{home}/whisperx-fleet/truth", help="uv's cache for the downloads"
     )
+    parser.add_argument("--catalogue", default=report.CATALOGUE, metavar="DIR", help="another catalogue")
     parser.add_argument("--uv", default="", help="the uv program")
     parser.add_argument("--write", action="store_true", help="put the rows into docs/truth.md")
     return parser

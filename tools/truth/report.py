@@ -11,9 +11,10 @@ from .containers import Answer
 from .predict import Prediction
 from .rows import Combination
 
-__all__ = ["PAGE", "Verdict", "matrix", "put", "section", "table", "wrong"]
+__all__ = ["CATALOGUE", "PAGE", "Verdict", "matrix", "put", "section", "table", "wrong"]
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "truth.md"
+CATALOGUE = PAGE.parents[1] / "roles/whisperx_plan/files/catalogue"
 _LONG = 160
 
 

@@ -11,17 +11,22 @@ import yaml
 
 from module_utils.whisperx_problem import Problem
 
-__all__ = ["ROWS", "SUITES", "Combination", "load_combinations"]
+__all__ = ["FFMPEG", "ROWS", "SUITES", "Combination", "load_combinations"]
 
 ROWS = Path(__file__).resolve().parent / "combinations.yml"
 SUITES = ("bullseye", "bookworm", "trixie", "forky")
+# A suite with this behind its name also has FFmpeg and the shared library of its Python.
+FFMPEG = "+ffmpeg"
 _LEVELS = ("import", "kernels", "pipeline")
 _WAYS = ("asked", "planned")
 
 
 @dataclass(frozen=True)
 class Combination:
-    """One set of packages on one host. ``packages``: name and exact version, in the order of the row."""
+    """One set of packages on one host.
+
+    ``suite`` may end with FFMPEG. ``packages``: name and exact version, in the order of the row.
+    """
 
     group: str
     suite: str
@@ -91,8 +96,10 @@ def _group(group: Any) -> list[Combination]:
 
 def _place(group: str, entry: Any) -> tuple[str, str]:
     suite, slash, python = str(entry).partition("/")
-    if suite not in SUITES or not slash or not python.startswith("3."):
-        raise _odd(group, "places", entry, "SUITE/PYTHON with a suite of " + ", ".join(SUITES))
+    if suite.removesuffix(FFMPEG) not in SUITES or not slash or not python.startswith("3."):
+        raise _odd(
+            group, "places", entry, f"SUITE/PYTHON or SUITE{FFMPEG}/PYTHON, a suite of " + ", ".join(SUITES)
+        )
     return suite, python
 
 
