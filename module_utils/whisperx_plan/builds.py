@@ -38,12 +38,16 @@ def choose_build(release: Release, host: Host, device: str, catalogue: Catalogue
     """Return the build to take: the CPU one for a CPU, else the first that fits all GPUs (the default
     index's first).
     """
-    series = series_of(release, host.machine, catalogue)
-    if series is None:
-        return None
     if device == "cpu":
-        return next((build for build in series.builds if build.cuda is None), None)
-    return next((build for build in series.builds if build_fits(build, host, catalogue)), None)
+        series = series_of(release, host.machine, catalogue)
+        return next((build for build in series.builds if build.cuda is None), None) if series else None
+    key = ("build", release.package, release.index, host.machine, host.gpus, host.driver)
+    if key not in catalogue.scratch:
+        series = series_of(release, host.machine, catalogue)
+        fitting = (build for build in (series.builds if series else ()) if build_fits(build, host, catalogue))
+        catalogue.scratch[key] = next(fitting, None)
+    found: Build | None = catalogue.scratch[key]
+    return found
 
 
 def brings(build: Build | None, wanted: Soname) -> bool:

@@ -150,7 +150,7 @@ def with_release(catalogue: Catalogue, name: str, text: str) -> Catalogue:
 
 def _numbered(releases: list[Release]) -> tuple[Release, ...]:
     for index, release in enumerate(releases):
-        release.index = index
+        release.index, release.bit = index, 1 << index
     return tuple(releases)
 
 

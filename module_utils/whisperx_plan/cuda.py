@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 
 from .catalogue import Catalogue
 from .fields import Numbers
@@ -55,6 +56,7 @@ def generation(found: Numbers, catalogue: Catalogue) -> Generation | None:
     return next((row for row in catalogue.rows.generations if row.first <= found <= row.last), None)
 
 
+@cache
 def _capability(text: str) -> tuple[Numbers, bool]:
     """Return ("9.0a") -> ((9, 0), True): the flag tells code for exactly this chip."""
     exact = text[-1:] in ("a", "f")

@@ -29,7 +29,18 @@ from .rules import Finding, finding
 from .rules_gpu import cuda_major
 from .words import gpu_words, ways
 
-__all__ = ["Obstacle", "advice", "branch_needed", "cuda_level", "obstacles", "with_best_driver"]
+__all__ = [
+    "Obstacle",
+    "advice",
+    "branch_needed",
+    "cuda_level",
+    "obstacles",
+    "with_best_driver",
+    "without_reserved",
+]
+
+# The module that keeps a GPU for virtual machines.
+RESERVED = "vfio-pci"
 
 
 @dataclass(frozen=True)
@@ -52,9 +63,8 @@ def obstacles(host: Host, request: Request, catalogue: Catalogue) -> list[Obstac
     if not host.gpus:
         return [Obstacle("GPU", finding("gpu.none", "no GPU"))]
     names = ways(gpu_words(gpu) for gpu in host.gpus)
-    free = [gpu for gpu in host.gpus if gpu.driver != "vfio-pci"]
-    if not free:
-        return [Obstacle(names, finding("gpu.reserved", "bound to vfio-pci", gpus=names, module="vfio-pci"))]
+    if all(gpu.driver == RESERVED for gpu in host.gpus):
+        return [Obstacle(names, finding("gpu.reserved", f"bound to {RESERVED}", gpus=names, module=RESERVED))]
     driver = host.driver
     if driver.state in ("mismatch", "unusable"):
         detail = (driver.detail or "no further detail").rstrip(".")
@@ -67,11 +77,11 @@ def obstacles(host: Host, request: Request, catalogue: Catalogue) -> list[Obstac
         ]
     if driver.state == "absent":
         return [Obstacle("driver", _absent(host, names, catalogue))]
-    idle = [gpu for gpu in free if gpu.mig_enabled and gpu.mig_instances == 0]
-    if idle and len(idle) == len(free):
+    idle = [gpu for gpu in host.gpus if gpu.mig_enabled and gpu.mig_instances == 0]
+    if idle and len(idle) == len(host.gpus):
         gpus = ways(gpu_words(gpu) for gpu in idle)
         return [Obstacle(gpus, finding("gpu.mig", "MIG on, no instance", gpus=gpus), True)]
-    blank = [gpu for gpu in free if capability(gpu, catalogue) is None]
+    blank = [gpu for gpu in host.gpus if capability(gpu, catalogue) is None]
     if blank and request.unknown == "refuse":
         gpus = ways(gpu_words(gpu) for gpu in blank)
         return [Obstacle(gpus, finding("gpu.unknown-capability", "unknown compute capability", gpus=gpus))]
@@ -94,15 +104,19 @@ def _absent(host: Host, names: str, catalogue: Catalogue) -> Finding:
     )
 
 
+def without_reserved(host: Host) -> Host:
+    """Return the host with the GPUs it can use itself; if there is none, with those it has."""
+    free = tuple(gpu for gpu in host.gpus if gpu.driver != RESERVED)
+    return replace(host, gpus=free) if free else host
+
+
 def with_best_driver(host: Host, catalogue: Catalogue) -> Host | None:
     """Return the host as it would be with the best driver its GPUs can get, None if there is none."""
     best = newest_driver(host.gpus, catalogue)
-    if best is None or not host.gpus or host.tegra is not None:
+    reserved = all(gpu.driver == RESERVED for gpu in host.gpus)
+    if best is None or reserved or host.tegra is not None:
         return None
-    gpus = tuple(
-        replace(gpu, driver="nvidia" if gpu.driver != "vfio-pci" else gpu.driver) for gpu in host.gpus
-    )
-    return replace(host, driver=best, gpus=gpus)
+    return replace(host, driver=best, gpus=tuple(replace(gpu, driver="nvidia") for gpu in host.gpus))
 
 
 def branch_needed(host: Host, solution: Solution, catalogue: Catalogue) -> int | None:

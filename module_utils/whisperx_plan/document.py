@@ -15,6 +15,7 @@ __all__ = ["document", "merged", "render", "table"]
 _HEAD = ("host", "verdict", "device", "python", "versions", "why")
 _SHOWN = ("whisperx", "faster-whisper", "ctranslate2", "torch")
 _WIDEST = 46
+_GPU = ("driver.", "gpu.", "plan.conflict", "soname.", "torch.")
 _QUIET = ("release.prerelease", "release.yanked", "python.unfit", "python.private", "python.platform")
 
 
@@ -67,6 +68,8 @@ def _why(record: Mapping[str, Any]) -> str:
         pin = record["pins"].get(package)
         if reason["rule"] in _QUIET:
             continue
+        if record["device"] == "cpu" and reason["rule"].startswith(_GPU):
+            return str(reason["sentence"])
         if not reason["versions"] or (
             pin and package in (*record["request"], "ctranslate2") and _newer(version, pin)
         ):

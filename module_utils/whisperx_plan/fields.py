@@ -126,6 +126,14 @@ class Fields:
                 raise self.problem(key, value, "a list of texts")
         return tuple(values)
 
+    def wholes(self, key: str) -> tuple[int, ...]:
+        """Return a list of whole numbers."""
+        values = self.items(key)
+        for value in values:
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise self.problem(key, value, "a list of whole numbers")
+        return tuple(values)
+
     def child(self, key: str) -> Fields | None:
         """Return a mapping below ``key``."""
         value = self.data.get(key)

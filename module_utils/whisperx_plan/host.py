@@ -117,7 +117,7 @@ class Host:
             ),
             gpus=tuple(sorted((_gpu(row) for row in top.children("gpus")), key=repr)),
             driver=_driver(top.child("nvidia_driver")),
-            libavutil=_libavutil(ffmpeg),
+            libavutil=tuple(sorted(set(ffmpeg.wholes("libavutil")))) if ffmpeg else (),
             ffmpeg_path=bool(ffmpeg and ffmpeg.text("path")),
             engines=tuple(
                 sorted({row.text("name") or "" for row in top.children("container_engines")} - {""})
@@ -180,14 +180,6 @@ def _driver(row: Fields | None) -> Driver:
         open_modules=row.flag("open"),
         text=row.text("version") or "",
     )
-
-
-def _libavutil(row: Fields | None) -> tuple[int, ...]:
-    found = row.items("libavutil") if row else ()
-    for value in found:
-        if row is not None and (isinstance(value, bool) or not isinstance(value, int)):
-            raise row.problem("libavutil", value, "a list of whole numbers")
-    return tuple(sorted(set(found)))
 
 
 def _tegra(row: Fields | None) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from .attempt import Attempt, attempt, usable_pythons
 from .catalogue import Catalogue
-from .devices import Obstacle, advice, branch_needed, obstacles
+from .devices import Obstacle, advice, branch_needed, obstacles, without_reserved
 from .explain import Spoken, reason, reasons_for
 from .fields import dotted
 from .host import Host
@@ -26,6 +26,7 @@ _GPU_RULES = ("driver.", "gpu.", "soname.", "torch.", "unknown.ptx")
 
 def judge(host: Host, request: Request, catalogue: Catalogue) -> Plan | Refusal:
     """Return the plan or the refusal of one host."""
+    host = without_reserved(host)
     closed = list(_closed(host, request, catalogue))
     if closed:
         return Refusal([reason(said, subject, catalogue) for subject, said in closed], [])
@@ -77,7 +78,8 @@ def _stopped(host: Host, request: Request, ahead: list[Obstacle], catalogue: Cat
     if driver is not None and host.driver.state == "absent":
         remedies.append(driver)
     if any(entry.transient for entry in ahead):
-        remedies.append({"kind": "driver", "sentence": reasons[0].remedy})
+        kind = "driver" if ahead[0].finding.rule.startswith("driver.") else "gpu"
+        remedies.append({"kind": kind, "sentence": reasons[0].remedy})
     on_cpu = attempt(host, request, catalogue, "cpu")
     if on_cpu is not None and on_cpu.solution is not None:
         remedies.append({"kind": "device", "device": "cpu", "sentence": "Set whisperx_plan_device to cpu"})

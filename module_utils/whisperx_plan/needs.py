@@ -135,7 +135,7 @@ def library_needs(
     """Return which torch releases leave room for the libraries a computing package looks up, if torch is
     about.
     """
-    if torch is None or target.device != "cuda":
+    if torch is None or target.device != "cuda" or not catalogue.info(release.package).computes:
         return ()
     wanted = wanted_sonames(release, target.host, catalogue)
     if not wanted:

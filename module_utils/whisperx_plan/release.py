@@ -131,13 +131,9 @@ class Release:
     requires_on: dict[str, tuple[Requirement, ...]] = field(default_factory=dict)
     sdist_only: bool = False
     index: int = -1
+    bit: int = 0
     invented: bool = False
     cache: dict[Any, Any] = field(default_factory=dict, repr=False)
-
-    @property
-    def bit(self) -> int:
-        """The bit that stands for this release in a set of the package's releases."""
-        return 1 << self.index
 
     @property
     def subject(self) -> str:

@@ -216,7 +216,7 @@ class _File:
 
     def read(self, section: str, make: Callable[[Fields, str], Row]) -> tuple[Row, ...]:
         """Return the rows of a section, each with its source spelt out; every row needs source and
-        confidence.
+        confidence. Their order in the file does not count.
         """
         if section not in self.top.data:
             raise self.top.problem(section, None, "a list of rows")
@@ -225,7 +225,7 @@ class _File:
             source = row.needed("source", row.text("source"))
             row.needed("confidence", row.choice("confidence", _CONFIDENCE))
             found.append(make(row, str(self.sources.get(source, source))))
-        return tuple(found)
+        return tuple(sorted(found, key=repr))
 
 
 def _text(row: Fields, key: str) -> str:
@@ -367,7 +367,7 @@ def _rule(row: Fields, source: str) -> Rule:
 
 
 def _ffmpeg(row: Fields, source: str) -> tuple[str, SpecifierSet, frozenset[int]]:
-    return canonical(_text(row, "package")), _range(row), frozenset(row.items("libavutil"))
+    return canonical(_text(row, "package")), _range(row), frozenset(row.wholes("libavutil"))
 
 
 def read_rows(documents: Mapping[str, Any]) -> Rows:

@@ -1,0 +1,96 @@
+"""The module whisperx_plan, from its arguments to its result and its file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import ansible.module_utils
+import ansible.modules
+import pytest
+import yaml
+from ansible.module_utils.testing import patch_module_args
+
+from tests.unit.whisperx_plan.hosts import facts
+from tests.unit.whisperx_plan.knowledge import CATALOGUE
+
+ROOT = Path(__file__).resolve().parents[3]
+for package, folder in ((ansible.modules, "library"), (ansible.module_utils, "module_utils")):
+    if str(ROOT / folder) not in package.__path__:
+        package.__path__.append(str(ROOT / folder))
+
+from ansible.modules import whisperx_plan  # noqa: E402
+
+
+def run_module(capsys: pytest.CaptureFixture[str], **arguments: Any) -> tuple[int, dict[str, Any]]:
+    arguments = {
+        "hosts": {"a": facts()},
+        "catalogue": str(CATALOGUE),
+        "packages": {"ctranslate2": ""},
+        **arguments,
+    }
+    with patch_module_args(arguments), pytest.raises(SystemExit) as ended:
+        whisperx_plan.main()
+    return int(ended.value.code or 0), json.loads(capsys.readouterr().out)
+
+
+def test_a_plan(capsys):
+    code, result = run_module(capsys)
+    assert code == 0 and result["changed"] is False
+    record = result["hosts"]["a"]
+    assert record["verdict"] == "plan"
+    assert list(result["classes"]) == [record["class"]]
+    assert result["document"] == {"schema": 1, "hosts": result["hosts"]}
+    assert len(result["table"]) == 2
+
+
+def test_refusals_are_no_failure(capsys):
+    code, result = run_module(capsys, hosts={"a": facts(), "b": {"machine": 3.5}, "c": {}})
+    assert code == 0
+    assert [result["hosts"][name]["verdict"] for name in "abc"] == ["plan", "refused", "refused"]
+
+
+def test_hosts_may_differ_in_what_they_ask_for(capsys):
+    code, result = run_module(
+        capsys,
+        hosts={"a": facts(), "b": facts()},
+        requests={"packages": {"b": {"faster-whisper": ""}}},
+    )
+    assert code == 0
+    assert "faster-whisper" not in result["hosts"]["a"]["pins"]
+    assert "faster-whisper" in result["hosts"]["b"]["pins"]
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_the_document_is_written_in_any_mode(capsys, tmp_path, check):
+    file = tmp_path / "plan.json"
+    code, result = run_module(capsys, output=str(file), _ansible_check_mode=check)
+    assert code == 0 and result["changed"] is False and "document" not in result
+    assert json.loads(file.read_text())["hosts"] == result["hosts"]
+    assert [path.name for path in tmp_path.iterdir()] == ["plan.json"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "rule"),
+    [
+        ({"packages": {"no-such-package": ""}}, "request.unknown-package"),
+        ({"packages": {"ctranslate2": "4.8.5"}}, "request.malformed-specifier"),
+        ({"packages": {}}, "request.packages"),
+        ({"catalogue": "/nonexistent"}, "catalogue.missing"),
+        ({"output": "/nonexistent/plan.json"}, "plan.output"),
+        ({"requests": {"colour": {"a": "red"}}}, "request.override"),
+    ],
+)
+def test_what_cannot_be_done_is_told(capsys, arguments, rule):
+    code, result = run_module(capsys, **arguments)
+    assert code == 1
+    assert result["rule"] == rule
+    assert result["wanted"] in result["msg"] and "Traceback" not in result["msg"]
+
+
+def test_defaults_of_the_role_are_those_that_a_host_without_the_variable_gets():
+    role = ROOT / "roles" / "whisperx_plan"
+    defaults = yaml.safe_load((role / "defaults" / "main.yml").read_text())
+    repeated = yaml.safe_load((role / "vars" / "main.yml").read_text())["__whisperx_plan_defaults"]
+    assert repeated == {option: defaults[f"whisperx_plan_{option}"] for option in repeated}

@@ -1,0 +1,75 @@
+"""A remedy that a refusal names removes the refusal when it is applied to the facts or the request."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from module_utils.whisperx_plan.decide import decide
+from module_utils.whisperx_plan.model import Request
+from tests.unit.whisperx_plan.knowledge import catalogue
+from tests.unit.whisperx_plan.test_hosts import HOSTS
+
+REFUSED = [path for path in HOSTS if "--refused" in path.stem]
+
+
+def applied(remedy: dict[str, Any], facts: dict[str, Any], request: dict[str, Any]) -> tuple[Any, Any]:
+    """Return facts and request as they are once the remedy was followed."""
+    kind = remedy["kind"]
+    if kind == "python":
+        path = f"/usr/bin/python{remedy['version']}"
+        return {
+            **facts,
+            "pythons": [*facts["pythons"], {"path": path, "version": remedy["version"] + ".1"}],
+        }, request
+    if kind in ("repair", "tunable", "upgrade"):
+        return facts, {**request, "remedies": [*request.get("remedies", []), kind]}
+    if kind == "device":
+        return facts, {**request, "device": remedy["device"]}
+    if kind == "request":
+        return facts, {**request, "packages": {**request["packages"], remedy["package"]: ""}}
+    if kind == "container":
+        image = {"libc": {"family": "glibc", "version": "2.36"}, "os": {"id": "debian", "version": "12"}}
+        return {**facts, **image, "pythons": [{"path": "/usr/bin/python3.11", "version": "3.11.2"}]}, request
+    if kind == "gpu":
+        return {
+            **facts,
+            "gpus": [{**gpu, "mig": {"enabled": True, "instances": 1}} for gpu in facts["gpus"]],
+        }, request
+    assert kind == "driver"
+    if "branch" not in remedy:
+        driver = {"version": "580.95.05", "cuda": "13.0", "state": "running"}
+    else:
+        cuda = next(cuda for branch, cuda in catalogue().rows.branches if branch == int(remedy["branch"]))
+        toolkit = [driver for made, driver in catalogue().rows.toolkits if driver[0] == int(remedy["branch"])]
+        version = ".".join(str(part) for part in max(toolkit))
+        driver = {"version": version, "cuda": ".".join(map(str, cuda)), "state": "running"}
+    return {**facts, "nvidia_driver": driver}, request
+
+
+@pytest.mark.parametrize("path", REFUSED, ids=lambda path: path.stem)
+def test_each_remedy_helps(path):
+    fixture = json.loads(path.read_text())
+    request = {"packages": {"whisperx": ""}, **fixture.get("request", {})}
+    record = decide({"h": fixture["facts"]}, Request.make(**request), catalogue()).hosts["h"]
+    for remedy in record["remedies"]:
+        if remedy["kind"] == "facts":
+            continue
+        facts, asked = applied(remedy, fixture["facts"], request)
+        after = decide({"h": facts}, Request.make(**asked), catalogue()).hosts["h"]
+        assert after["verdict"] == "plan", (remedy, after["reasons"][:2])
+
+
+def test_the_driver_that_is_advised_gives_what_it_promises():
+    for path in HOSTS:
+        fixture = json.loads(path.read_text())
+        request = {"packages": {"whisperx": ""}, **fixture.get("request", {})}
+        record = decide({"h": fixture["facts"]}, Request.make(**request), catalogue()).hosts["h"]
+        for remedy in record["remedies"]:
+            if remedy["kind"] == "driver" and "gives" in remedy:
+                facts, _ = applied(remedy, fixture["facts"], request)
+                after = decide({"h": facts}, Request.make(**request), catalogue()).hosts["h"]
+                assert after["device"] == "cuda", path.stem
+                assert {name: after["pins"][name] for name in remedy["gives"]} == remedy["gives"], path.stem
