@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ __all__ = ["IMAGE", "Answer", "Lab"]
 
 IMAGE = "localhost/whisperx-lab"
 _CONFIG = Path(__file__).resolve().parents[1] / "lab" / "containers.conf"
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _MOST = 120.0  # seconds a level of one probe may take
 
 
@@ -122,7 +124,7 @@ class Lab:
             text = "the probe died: " + " ".join(said["said"].split())[-400:]
         else:
             text = "" if report["ok"] else " ".join(report["findings"][0].split())
-        text = text.replace(f"{self.installer.tree_of(said['key'])}/", "")
+        text = _COLOUR.sub("", text).replace(f"{self.installer.tree_of(said['key'])}/", "")
         return Answer(bool(report and report["ok"]), text)
 
     def _podman(self, *arguments: str) -> int:

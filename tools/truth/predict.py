@@ -82,9 +82,15 @@ def predict(combination: Combination, installed: Mapping[str, str], catalogue: C
     if record["verdict"] != "plan":
         reasons = record["reasons"]
         return Prediction(False, reasons[0]["rule"], reasons[0]["sentence"]) if reasons else Prediction(False)
-    wanted = [canonicalize_name(Requirement(text).name) for text in record["requirements"]]
-    missing = [name for name in wanted if installed and name not in installed]
+    missing = [
+        text for text in record["requirements"] if installed and not _met(Requirement(text), installed)
+    ]
     missing += record["system_packages"]
     if missing:
         return Prediction(False, "plan.adds", "the planner would add " + ", ".join(missing))
     return Prediction(True)
+
+
+def _met(wanted: Requirement, installed: Mapping[str, str]) -> bool:
+    version = installed.get(canonicalize_name(wanted.name))
+    return version is not None and wanted.specifier.contains(version, prereleases=True)
