@@ -6,13 +6,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from .catalogue import Catalogue
+from .fields import numbers
 from .host import Host, Interpreter
 from .model import Request
+from .platforms import distro_of
 from .resolve import Conflict, Solution, resolve
 from .rules import Finding, Target, finding
 from .world import World
 
-__all__ = ["Attempt", "Trial", "attempt", "usable_pythons"]
+__all__ = ["Attempt", "Trial", "attempt", "distutils_package", "lacks_distutils", "usable_pythons"]
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,33 @@ def usable_pythons(
             refused.append((python, finding("python.platform", python.path)))
         elif not python.shared:
             refused.append((python, finding("python.private", python.path)))
+        elif lacks_distutils(python, catalogue) and distutils_package(python, host, catalogue) is None:
+            refused.append(
+                (
+                    python,
+                    finding(
+                        "python.distutils",
+                        "no distutils",
+                        before=str(catalogue.threshold("python.distutils", "before")),
+                    ),
+                )
+            )
         else:
             best.setdefault(python.minor, python)
     return [best[minor] for minor in sorted(best, reverse=True)], tuple(refused)
+
+
+def lacks_distutils(python: Interpreter, catalogue: Catalogue) -> bool:
+    """Say whether an interpreter lacks distutils and is so old that the installer asks it for that."""
+    before = numbers(str(catalogue.threshold("python.distutils", "before"))) or ()
+    return not python.distutils and python.minor < before
+
+
+def distutils_package(python: Interpreter, host: Host, catalogue: Catalogue) -> str | None:
+    """Return the distribution's package that completes its own interpreter, if there is one."""
+    distro = distro_of(host, catalogue)
+    own = python.path.startswith("/usr/bin/") and distro is not None and distro.python == python.minor
+    return distro.distutils if own and distro is not None else None
 
 
 def _preference(python: Interpreter) -> tuple[int, tuple[int, ...], str]:

@@ -18,11 +18,12 @@ _REMEDY = "Mend the facts (whisperx_host_assume, or the file they came from), or
 
 @dataclass(frozen=True)
 class Interpreter:
-    """A Python on the host. ``shared``: every user can execute it."""
+    """A Python on the host. ``shared``: every user can execute it. ``distutils``: it has that module."""
 
     path: str
     version: Numbers
     shared: bool = True
+    distutils: bool = True
 
     @property
     def minor(self) -> Numbers:
@@ -149,7 +150,12 @@ def _python(row: Fields) -> Interpreter:
     version = row.needed("version", row.version("version"))
     if len(version) < 2:
         raise row.problem("version", row.text("version"), 'a version such as "3.13.5"')
-    return Interpreter(row.needed("path", row.text("path")), version[:3], shared is not False)
+    return Interpreter(
+        path=row.needed("path", row.text("path")),
+        version=version[:3],
+        shared=shared is not False,
+        distutils=row.flag("distutils") is not False,
+    )
 
 
 def _gpu(row: Fields) -> Gpu:

@@ -7,14 +7,14 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from .attempt import Attempt
+from .attempt import Attempt, distutils_package, lacks_distutils
 from .builds import brings, choose_build, series_of
 from .catalogue import Catalogue
 from .constraints import specifier_for
 from .cuda import capability
 from .devices import cuda_level
 from .fields import dotted
-from .host import Host
+from .host import Host, Interpreter
 from .needs import wants_of
 from .platforms import distro_of, platform_of
 from .release import Release, canonical
@@ -59,7 +59,7 @@ def spell_out(host: Host, found: Attempt, solution: Solution, catalogue: Catalog
         "environment": environment,
         "loader_paths": sorted({row.path for row in libraries}),
         "repairs": repairs,
-        "system_packages": system_packages(host, pins, catalogue),
+        "system_packages": system_packages(host, python, pins, catalogue),
         "imports": [
             {"package": info.name, "module": info.module, "optional": info.optional}
             for info in infos
@@ -141,7 +141,9 @@ def _cured(
     return [], {name: str(catalogue.threshold("libc.execstack", "tunable_value"))}
 
 
-def system_packages(host: Host, pins: Mapping[str, Release], catalogue: Catalogue) -> list[str]:
+def system_packages(
+    host: Host, python: Interpreter, pins: Mapping[str, Release], catalogue: Catalogue
+) -> list[str]:
     """Return the distribution's packages of the programs that the set calls; none for a program that is
     there.
     """
@@ -149,9 +151,10 @@ def system_packages(host: Host, pins: Mapping[str, Release], catalogue: Catalogu
     if "ffmpeg" in wanted and host.ffmpeg_path:
         wanted.discard("ffmpeg")
     distro = distro_of(host, catalogue)
-    if distro is None:
-        return sorted(wanted)
-    return sorted({(distro.ffmpeg if program == "ffmpeg" else program) or "" for program in wanted} - {""})
+    found = {distro.ffmpeg if distro is not None and program == "ffmpeg" else program for program in wanted}
+    if lacks_distutils(python, catalogue):
+        found.add(distutils_package(python, host, catalogue))
+    return sorted(package for package in found if package)
 
 
 def host_class(parts: Parts, host: Host, found: Attempt, solution: Solution, catalogue: Catalogue) -> str:

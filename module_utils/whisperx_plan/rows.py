@@ -151,7 +151,10 @@ class Sdist:
 
 @dataclass(frozen=True)
 class Distro:
-    """A distribution release. ``offered``: (Python version, package) in its own repositories."""
+    """A distribution release. ``offered``: (Python version, package) in its own repositories.
+
+    ``distutils``: the package of that module, where it is not part of the distribution's Python.
+    """
 
     id: str
     version: str
@@ -161,6 +164,7 @@ class Distro:
     offered: tuple[tuple[Numbers, str], ...]
     ffmpeg: str | None
     ffmpeg_note: str | None
+    distutils: str | None
     libavutil: int | None
 
 
@@ -347,6 +351,7 @@ def _distro(row: Fields, source: str) -> Distro:
         ),
         ffmpeg=row.text("ffmpeg"),
         ffmpeg_note=row.text("ffmpeg_note"),
+        distutils=row.text("distutils"),
         libavutil=row.whole("libavutil"),
     )
 
