@@ -56,7 +56,8 @@ class Lab:
         if not suite.endswith(FFMPEG) or not self._podman("image", "exists", _image(suite)):
             return
         recipe = f"FROM {_image(suite.removesuffix(FFMPEG))}\n"
-        recipe += "RUN apt-get -q -o Acquire::Check-Valid-Until=false update && apt-get -q install --yes "
+        recipe += "RUN export DEBIAN_FRONTEND=noninteractive; "
+        recipe += "apt-get -q -o Acquire::Check-Valid-Until=false update && apt-get -q install --yes "
         recipe += f"--no-install-recommends ffmpeg libpython{python}\n"
         command = [
             "podman",
@@ -71,10 +72,10 @@ class Lab:
             ".",
         ]
         done = subprocess.run(
-            command, env=self._environment(), input=recipe, text=True, stdout=subprocess.DEVNULL, check=False
+            command, env=self._environment(), input=recipe, text=True, capture_output=True, check=False
         )
         if done.returncode:
-            raise _trouble(suite, f"FFmpeg could not be added, exit status {done.returncode}")
+            raise _trouble(suite, "FFmpeg could not be added: " + " ".join(done.stderr.split())[-400:])
 
     def run(self, suite: str, libc: str, combinations: Sequence[Combination]) -> Iterator[tuple[str, Answer]]:
         """Yield the answer of each combination by key as it comes. Raises Problem "truth.container".
