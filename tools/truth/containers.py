@@ -88,23 +88,25 @@ class Lab:
         order = trees / f"{suite}.jobs.json"
         order.write_text(json.dumps({"interpreters": store, "timeout": _MOST, "jobs": jobs}))
         script = Path(str(inside.__file__)).resolve()
-        command = ["podman", "run", "--rm", "--network", "none", "--label", "whisperx-lab=truth"]
+        name = f"whisperx-truth-{os.getpid()}-{suite.replace('+', '-')}"
+        command = ["podman", "run", "--rm", "--network", "none", "--name", name]
+        command += ["--label", "whisperx-lab=truth"]
         for source in (*((self.interpreters,) if self.interpreters else ()), trees, script.parent):
             command += ["--volume", f"{source}:{source}:ro"]
         command += [_image(suite), "python3", str(script), str(order)]
         process = subprocess.Popen(command, env=self._environment(), stdout=subprocess.PIPE, text=True)
-        assert process.stdout is not None
         try:
-            for line in process.stdout:
+            for line in process.stdout or ():
                 said = json.loads(line)
                 if "libc" in said:
                     _check_libc(suite, libc, said["libc"])
                 else:
                     yield said["key"], self._answer(said)
-        finally:
-            process.stdout.close()
-            if process.wait() != 0:
-                raise _trouble(suite, f"exit status {process.returncode}")
+        except BaseException:
+            self._podman("rm", "--force", "--time", "0", name)
+            raise
+        if process.wait() != 0:
+            raise _trouble(suite, f"exit status {process.returncode}")
 
     def _job(self, combination: Combination) -> dict[str, str]:
         """Write the probe of a combination beside its tree."""
