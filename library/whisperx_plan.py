@@ -71,6 +71,11 @@ options:
     description: Directory of the catalogue.
     type: path
     required: true
+  everything:
+    description:
+      - Whether RV(details) tells of every version that was ruled out, not only of the newer ones.
+    type: bool
+    default: false
   output:
     description:
       - File for the decision as JSON. It is what was asked for and no part of any host, so it is written in
@@ -145,6 +150,12 @@ table:
   returned: success
   type: list
   elements: str
+details:
+  description: >-
+    Versions, what was ruled out, remedies and notes as lines for people; hosts with one answer together.
+  returned: success
+  type: list
+  elements: str
 document:
   description: What is written to O(output).
   returned: when O(output) is not set
@@ -159,7 +170,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.whisperx_plan.catalogue import load
 from ..module_utils.whisperx_plan.decide import Decision, decide
-from ..module_utils.whisperx_plan.document import document, merged, render, table
+from ..module_utils.whisperx_plan.document import details, document, merged, render, table
 from ..module_utils.whisperx_plan.model import REMEDIES
 from ..module_utils.whisperx_plan.requests import requests_by_host
 from ..module_utils.whisperx_problem import Problem
@@ -182,6 +193,7 @@ def main() -> None:
             "unknown": {"type": "str", "choices": ["refuse", "gate"], "default": "refuse"},
             "requests": {"type": "dict", "default": {}},
             "catalogue": {"type": "path", "required": True},
+            "everything": {"type": "bool", "default": False},
             "output": {"type": "path"},
         },
         supports_check_mode=True,
@@ -201,6 +213,7 @@ def run(options: Dict[str, Any]) -> Dict[str, Any]:
         parts.append(decide({name: options["hosts"][name] for name in names}, request, catalogue))
     decision = merged(parts)
     result: Dict[str, Any] = {"hosts": decision.hosts, "classes": decision.classes, "table": table(decision)}
+    result["details"] = details(decision, options["everything"])
     if options["output"]:
         write(options["output"], render(decision))
     else:

@@ -17,7 +17,8 @@ import yaml
 from ..whisperx_problem import Problem
 from .fields import Fields
 from .release import Release, canonical, requirement, specifier, version
-from .rows import Amendment, PackageInfo, Rows, read_rows
+from .rows import Amendment, PackageInfo, Rows
+from .rows_reading import read_rows
 
 __all__ = ["ROW_FILES", "Catalogue", "Package", "load", "with_release"]
 

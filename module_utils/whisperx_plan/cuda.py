@@ -24,6 +24,7 @@ __all__ = [
     "isa_of_cuda",
     "lowest_branch",
     "meets_floor",
+    "modules_of",
     "newest_driver",
 ]
 
@@ -130,6 +131,12 @@ def lowest_branch(gpus: Iterable[Gpu], catalogue: Catalogue) -> int | None:
     """Return the first driver branch that serves every GPU."""
     rows = [_generation_of(gpu, catalogue) for gpu in gpus]
     return max((row.first_branch for row in rows if row), default=None)
+
+
+def modules_of(gpus: Iterable[Gpu], catalogue: Catalogue) -> str | None:
+    """Return the kind of kernel modules these GPUs need, "open" or "proprietary"; None where either does."""
+    kinds = {row.modules for gpu in gpus if (row := _generation_of(gpu, catalogue)) and row.modules}
+    return kinds.pop() if len(kinds) == 1 else None
 
 
 def newest_driver(gpus: Iterable[Gpu], catalogue: Catalogue) -> Driver | None:

@@ -10,11 +10,12 @@ from packaging.version import Version
 
 from .decide import Decision
 
-__all__ = ["document", "merged", "render", "table"]
+__all__ = ["details", "document", "merged", "render", "table"]
 
 _HEAD = ("host", "verdict", "device", "python", "versions", "why")
 _SHOWN = ("whisperx", "faster-whisper", "ctranslate2", "torch")
 _WIDEST = 46
+_NAMED = 8
 _GPU = ("driver.", "gpu.", "plan.conflict", "soname.", "torch.")
 _QUIET = ("release.prerelease", "release.yanked", "python.unfit", "python.private", "python.platform")
 
@@ -44,6 +45,42 @@ def table(decision: Decision) -> list[str]:
         "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip()
         for row in rows
     ]
+
+
+def details(decision: Decision, everything: bool = False) -> list[str]:
+    """Return the answers as lines, hosts with one answer together: versions, reasons, remedies, notes.
+
+    Without ``everything`` only what keeps something newer or better away is told; the document has the rest.
+    """
+    groups: dict[str, list[str]] = {}
+    for name, record in decision.hosts.items():
+        key = json.dumps([record["class"], record["reasons"], record["remedies"], record.get("notes")])
+        groups.setdefault(key, []).append(name)
+    lines: list[str] = []
+    for names in groups.values():
+        record = decision.hosts[names[0]]
+        lines += ["", f"{record['class'] or 'refused'}: {_names(names)}"]
+        if record["verdict"] == "plan":
+            lines.append("  " + ", ".join(f"{name} {version}" for name, version in record["pins"].items()))
+        told = [reason["sentence"] for reason in record["reasons"] if everything or _matters(reason, record)]
+        for title, sentences in (
+            ("ruled out", told),
+            ("remedies", [remedy["sentence"] for remedy in record["remedies"]]),
+            ("notes", record.get("notes", [])),
+        ):
+            lines += [f"  {title}:", *(f"    - {sentence}" for sentence in sentences)] if sentences else []
+    return lines[1:]
+
+
+def _names(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _matters(reason: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
+    """Say whether a reason is about something newer than the plan has, or about no version at all."""
+    pin = record.get("pins", {}).get(reason["subject"].partition(" ")[0])
+    return pin is None or not reason["versions"] or _newer(reason["versions"][0], pin)
 
 
 def _row(name: str, record: Mapping[str, Any]) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from .wanted import unknown_versions
 
 __all__ = ["judge"]
 
+_OPTION_OF = {"plan.runtime": "runtime", "plan.unknown-version": "request"}
 _GPU_RULES = ("driver.", "gpu.", "soname.", "torch.", "unknown.ptx")
 
 
@@ -29,7 +30,9 @@ def judge(host: Host, request: Request, catalogue: Catalogue) -> Plan | Refusal:
     host = without_reserved(host)
     closed = list(_closed(host, request, catalogue))
     if closed:
-        return Refusal([reason(said, subject, catalogue) for subject, said in closed], [])
+        reasons = [reason(said, subject, catalogue) for subject, said in closed]
+        steps = zip(closed, reasons, strict=True)
+        return Refusal(reasons, [_step(said, entry) for (_, said), entry in steps])
     ahead = obstacles(host, request, catalogue) if request.device != "cpu" else []
     real = [entry for entry in ahead if request.device == "cuda" or entry.finding.rule != "gpu.none"]
     if real and (request.device == "cuda" or any(entry.transient for entry in real)):
@@ -68,6 +71,15 @@ def _closed(host: Host, request: Request, catalogue: Catalogue) -> Iterable[tupl
             f"{name} {text}",
             finding("plan.unknown-version", text, package=name, specifier=text, newest=newest),
         )
+
+
+def _step(said: Finding, told: Reason) -> Remedy:
+    """Return the next step of a reason that ended the decision before it began."""
+    step: Remedy = {"kind": _OPTION_OF.get(said.rule, "facts"), "sentence": told.remedy}
+    words = dict(said.words)
+    return (
+        {**step, "package": words["package"], "specifier": words["specifier"]} if "package" in words else step
+    )
 
 
 def _stopped(host: Host, request: Request, ahead: list[Obstacle], catalogue: Catalogue) -> Refusal:

@@ -40,12 +40,11 @@ def _advisories(host: Host, found: Attempt, solution: Solution, catalogue: Catal
 
 
 def _amendments(solution: Solution, catalogue: Catalogue) -> Iterator[str]:
-    """Yield what an amendment keeps away from this set; those without effect on it are not told."""
+    """Yield what an amendment adds to this set; what one keeps away is among the reasons."""
     for pin in solution.pins.values():
         for row in catalogue.amendments(pin):
-            others = [entry for entry in (*row.adds, *row.limits) if entry.marker is None]
-            if others and row.versions:
-                yield f"{', '.join(str(entry) for entry in others)} for {pin.subject}: {row.sentence}."
+            if row.adds:
+                yield f"{', '.join(str(entry) for entry in row.adds)} is added: {row.sentence}."
 
 
 def _compiled(host: Host, found: Attempt, solution: Solution, catalogue: Catalogue) -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from .attempt import Attempt, attempt, usable_pythons
 from .catalogue import Catalogue
+from .cuda import modules_of
 from .devices import advice, branch_needed, with_best_driver
 from .fields import Numbers, dotted
 from .host import Host, Interpreter
@@ -93,13 +94,17 @@ def better_driver(
     last = bounds["maximum"]
     until = f" to {last}, the last for this GPU" if last else " or newer"
     what = ", ".join(f"{name} {text}" for name, text in gains.items())
+    modules = modules_of(host.gpus, catalogue)
+    kernel = f", with the {modules} kernel modules," if modules else ""
+    signed = "; Secure Boot is on, its modules have to be signed" if host.secure_boot else ""
     kind = "on the GPU" if found is None or found.device != "cuda" else "instead"
     return {
         "kind": "driver",
         "branch": str(needed),
         **bounds,
+        "modules": modules,
         "gives": gains,
-        "sentence": f"Driver branch {needed}{until} gives {what} {kind}",
+        "sentence": f"Driver branch {needed}{until}{kernel} gives {what} {kind}{signed}",
     }, needed
 
 

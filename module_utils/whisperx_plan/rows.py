@@ -1,18 +1,16 @@
-"""The hand-kept rows as records: drivers, GPUs, torch builds, library names, distributions, packages,
-rules, …
-"""
+"""The hand-kept rows as records: drivers, GPUs, torch builds, library names, distributions, rules, …"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
-from .fields import Fields, Numbers
-from .release import Release, canonical, requirement, specifier
+from .fields import Numbers
+from .release import Release
 
 __all__ = [
     "Advisory",
@@ -20,23 +18,20 @@ __all__ = [
     "Block",
     "Build",
     "Distro",
+    "Generation",
     "PackageInfo",
     "Rows",
     "Rule",
     "Sdist",
     "Series",
     "Soname",
-    "read_rows",
 ]
-
-_CONFIDENCE = ("measured", "documented", "hypothesis")
-Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
 class Generation:
-    """A GPU generation: its capabilities, and the driver branches that serve it (``last`` None: still
-    served).
+    """A GPU generation: its capabilities, and the driver branches that serve it (``last_branch`` None:
+    still served). ``modules``: the kind of kernel modules it needs, None for either.
     """
 
     name: str
@@ -44,6 +39,7 @@ class Generation:
     last: Numbers
     first_branch: int
     last_branch: int | None
+    modules: str | None = None
 
 
 @dataclass(frozen=True)
@@ -208,255 +204,3 @@ class Rows:
     built_from_sdist: Mapping[str, Sdist] = field(default_factory=dict)
     distros: tuple[Distro, ...] = ()
     rules: Mapping[str, Rule] = field(default_factory=dict)
-
-
-class _File:
-    """One YAML file of rows: sections of rows, and the sources that the rows name."""
-
-    def __init__(self, name: str, data: Any) -> None:
-        self.top = Fields(data, "catalogue.malformed", name, "Mend that row of the catalogue")
-        sources = self.top.child("sources")
-        self.sources: Mapping[str, Any] = sources.data if sources else {}
-
-    def read(self, section: str, make: Callable[[Fields, str], Row]) -> tuple[Row, ...]:
-        """Return the rows of a section, each with its source spelt out; every row needs source and
-        confidence. Their order in the file does not count.
-        """
-        if section not in self.top.data:
-            raise self.top.problem(section, None, "a list of rows")
-        found = []
-        for row in self.top.children(section):
-            source = row.needed("source", row.text("source"))
-            row.needed("confidence", row.choice("confidence", _CONFIDENCE))
-            found.append(make(row, str(self.sources.get(source, source))))
-        return tuple(sorted(found, key=repr))
-
-
-def _text(row: Fields, key: str) -> str:
-    return str(row.needed(key, row.text(key)))
-
-
-def _version(row: Fields, key: str) -> Numbers:
-    found: Numbers = row.needed(key, row.version(key))
-    return found
-
-
-def _range(row: Fields, key: str = "versions") -> SpecifierSet:
-    text = row.text(key) or ""
-    try:
-        return specifier(text)
-    except InvalidSpecifier:
-        raise row.problem(key, text, "a PEP 440 specifier") from None
-
-
-def _requirements(row: Fields, key: str) -> tuple[Requirement, ...]:
-    found = []
-    for entry in row.texts(key):
-        try:
-            found.append(requirement(entry))
-        except InvalidRequirement:
-            raise row.problem(key, entry, "a PEP 508 requirement") from None
-    return tuple(found)
-
-
-def _hex(row: Fields, key: str) -> int:
-    text = _text(row, key)
-    try:
-        return int(text, 16)
-    except ValueError:
-        raise row.problem(key, text, "a hexadecimal device id") from None
-
-
-def _build(row: Fields) -> Build:
-    return Build(
-        _text(row, "build"), row.version("cuda"), row.version("cudnn"), row.texts("sass"), row.texts("ptx")
-    )
-
-
-def _series(row: Fields, source: str) -> tuple[tuple[str, str], Series]:
-    default = _text(row, "default")
-    builds = [_build(entry) for entry in row.children("builds")]
-    if default not in {build.name for build in builds}:
-        raise row.problem("default", default, "one of the row's builds")
-    # The default first, then the newest CUDA: what the ordinary index gives needs no other index.
-    builds.sort(key=lambda build: (build.name == default, build.cuda or ()), reverse=True)
-    return (_text(row, "series"), _text(row, "machine")), Series(default, tuple(builds), source)
-
-
-def _soname(row: Fields, source: str) -> Soname:
-    _range(row, "range")
-    return Soname(
-        name=_text(row, "soname"),
-        library=_text(row, "library"),
-        version=row.text("version"),
-        cuda=_version(row, "cuda"),
-        package=canonical(_text(row, "package")),
-        range=_text(row, "range"),
-        path=_text(row, "path"),
-        source=source,
-    )
-
-
-def _amendment(row: Fields, source: str) -> Amendment:
-    python = row.text("python")
-    if python is not None:
-        _range(row, "python")
-    return Amendment(
-        id=_text(row, "id"),
-        package=canonical(_text(row, "package")),
-        versions=_range(row),
-        adds=_requirements(row, "adds"),
-        limits=_requirements(row, "limits"),
-        python=python,
-        sentence=_text(row, "sentence"),
-        source=source,
-    )
-
-
-def _package(row: Fields, source: str) -> PackageInfo:
-    return PackageInfo(
-        name=canonical(_text(row, "name")),
-        module=row.text("module"),
-        rank=row.needed("rank", row.whole("rank")),
-        optional=bool(row.flag("optional")),
-        computes=bool(row.flag("computes")),
-        builds=bool(row.flag("builds")),
-        measured=bool(row.flag("measured")),
-        scripts=row.texts("scripts"),
-        system=row.texts("system"),
-        cpu={str(machine): cpu.texts(machine) for machine in cpu.data} if (cpu := row.child("cpu")) else {},
-    )
-
-
-def _sdist(row: Fields, source: str) -> Sdist:
-    recipe = {
-        "package": canonical(_text(row, "name")),
-        "version": _text(row, "version"),
-        "sdist_sha256": _text(row, "sdist_sha256"),
-        "build_requires": list(row.texts("build_requires")),
-    }
-    return Sdist(recipe, canonical(_text(row, "needed_by")), _range(row))
-
-
-def _distro(row: Fields, source: str) -> Distro:
-    libc = row.child("libc")
-    return Distro(
-        id=_text(row, "id"),
-        version=row.text("version") or "",
-        codename=row.text("codename"),
-        libc=(libc.text("family") or "glibc", libc.version("version")) if libc else ("glibc", None),
-        python=row.version("python"),
-        offered=tuple(
-            (_version(entry, "version"), _text(entry, "package")) for entry in row.children("offered")
-        ),
-        ffmpeg=row.text("ffmpeg"),
-        ffmpeg_note=row.text("ffmpeg_note"),
-        distutils=row.text("distutils"),
-        libavutil=row.whole("libavutil"),
-    )
-
-
-def _rule(row: Fields, source: str) -> Rule:
-    thresholds, variants = row.child("thresholds"), row.child("variants")
-    return Rule(
-        id=_text(row, "id"),
-        order=row.needed("order", row.whole("order")),
-        sentence=_text(row, "sentence"),
-        wanted=_text(row, "wanted"),
-        remedy=row.text("remedy") or "",
-        variants={str(key): str(value) for key, value in variants.data.items()} if variants else {},
-        cures=row.texts("cures"),
-        thresholds=thresholds.data if thresholds else {},
-        source=source,
-    )
-
-
-def _ffmpeg(row: Fields, source: str) -> tuple[str, SpecifierSet, frozenset[int]]:
-    return canonical(_text(row, "package")), _range(row), frozenset(row.wholes("libavutil"))
-
-
-def read_rows(documents: Mapping[str, Any]) -> Rows:
-    """Read the YAML documents (file name -> content). Raises Problem "catalogue.malformed" naming file, row
-    and field.
-    """
-    files = {name: _File(name, data) for name, data in documents.items()}
-    drivers, gpus, torch = files["drivers.yml"], files["gpus.yml"], files["torch_builds.yml"]
-    names, blocked, packages = files["sonames.yml"], files["blocked.yml"], files["packages.yml"]
-    served = {
-        name: (first, last)
-        for name, first, last in drivers.read(
-            "generations",
-            lambda row, _: (_text(row, "generation"), _version(row, "first")[0], row.version("last")),
-        )
-    }
-    return Rows(
-        toolkits=drivers.read("toolkits", lambda row, _: (_version(row, "cuda"), _version(row, "driver"))),
-        floors=dict(
-            drivers.read("floors", lambda row, _: (_version(row, "cuda")[0], _version(row, "driver")))
-        ),
-        branches=tuple(
-            sorted(
-                drivers.read("branches", lambda row, _: (_version(row, "branch")[0], _version(row, "cuda")))
-            )
-        ),
-        ptx=tuple(sorted(drivers.read("ptx", lambda row, _: (_version(row, "isa"), _version(row, "cuda"))))),
-        generations=gpus.read("generations", lambda row, _: _generation(row, served)),
-        devices=gpus.read(
-            "devices", lambda row, _: (_hex(row, "first"), _hex(row, "last"), _version(row, "capability"))
-        ),
-        series=dict(torch.read("series", _series)),
-        layouts=dict(
-            torch.read("layouts", lambda row, _: (_version(row, "cuda")[0], frozenset(row.texts("paths"))))
-        ),
-        sonames={row.name: row for row in names.read("sonames", _soname)},
-        ignored=frozenset(names.read("ignored", lambda row, _: _text(row, "soname"))),
-        soname_parts=names.read("parts", lambda row, _: _text(row, "prefix")),
-        ffmpeg=names.read("ffmpeg", _ffmpeg),
-        amendments=tuple(
-            sorted(files["amendments.yml"].read("amendments", _amendment), key=lambda row: row.id)
-        ),
-        blocked=blocked.read(
-            "blocked",
-            lambda row, source: Block(
-                canonical(_text(row, "package")), _range(row), _text(row, "why"), source
-            ),
-        ),
-        advisories=blocked.read(
-            "advisories",
-            lambda row, _: Advisory(
-                canonical(_text(row, "package")),
-                _range(row),
-                row.needed("device", row.choice("device", ("any", "cuda", "cpu"))),
-                row.whole("capability"),
-                _text(row, "sentence"),
-            ),
-        ),
-        platforms=files["platforms.yml"].read(
-            "platforms",
-            lambda row, _: (
-                _text(row, "machine"),
-                _text(row, "family"),
-                _version(row, "minimum"),
-                _text(row, "platform"),
-            ),
-        ),
-        packages={row.name: row for row in packages.read("packages", _package)},
-        build_parts=packages.read(
-            "build_parts",
-            lambda row, _: (
-                _text(row, "prefix"),
-                row.needed("treat", row.choice("treat", ("drop", "limit-on-cpu"))),
-            ),
-        ),
-        built_from_sdist={row.recipe["package"]: row for row in packages.read("built_from_sdist", _sdist)},
-        distros=files["distros.yml"].read("distros", _distro),
-        rules={row.id: row for row in files["rules.yml"].read("rules", _rule)},
-    )
-
-
-def _generation(row: Fields, served: Mapping[str, tuple[int, Numbers | None]]) -> Generation:
-    name = _text(row, "generation")
-    if name not in served:
-        raise row.problem("generation", name, "a generation of drivers.yml")
-    first, last = served[name]
-    return Generation(name, _version(row, "first"), _version(row, "last"), first, last[0] if last else None)

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from module_utils.whisperx_plan.catalogue import ROW_FILES, load, with_release
-from module_utils.whisperx_plan.rows import read_rows
+from module_utils.whisperx_plan.rows_reading import read_rows
 from module_utils.whisperx_problem import Problem
 from tests.unit.whisperx_plan.knowledge import CATALOGUE, DAY, catalogue, copy_until
 

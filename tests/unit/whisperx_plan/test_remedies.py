@@ -26,6 +26,8 @@ def applied(remedy: dict[str, Any], facts: dict[str, Any], request: dict[str, An
         }, request
     if kind in ("repair", "tunable", "upgrade"):
         return facts, {**request, "remedies": [*request.get("remedies", []), kind]}
+    if kind == "runtime":
+        return facts, {**request, "runtime": "venv"}
     if kind == "device":
         return facts, {**request, "device": remedy["device"]}
     if kind == "request":
