@@ -47,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Problem as problem:
         print(problem.sentence(), file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
     lines = _summary(verdicts, time.monotonic() - start)
     print("\n".join(lines))
     if options.write:

@@ -142,6 +142,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Problem as problem:
         print(problem.sentence(), file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
     finally:
         shutil.rmtree(place, ignore_errors=True)
     return 1 if failed else 0
