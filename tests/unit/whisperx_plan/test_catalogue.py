@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from module_utils.whisperx_plan.builds import series_of
 from module_utils.whisperx_plan.catalogue import ROW_FILES, load, with_release
 from module_utils.whisperx_plan.rows_reading import read_rows
 from module_utils.whisperx_problem import Problem
@@ -176,3 +177,35 @@ def test_every_rule_has_its_words_and_every_words_their_rule():
     rows = set(catalogue().rows.rules)
     assert rows <= quoted
     assert quoted - rows <= {"plan.class", "plan.output", "libc.family", "libc.version"}
+
+
+def test_the_rows_of_default_torch_builds_agree_with_the_wheels():
+    seen = 0
+    for release in catalogue().packages["torch"].releases:
+        for machine, abi in release.abi.items():
+            series = series_of(release, machine, catalogue())
+            assert series is not None, release.subject
+            build = next(build for build in series.builds if build.name == series.default)
+            assert (build.sass, build.ptx) == (abi.sass, abi.ptx), (release.subject, machine)
+            seen += 1
+    assert seen
+
+
+def test_every_torch_series_that_is_catalogued_has_its_row():
+    for release in load(CATALOGUE).packages["torch"].releases:
+        assert series_of(release, "x86_64", catalogue()) is not None, release.subject
+
+
+def test_what_is_looked_up_is_brought_or_known():
+    """Every CUDA library that a computing package names has a row, or is left alone on purpose."""
+    rows = catalogue().rows
+    unknown = {
+        name
+        for package in catalogue().packages.values()
+        if catalogue().info(package.name).computes
+        for release in package.releases
+        for abi in release.abi.values()
+        for name in abi.opens
+        if name not in rows.sonames and name not in rows.ignored and not name.startswith(rows.soname_parts)
+    }
+    assert unknown <= {"libcublas.so.11"}, unknown
