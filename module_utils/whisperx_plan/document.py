@@ -79,6 +79,8 @@ def _names(names: Sequence[str]) -> str:
 
 def _matters(reason: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
     """Say whether a reason is about something newer than the plan has, or about no version at all."""
+    if record["verdict"] == "plan" and reason["rule"] in ("python.private", "python.platform"):
+        return False
     pin = record.get("pins", {}).get(reason["subject"].partition(" ")[0])
     return pin is None or not reason["versions"] or _newer(reason["versions"][0], pin)
 

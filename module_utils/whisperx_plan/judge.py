@@ -173,7 +173,7 @@ def _plan(
         host_class=host_class(parts, host, found, solution, catalogue),
         driver_advice=advice(host, needed, catalogue) if host.gpus else {"minimum": None, "maximum": None},
         remedies=[*used(found, solution, catalogue), *remedies],
-        reasons=[*before, *pythons, *versions],
+        reasons=[*before, *versions, *pythons],
         notes=list(dict.fromkeys(notes_of(host, found, solution, catalogue))),
         **parts,
     )
