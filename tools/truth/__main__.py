@@ -3,8 +3,8 @@
     python -m tools.truth [--only TEXT] [--interpreters DIR] [--cache DIR] [--write]
 
 Needs root, podman with runc, the images of tools/lab/build_images, uv, and a package index. Exit codes:
-0 every prediction holds, 1 one does not, either way, 2 the suite could not run. --write puts the result
-into docs/truth.md.
+0 every prediction holds, 1 one does not, either way, 2 the suite could not run. --write puts the
+rows that were run into docs/truth.md, in place of older ones.
 """
 
 from __future__ import annotations
@@ -42,18 +42,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     start = time.monotonic()
     try:
-        combinations = [row for row in load_combinations() if options.only in row.key]
-        verdicts = _all(combinations, load(options.catalogue), options)
+        wanted = sorted(load_combinations(), key=_place)
+        rows = [row for row in wanted if options.only in row.key]
+        verdicts = _all(rows, load(options.catalogue), options)
     except Problem as problem:
         print(problem.sentence(), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
-    lines = _summary(verdicts, time.monotonic() - start)
-    print("\n".join(lines))
+    day = datetime.date.today().isoformat()
+    lines = [report.line(verdict, day) for verdict in verdicts]
+    print("\n".join(["", *report.matrix(lines), ""]))
+    bad = report.wrong(verdicts)
+    run = sum(verdict.right is not None for verdict in verdicts)
+    took = time.monotonic() - start
+    print(f"{len(lines)} combinations, {run} of them run, {len(bad)} wrong predictions; {took:.0f} s")
     if options.write:
-        report.put("combinations", [*lines, "", *report.table(verdicts)])
-    return 1 if report.wrong(verdicts) else 0
+        old = report.section("combinations")
+        report.put("combinations", report.page_lines(report.merged(old, lines, wanted)))
+    return 1 if bad else 0
+
+
+def _place(row: Combination) -> tuple[int, str]:
+    return SUITES.index(row.suite.removesuffix(FFMPEG)), row.suite
 
 
 def _all(rows: Sequence[Combination], catalogue: Catalogue, options: argparse.Namespace) -> list[Verdict]:
@@ -67,9 +78,7 @@ def _all(rows: Sequence[Combination], catalogue: Catalogue, options: argparse.Na
     lab = Lab(Installer(find_uv(options.uv), cache, trees, sources), imports, interpreters)
     verdicts: list[Verdict] = []
     try:
-        suites = sorted(
-            {row.suite for row in rows}, key=lambda suite: (SUITES.index(suite.removesuffix(FFMPEG)), suite)
-        )
+        suites = list(dict.fromkeys(row.suite for row in rows))
         missing = lab.missing_images(suites)
         if missing:
             raise Problem(
@@ -127,14 +136,6 @@ def _prepare(row: Combination, lab: Lab, catalogue: Catalogue) -> tuple[Predicti
     return prediction, Answer(False, installed.refusal) if installed.refusal else None
 
 
-def _summary(verdicts: Sequence[Verdict], seconds: float) -> list[str]:
-    day = datetime.date.today().isoformat()
-    bad = report.wrong(verdicts)
-    run = sum(verdict.right is not None for verdict in verdicts)
-    said = f"{len(verdicts)} combinations, {run} of them run, {len(bad)} wrong predictions"
-    return [f"{said}; {day}, {seconds:.0f} s.", "", *report.matrix(verdicts)]
-
-
 def _say(verdict: Verdict) -> None:
     mark = {True: "ok   ", False: "WRONG", None: "-    "}[verdict.right]
     one, said, real = verdict.combination, verdict.prediction, verdict.answer
@@ -156,7 +157,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--catalogue", default=report.CATALOGUE, metavar="DIR", help="another catalogue")
     parser.add_argument("--uv", default="", help="the uv program")
-    parser.add_argument("--write", action="store_true", help="put the result into docs/truth.md")
+    parser.add_argument("--write", action="store_true", help="put the rows into docs/truth.md")
     return parser
 
 

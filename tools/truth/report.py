@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,10 +12,24 @@ from .containers import Answer
 from .predict import Prediction
 from .rows import Combination
 
-__all__ = ["CATALOGUE", "PAGE", "Verdict", "matrix", "put", "section", "table", "wrong"]
+__all__ = [
+    "CATALOGUE",
+    "HEAD",
+    "PAGE",
+    "Verdict",
+    "line",
+    "matrix",
+    "merged",
+    "page_lines",
+    "put",
+    "section",
+    "wrong",
+]
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "truth.md"
 CATALOGUE = PAGE.parents[1] / "roles/whisperx_plan/files/catalogue"
+HEAD = ("suite", "Python", "set", "way", "level", "predicted", "really", "day", "why")
+_MARK = " **WRONG**"
 _LONG = 160
 
 
@@ -37,31 +52,42 @@ def wrong(verdicts: Sequence[Verdict]) -> list[Verdict]:
     return [verdict for verdict in verdicts if verdict.right is False]
 
 
-def matrix(verdicts: Sequence[Verdict]) -> list[str]:
-    """Return the confusion matrix as lines of a Markdown table, which also reads well on a terminal."""
-    count = Counter((verdict.prediction.good, verdict.answer.good) for verdict in verdicts)
-    lines = ["| | really good | really bad | not run |", "|---|---:|---:|---:|"]
-    for good, name in ((True, "predicted good"), (False, "predicted bad")):
-        numbers = " | ".join(str(count[good, real]) for real in (True, False, None))
-        lines.append(f"| {name} | {numbers} |")
-    return lines
+def matrix(lines: Sequence[str]) -> list[str]:
+    """Return the confusion matrix of the lines of a table, as a table that also reads well on a terminal."""
+    count = Counter((_cells(line)[5].split()[0], _cells(line)[6].replace(_MARK, "")) for line in lines)
+    found = ["| | really good | really bad | not run |", "|---|---:|---:|---:|"]
+    for said in ("good", "bad"):
+        numbers = " | ".join(str(count[said, real]) for real in ("good", "bad", "not run"))
+        found.append(f"| predicted {said} | {numbers} |")
+    return found
 
 
-def table(verdicts: Sequence[Verdict]) -> list[str]:
-    """Return one Markdown row per combination."""
-    lines = ["| suite | Python | set | way | level | predicted | really | why |", "|" + "---|" * 8]
-    for verdict in verdicts:
-        one, said, real = verdict.combination, verdict.prediction, verdict.answer
-        word = {True: "good", False: "bad", None: "not run"}[real.good]
-        told = (
-            f"good ({said.rule})"
-            if said.good and said.rule
-            else ("good" if said.good else f"bad ({said.rule})")
-        )
-        mark = " **WRONG**" if verdict.right is False else ""
-        cells = [one.suite, one.python, one.words, one.way, one.level, told, word + mark, real.why]
-        lines.append("| " + " | ".join(_cell(text) for text in cells) + " |")
-    return lines
+def line(verdict: Verdict, day: str) -> str:
+    """Return the line of the table for one combination."""
+    one, said, real = verdict.combination, verdict.prediction, verdict.answer
+    told = "good" if said.good else f"bad ({said.rule})"
+    word = {True: "good", False: "bad", None: "not run"}[real.good]
+    mark = _MARK if verdict.right is False else ""
+    cells = [*_name(one), told, word + mark, day, real.why]
+    return "| " + " | ".join(_cell(text) for text in cells) + " |"
+
+
+def merged(old: Sequence[str], new: Sequence[str], wanted: Sequence[Combination]) -> list[str]:
+    """Return the lines of the table: ``new`` ones instead of ``old`` ones, in the order of ``wanted``.
+
+    A line of a combination that is no longer wanted goes.
+    """
+    known = {tuple(_cells(text)[:5]): text for text in (*old, *new) if len(_cells(text)) == len(HEAD)}
+    return [known[_name(one)] for one in wanted if _name(one) in known]
+
+
+def page_lines(lines: Sequence[str]) -> list[str]:
+    """Return what goes into the page: the count, the matrix, the table."""
+    wrongs = sum(_MARK in _cells(text)[6] for text in lines)
+    run = sum(_cells(text)[6] != "not run" for text in lines)
+    said = f"{len(lines)} combinations, {run} of them run, {wrongs} wrong predictions."
+    head = ["| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD)]
+    return [said, "", *matrix(lines), "", *head, *lines]
 
 
 def section(name: str, page: Path = PAGE) -> list[str]:
@@ -88,3 +114,12 @@ def _split(name: str, page: Path) -> tuple[str, str, str]:
 def _cell(text: str) -> str:
     text = text.replace("|", "\\|").replace("<", "&lt;")
     return text if len(text) <= _LONG else text[: _LONG - 1].rstrip() + "…"
+
+
+def _name(one: Combination) -> tuple[str, ...]:
+    """Return the cells that tell a combination from the others."""
+    return one.suite, one.python, one.words, one.way, one.level
+
+
+def _cells(text: str) -> list[str]:
+    return [cell.strip() for cell in re.split(r"(?<!\\)\|", text)[1:-1]]

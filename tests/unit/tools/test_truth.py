@@ -138,14 +138,24 @@ def test_a_probe_that_says_nothing_is_reported(tmp_path: Path) -> None:
 def test_the_matrix_counts_both_ways() -> None:
     row = combination("trixie", "3.13", numpy="1.2")
     good, bad = Prediction(True), Prediction(False, "libc.execstack", "it asks | for it")
-    verdicts = [
-        Verdict(row, said, Answer(real)) for said in (good, bad) for real in (True, False, False, None)
-    ]
-    assert report.matrix(verdicts)[2:] == ["| predicted good | 1 | 2 | 1 |", "| predicted bad | 1 | 2 | 1 |"]
+    answers = [Answer(True), Answer(False, "no | go"), Answer(False), Answer(None)]
+    verdicts = [Verdict(row, said, real) for said in (good, bad) for real in answers]
     assert [verdict.prediction for verdict in report.wrong(verdicts)] == [good, good, bad]
-    told = report.table(verdicts)
-    assert sum("**WRONG**" in line for line in told) == 3
-    assert told[2] == "| trixie | 3.13 | numpy 1.2 | asked | import | good | good |  |"
+    lines = [report.line(verdict, "2026-01-02") for verdict in verdicts]
+    assert report.matrix(lines)[2:] == ["| predicted good | 1 | 2 | 1 |", "| predicted bad | 1 | 2 | 1 |"]
+    assert "8 combinations, 6 of them run, 3 wrong predictions." in report.page_lines(lines)
+    assert lines[0] == "| trixie | 3.13 | numpy 1.2 | asked | import | good | good | 2026-01-02 |  |"
+    assert lines[1].endswith("| good | bad **WRONG** | 2026-01-02 | no \\| go |")
+
+
+def test_a_partial_run_replaces_its_own_rows() -> None:
+    rows = [combination("trixie", "3.13", numpy=version) for version in ("1.2", "1.3", "1.4")]
+    said = Prediction(True)
+    old = [report.line(Verdict(row, said, Answer(True)), "2026-01-02") for row in rows]
+    new = [report.line(Verdict(rows[1], said, Answer(False)), "2026-01-03")]
+    page = report.page_lines(old)
+    assert report.merged(page, new, rows[:2]) == [old[0], new[0]]
+    assert report.merged(page, [], rows) == old
 
 
 def test_a_section_of_the_page_is_replaced(tmp_path: Path) -> None:
