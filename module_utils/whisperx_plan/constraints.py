@@ -10,9 +10,9 @@ __all__ = ["specifier_for"]
 def specifier_for(package: Package, admitted: int, passing: int, unknown: str) -> str:
     """Return the specifier for a set of releases ("" only for an empty package).
 
-    ``passing``: the releases that the host's rules let pass; where a rule of the host ends the range, a
-    version
-    between two known ones is let in, where the set's own requirements leave one version only, it is pinned.
+    ``passing``: the releases that the host's rules let pass. Where a rule of the host ends the range, a
+    version between two known ones is let in; where the set's own requirements leave one version only, it is
+    pinned.
     ``unknown``: "refuse" ends at the newest known release, "gate" leaves the range open there.
     Pre-releases get into the text only where one is admitted: naming one lets resolvers take others.
     """

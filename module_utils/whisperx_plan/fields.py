@@ -45,8 +45,7 @@ class Fields:
     """One mapping from outside. The readers return the value, or None where it is absent (missing, null or
     "").
 
-    ``rule`` is the id of the Problem raised for anything else, ``where`` its place ("host db1",
-    "drivers.yml, row 3"),
+    ``rule`` is the id of the Problem raised for anything else, ``where`` its place ("host db1", "drivers.yml"),
     ``remedy`` its next step.
     """
 

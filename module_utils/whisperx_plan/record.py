@@ -17,7 +17,7 @@ from .fields import dotted
 from .host import Host, Interpreter
 from .needs import wants_of
 from .platforms import distro_of, platform_of
-from .release import Release, canonical
+from .release import Release, canonical, specifier
 from .resolve import Solution
 from .rows import Build, Soname
 from .ruled_out import admitted
@@ -26,6 +26,8 @@ from .rules_gpu import wanted_sonames
 __all__ = ["Parts", "host_class", "spell_out", "system_packages"]
 
 Parts = dict[str, Any]
+# Newer than any patch release of a Python.
+_LAST_PATCH = 999
 
 
 def spell_out(host: Host, found: Attempt, solution: Solution, catalogue: Catalogue) -> Parts:
@@ -161,8 +163,7 @@ def host_class(parts: Parts, host: Host, found: Attempt, solution: Solution, cat
     """Return the readable id of the hosts with this answer.
 
     The digest covers the answer but its versions, and of the host what the versions depend on: it stays
-    when a newer
-    release enters the catalogue, and differs where constraints differ.
+    when a newer release enters the catalogue, and differs where constraints differ.
     """
     request = found.best.world.target.request
     identity: dict[str, Any] = {
@@ -171,14 +172,8 @@ def host_class(parts: Parts, host: Host, found: Attempt, solution: Solution, cat
     }
     identity["unknown"], identity["remedy"] = request.unknown, found.remedy
     identity["repairs"] = sorted(row["package"] for row in parts["repairs"])
-    identity["cpu"] = (
-        sorted(
-            {flag for name in solution.pins for flag in catalogue.info(name).cpu.get(host.machine or "", ())}
-            - (host.cpu_flags if host.cpu_flags is not None else frozenset())
-        )
-        if host.cpu_flags is not None
-        else []
-    )
+    identity["cpu"] = _missing_flags(host, solution, catalogue)
+    identity["bands"] = _own_bands(found, solution, catalogue)
     if found.device == "cuda":
         identity["gpus"] = sorted({dotted(capability(gpu, catalogue) or ()) for gpu in host.gpus})
         identity["driver"] = cuda_level(host, solution, catalogue)
@@ -186,3 +181,27 @@ def host_class(parts: Parts, host: Host, found: Attempt, solution: Solution, cat
     libc = f"{host.libc_family}{dotted(host.libc_version or ())}"
     tag = found.best.python.tag
     return "-".join((host.machine or "", libc, tag, parts["torch_build"] or found.device, digest))
+
+
+def _missing_flags(host: Host, solution: Solution, catalogue: Catalogue) -> list[str]:
+    """Return the CPU flags that the set's packages are compiled for and this CPU is known to lack."""
+    if host.cpu_flags is None:
+        return []
+    wanted = {flag for name in solution.pins for flag in catalogue.info(name).cpu.get(host.machine or "", ())}
+    return sorted(wanted - host.cpu_flags)
+
+
+def _own_bands(found: Attempt, solution: Solution, catalogue: Catalogue) -> list[str]:
+    """Return the ranges of Python that this patch release is outside of, and its minor version is not."""
+    python = found.best.python
+    bands = {
+        release.requires_python for name in solution.pins for release in catalogue.packages[name].releases
+    }
+    minor = [f"{dotted(python.minor)}.{patch}" for patch in (0, _LAST_PATCH)]
+    return sorted(
+        band
+        for band in bands
+        if band
+        and not specifier(band).contains(dotted(python.version), prereleases=True)
+        and any(specifier(band).contains(other) for other in minor)
+    )

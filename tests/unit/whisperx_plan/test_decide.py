@@ -44,6 +44,14 @@ def test_drivers_that_make_a_difference_do_not():
     assert len(decision.classes) == 2
 
 
+def test_a_patch_release_that_a_package_leaves_out_is_a_class_of_its_own():
+    request = Request.make({"torchvision": ""})
+    hosts = {patch: facts("2.43", (f"3.14.{patch}",)) for patch in ("0", "1", "2")}
+    found = decide(hosts, request, catalogue()).hosts
+    assert found["0"]["class"] == found["2"]["class"] != found["1"]["class"]
+    assert found["0"]["constraints"] != found["1"]["constraints"]
+
+
 def test_the_name_of_a_class_says_what_it_is():
     name = decide({"a": T4}, WHISPERX, catalogue()).hosts["a"]["class"]
     assert name.startswith("x86_64-glibc2.35-cp310-cu128-")

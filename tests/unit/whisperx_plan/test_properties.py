@@ -17,7 +17,7 @@ from tests.unit.whisperx_plan.hosts import facts, with_gpu
 from tests.unit.whisperx_plan.knowledge import catalogue
 
 GLIBCS = ["2.17", "2.26", "2.28", "2.31", "2.36", "2.40", "2.41", "2.43"]
-PYTHONS = ["3.8.20", "3.9.2", "3.10.12", "3.11.2", "3.12.3", "3.13.5", "3.14.0"]
+PYTHONS = ["3.14.1", "3.8.20", "3.9.2", "3.10.12", "3.11.2", "3.12.3", "3.13.5", "3.14.0"]
 DRIVERS = [
     None,
     ("470.82.01", "11.4"),
