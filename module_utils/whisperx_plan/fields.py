@@ -42,11 +42,10 @@ def shown(value: Any) -> str:
 
 
 class Fields:
-    """One mapping from outside. The readers return the value, or None where it is absent (missing, null or
-    "").
+    """One mapping from outside. The readers return the value; missing, null and "" are None.
 
-    ``rule`` is the id of the Problem raised for anything else, ``where`` its place ("host db1", "drivers.yml"),
-    ``remedy`` its next step.
+    ``rule`` is the id of the Problem raised for anything else, ``where`` its place ("host db1"), ``remedy``
+    its next step.
     """
 
     __slots__ = ("data", "path", "remedy", "rule", "where")

@@ -7,6 +7,7 @@ import time
 import tracemalloc
 
 import pytest
+from packaging.version import Version
 
 from module_utils.whisperx_plan.catalogue import load
 from module_utils.whisperx_plan.decide import decide
@@ -86,6 +87,31 @@ def test_a_newer_release_upstream_keeps_the_class(tmp_path, host):
     after = decide({"h": host}, WHISPERX, load(folder)).hosts["h"]
     assert (before["pins"]["ctranslate2"], after["pins"]["ctranslate2"]) == ("4.8.5", "4.9.0")
     assert after["class"] == before["class"]
+
+
+RELEASES = [
+    release.text
+    for release in catalogue().packages["whisperx"].releases
+    if release.yanked is None and release.text >= "3.3" and not release.version.is_prerelease
+]
+
+
+@pytest.mark.parametrize("version", RELEASES)
+def test_every_whisperx_release_gets_a_set_that_fits_together(version):
+    record = decide(
+        {"h": facts("2.36", ("3.11.2",))}, Request.make({"whisperx": f"=={version}"}), catalogue()
+    ).hosts["h"]
+    assert record["verdict"] == "plan", record["reasons"][:2]
+    pins = {name: Version(text) for name, text in record["pins"].items()}
+    assert pins["torch"].release[:2] == pins["torchaudio"].release[:2]
+    if pins["pyannote-audio"] < Version("4"):
+        assert pins["lightning"] < Version("2.6")
+        assert pins["torchaudio"] < Version("2.9")
+        assert pins["huggingface-hub"] < Version("1")
+    if pins["faster-whisper"] < Version("1.2.1"):
+        assert "requests" in record["requirements"]
+    if "torchcodec" in pins:
+        assert pins["torchcodec"] < Version("0.8")
 
 
 def fleet(size: int) -> dict[str, dict]:
