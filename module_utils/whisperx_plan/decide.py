@@ -14,6 +14,7 @@ from .explain import reason
 from .host import Host
 from .judge import judge
 from .model import Refusal, Request
+from .notes_driver import noted_flags
 from .rules import finding, load_rules
 from .wanted import prepare
 
@@ -44,7 +45,7 @@ def decide(hosts: Mapping[str, Mapping[str, Any]], request: Request, catalogue: 
     catalogue = prepare(request, catalogue)
     flags = frozenset(
         flag for info in catalogue.rows.packages.values() for own in info.cpu.values() for flag in own
-    )
+    ) | noted_flags(catalogue)
     answers: dict[Host, dict[str, Any]] = {}
     found: dict[str, dict[str, Any]] = {}
     for name, facts in hosts.items():

@@ -174,6 +174,6 @@ def _plan(
         driver_advice=advice(host, needed, catalogue) if host.gpus else {"minimum": None, "maximum": None},
         remedies=[*used(found, solution, catalogue), *remedies],
         reasons=[*before, *versions, *pythons],
-        notes=list(dict.fromkeys(notes_of(host, found, solution, catalogue))),
+        notes=list(dict.fromkeys(notes_of(host, found, solution, remedies, catalogue))),
         **parts,
     )

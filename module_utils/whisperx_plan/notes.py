@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from .attempt import Attempt
 from .catalogue import Catalogue
 from .cuda import Code, capability, how_it_runs
 from .explain import sentence_of
 from .host import Host
+from .notes_driver import (
+    container_gate,
+    driver_rule,
+    forward_in_use,
+    forward_instead,
+    marked,
+    missing_avx,
+    toolkits_of,
+)
 from .platforms import distro_of
 from .resolve import Solution
 from .rules import finding
@@ -17,11 +27,15 @@ from .words import gpu_words, ways
 __all__ = ["notes_of"]
 
 
-def notes_of(host: Host, found: Attempt, solution: Solution, catalogue: Catalogue) -> Iterator[str]:
-    """Yield the notes of a plan, full sentences."""
+def notes_of(
+    host: Host, found: Attempt, solution: Solution, remedies: list[dict[str, Any]], catalogue: Catalogue
+) -> Iterator[str]:
+    """Yield the notes of a plan, full sentences. ``remedies``: what the plan advises."""
     yield from _advisories(host, found, solution, catalogue)
     yield from _amendments(solution, catalogue)
     yield from _compiled(host, found, solution, catalogue)
+    yield from _driver(host, found, solution, remedies, catalogue)
+    yield from _processor(host, solution, catalogue)
     yield from _ffmpeg(host, solution, catalogue)
     if found.remedy == "tunable" and host.selinux == "enforcing":
         yield "SELinux is enforcing: it may refuse the executable stack; prefer a repaired wheel."
@@ -59,6 +73,30 @@ def _compiled(host: Host, found: Attempt, solution: Solution, catalogue: Catalog
         if gpus:
             names = ways(gpu_words(gpu, article=True) for gpu in gpus)
             yield f"The first start is slow: the driver compiles the kernels of {pin.subject} for {names}."
+
+
+def _driver(
+    host: Host, found: Attempt, solution: Solution, remedies: list[dict[str, Any]], catalogue: Catalogue
+) -> Iterator[str]:
+    """Yield by which rules the driver serves the set, and the other ways to a newer libcuda."""
+    if found.device == "cuda":
+        made = list(toolkits_of(host, solution.pins, catalogue))
+        for subject, cuda in made:
+            if (said := driver_rule(host, cuda, catalogue)) is not None:
+                yield marked(said, subject, catalogue)
+        newest = max((cuda for _, cuda in made), default=None)
+        if newest is not None and (said := container_gate(host, newest, catalogue)) is not None:
+            yield marked(said, "driver", catalogue)
+        if (said := forward_in_use(host, catalogue)) is not None:
+            yield marked(said, "driver", catalogue)
+    if (said := forward_instead(host, remedies, catalogue)) is not None:
+        yield marked(said, "driver", catalogue)
+
+
+def _processor(host: Host, solution: Solution, catalogue: Catalogue) -> Iterator[str]:
+    missing = missing_avx(host, solution.pins, catalogue)
+    if missing is not None:
+        yield marked(missing[1], missing[0], catalogue)
 
 
 def _ffmpeg(host: Host, solution: Solution, catalogue: Catalogue) -> Iterator[str]:

@@ -171,7 +171,7 @@ def test_every_rule_has_its_words_and_every_words_their_rule():
     code = "".join(
         path.read_text() for path in (CATALOGUE.parents[3] / "module_utils/whisperx_plan").glob("*.py")
     )
-    themes = "facts|plan|driver|gpu|torch|soname|unknown|libc|cpu|wheel|python|release|ffmpeg"
+    themes = "facts|plan|driver|container|gpu|torch|soname|unknown|libc|cpu|wheel|python|release|ffmpeg"
     quoted = set(re.findall(rf'"((?:{themes})\.[a-z-]+)"', code))
     quoted |= {"driver.mismatch", "driver.unusable"}
     rows = set(catalogue().rows.rules)

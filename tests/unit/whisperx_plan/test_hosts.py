@@ -15,6 +15,7 @@ from module_utils.whisperx_plan.model import Request
 from tests.unit.whisperx_plan.knowledge import catalogue
 
 HOSTS = sorted((Path(__file__).resolve().parents[2] / "fixtures" / "hosts").glob("*.json"))
+NOTED = re.compile(r" \[([a-z]+\.[a-z-]+)\]$")
 PINNED = re.compile(r"([a-z][a-z0-9-]*[a-z0-9])-(\d[\w.]*)")
 
 
@@ -55,6 +56,11 @@ def test_answer_holds_what_is_expected(path):
         check(record, key, wanted)
 
 
+def noted(record: dict[str, Any]) -> set[str]:
+    """Return the ids of the rules whose notes a plan has."""
+    return {match[1] for note in record["notes"] if (match := NOTED.search(note))}
+
+
 def check(record: dict[str, Any], key: str, wanted: Any) -> None:
     if key == "says":
         told = " | ".join(reason["sentence"] for reason in record["reasons"])
@@ -63,6 +69,8 @@ def check(record: dict[str, Any], key: str, wanted: Any) -> None:
         assert all(any(note.startswith(start) for note in record["notes"]) for start in wanted), record[
             "notes"
         ]
+    elif key == "noted":
+        assert noted(record) == set(wanted), record["notes"]
     elif key in ("admits", "denies"):
         for name, versions in wanted.items():
             allowed = SpecifierSet(record["constraints"][name])
