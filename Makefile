@@ -18,13 +18,16 @@ RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 # Only this machine's own inventory installs here, so only that one takes root here.
 PREFLIGHT := tools/preflight $(if $(filter inventory/local.yml,$(INVENTORY)),--root)
 
-.PHONY: help site plan verify rollback test lint unit integration molecule bench lock-requirements clean preflight again
+.PHONY: help site plan verify rollback test lint unit integration molecule bench truth docs lock-requirements clean \
+	preflight again
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 	@echo 'make plan | verify | rollback      the other verbs, on the same INVENTORY and ARGS'
 	@echo 'make lint | unit | integration | molecule [SCENARIO=default]      one part of make test'
 	@echo 'make bench     the figures of docs/testing.md'
+	@echo 'make truth     the predictions of the planner, tried in containers (ARGS="--interpreters DIR --write")'
+	@echo 'make docs      the generated pages of docs/'
 	@echo 'make clean     remove .venv, caches, test images'
 
 # -- What a user runs ---------------------------------------------------------------------------------------
@@ -47,7 +50,14 @@ molecule: $(VENV)/.test
 	@$(RUN) python tools/run_tests.py molecule $(SCENARIO) --keep
 
 bench: $(VENV)/.test
-	@$(RUN) python bench/run.py $(ARGS)
+	@tools/lab/with python bench/run.py $(ARGS)
+
+truth: $(VENV)/.test
+	@tools/lab/build_images bullseye bookworm trixie forky
+	@$(RUN) python -m tools.truth $(ARGS)
+
+docs: $(VENV)/.test
+	@$(RUN) python tools/support_matrix.py
 
 lock-requirements: $(VENV)/.controller
 	@cd requirements && set -e; $(RUN); options="--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate"; \
