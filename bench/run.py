@@ -1,6 +1,6 @@
 """Measure what the project promises, as ratios within one run.
 
-    python bench/run.py [--only fleet facts rollback install pip] [--repeat 5]
+    tools/lab/with python bench/run.py [--only fleet facts rollback install pip] [--repeat 5]
 
 Each figure is a function that returns its rows; the table prints medians and what is behind them. The hosts
 are containers of tools/lab on this machine. `install` and `pip` download the whole WhisperX set, repeatedly.
@@ -23,8 +23,7 @@ from pathlib import Path
 __all__ = ["Row", "main"]
 
 ROOT = Path(__file__).resolve().parent.parent
-SHARE = Path(os.environ.get("LAB_SHARE", Path.home() / ".cache/whisperx-fleet/molecule"))
-SINGLE = "whisperx-lab-bench-single"
+SINGLE = f"whisperx-lab-{os.environ.get('LAB_ID', '')}-bench-single"
 INVENTORY = ["-i", "molecule/shared/lab.yml", "-i", "bench/hosts.yml"]
 
 
@@ -243,14 +242,9 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--repeat", type=int, default=3, help="measurements of each figure")
     options = parser.parse_args(arguments)
-    os.environ.update(
-        ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"),
-        CONTAINERS_CONF=str(ROOT / "tools/lab/containers.conf"),
-        LAB_SHARE=str(SHARE),
-        LAB_CA=os.environ.get("SSL_CERT_FILE", ""),
-        MOLECULE_SCENARIO_NAME="bench",
-    )
-    SHARE.mkdir(parents=True, exist_ok=True)
+    if "LAB_SHARE" not in os.environ:
+        parser.error("needs the lab's settings: make bench, or tools/lab/with python bench/run.py")
+    os.environ.update(ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"), MOLECULE_SCENARIO_NAME="bench")
     run(["tools/lab/build_images", "trixie"])
     wanted = ["--limit", "lab" if "fleet" in options.only else "single"]
     rows: list[Row] = []

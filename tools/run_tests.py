@@ -116,7 +116,7 @@ def molecule(names: list[str], keep: bool) -> Count:
         images = one("molecule images", ["tools/lab/build_images"])
         if images.failed:
             return images
-        command = ["tools/lab/molecule", "test", "--no-command-borders", "-s"]
+        command = ["tools/lab/with", "molecule", "test", "--no-command-borders", "-s"]
         return sum((one(f"molecule {name}", [*command, name]) for name in names), images)
     finally:
         if not keep:
