@@ -81,6 +81,20 @@ options:
       - File for the decision as JSON. It is what was asked for and no part of any host, so it is written in
         check mode too, and does not count as a change.
     type: path
+  page:
+    description:
+      - File for the decision as a page for people. One that ends in C(.html) is a single HTML file without
+        anything from outside, one that ends in C(.md) is Markdown. Written as O(output) is.
+    type: path
+  templates:
+    description:
+      - Directory of the templates of O(page), which needs it.
+    type: path
+  compare:
+    description:
+      - The JSON of an earlier plan, written to O(output). RV(changes) then tells what differs from it. May be
+        the same file as O(output), it is read first.
+    type: path
 attributes:
   check_mode:
     description: Changes nothing on any host in any mode.
@@ -121,6 +135,9 @@ EXAMPLES = r"""
         nvidia_driver: {version: "570.124.06", cuda: "12.8", state: running}
     catalogue: "{{ playbook_dir }}/../roles/whisperx_plan/files/catalogue"
     output: /tmp/plan.json
+    compare: /tmp/plan-of-last-month.json
+    page: /tmp/plan.html
+    templates: "{{ playbook_dir }}/../roles/whisperx_plan/files/page"
   delegate_to: localhost
   run_once: true
 """
@@ -156,6 +173,25 @@ details:
   returned: success
   type: list
   elements: str
+changes:
+  description: >-
+    What differs from the earlier plan: the hosts that would break (C(breaks)), are cured (C(cured)), move to
+    another class (C(class)), get other versions (C(versions)), are new or gone, and how many are unchanged.
+  returned: when O(compare) is set
+  type: dict
+  sample:
+    breaks: [{host: db1, from: x86_64-glibc2.36-cp311-cpu-8ff2fcd8, rule: python.band, reason: "…"}]
+    cured: []
+    class: [{host: db2, from: x86_64-glibc2.36-cp311-cpu-8ff2fcd8, to: x86_64-glibc2.41-cp313-cpu-1b2c3d4e}]
+    versions: [{host: db2, pins: {ctranslate2: [4.5.0, 4.8.5]}}]
+    new: []
+    gone: [{host: db9, verdict: plan}]
+    unchanged: 7
+change_lines:
+  description: The changes as lines for people.
+  returned: when O(compare) is set
+  type: list
+  elements: str
 document:
   description: What is written to O(output).
   returned: when O(output) is not set
@@ -169,9 +205,11 @@ from typing import Any, Dict, List
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.whisperx_plan.catalogue import load
+from ..module_utils.whisperx_plan.compare import change_lines, changes, read_plan
 from ..module_utils.whisperx_plan.decide import Decision, decide
 from ..module_utils.whisperx_plan.document import details, document, merged, render, table
 from ..module_utils.whisperx_plan.model import REMEDIES
+from ..module_utils.whisperx_plan.page import render_page
 from ..module_utils.whisperx_plan.requests import requests_by_host
 from ..module_utils.whisperx_problem import Problem
 
@@ -195,7 +233,11 @@ def main() -> None:
             "catalogue": {"type": "path", "required": True},
             "everything": {"type": "bool", "default": False},
             "output": {"type": "path"},
+            "page": {"type": "path"},
+            "templates": {"type": "path"},
+            "compare": {"type": "path"},
         },
+        required_by={"page": "templates"},
         supports_check_mode=True,
     )
     try:
@@ -206,6 +248,7 @@ def main() -> None:
 
 def run(options: Dict[str, Any]) -> Dict[str, Any]:
     """Return the module's result for these options. Raises Problem."""
+    before = read_plan(options["compare"]) if options["compare"] else None
     catalogue = load(options["catalogue"])
     base = {key: options[key] for key in ("packages", "runtime", "device", "remedies", "unknown")}
     parts: List[Decision] = []
@@ -214,14 +257,20 @@ def run(options: Dict[str, Any]) -> Dict[str, Any]:
     decision = merged(parts)
     result: Dict[str, Any] = {"hosts": decision.hosts, "classes": decision.classes, "table": table(decision)}
     result["details"] = details(decision, options["everything"])
+    found = changes(before, decision) if before is not None else None
+    if found is not None:
+        result.update(changes=found, change_lines=change_lines(found))
     if options["output"]:
-        write(options["output"], render(decision))
+        write(options["output"], render(decision), "whisperx_plan_output")
     else:
         result["document"] = document(decision)
+    if options["page"]:
+        page = render_page(decision, found, options["page"], options["templates"])
+        write(options["page"], page, "whisperx_plan_page")
     return result
 
 
-def write(path: str, text: str) -> None:
+def write(path: str, text: str, option: str) -> None:
     """Put the text in place of the file, whole or not at all. Raises Problem "plan.output"."""
     folder = os.path.dirname(os.path.abspath(path))
     try:
@@ -237,7 +286,7 @@ def write(path: str, text: str) -> None:
             error.strerror or str(error),
             path,
             "a file that can be written",
-            "Name a file in an existing directory of the controller (whisperx_plan_output)",
+            "Name a file in an existing directory of the controller ({})".format(option),
         ) from None
 
 

@@ -71,6 +71,34 @@ def test_the_document_is_written_in_any_mode(capsys, tmp_path, check):
     assert [path.name for path in tmp_path.iterdir()] == ["plan.json"]
 
 
+@pytest.mark.parametrize("check", [False, True])
+@pytest.mark.parametrize("name", ["plan.html", "plan.md"])
+def test_the_page_is_written_in_any_mode(capsys, tmp_path, check, name):
+    file = tmp_path / name
+    templates = str(CATALOGUE.parent / "page")
+    code, result = run_module(capsys, page=str(file), templates=templates, _ansible_check_mode=check)
+    assert code == 0 and result["changed"] is False and "document" in result
+    assert result["hosts"]["a"]["class"] in file.read_text().replace("\\", "")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_page_wants_its_templates(capsys, tmp_path):
+    code, result = run_module(capsys, page=str(tmp_path / "plan.html"))
+    assert code == 1 and "templates" in result["msg"]
+
+
+def test_the_plan_before_may_be_the_file_to_write(capsys, tmp_path):
+    file = str(tmp_path / "plan.json")
+    run_module(capsys, hosts={"a": facts(), "b": facts()}, output=file)
+    code, result = run_module(capsys, hosts={"a": facts(), "b": {}}, output=file, compare=file)
+    assert code == 0
+    assert [entry["host"] for entry in result["changes"]["breaks"]] == ["b"]
+    assert result["changes"]["breaks"][0]["rule"] == "facts.missing"
+    assert any("would break (1)" in line for line in result["change_lines"])
+    code, result = run_module(capsys, hosts={"a": facts(), "b": {}}, compare=file)
+    assert code == 0 and result["changes"]["unchanged"] == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "rule"),
     [
@@ -79,6 +107,9 @@ def test_the_document_is_written_in_any_mode(capsys, tmp_path, check):
         ({"packages": {}}, "request.packages"),
         ({"catalogue": "/nonexistent"}, "catalogue.missing"),
         ({"output": "/nonexistent/plan.json"}, "plan.output"),
+        ({"page": "/nonexistent/plan.md", "templates": str(CATALOGUE.parent / "page")}, "plan.output"),
+        ({"page": "/nonexistent/plan.pdf", "templates": "/nonexistent"}, "plan.page"),
+        ({"compare": "/nonexistent/plan.json"}, "plan.compare"),
         ({"requests": {"colour": {"a": "red"}}}, "request.override"),
     ],
 )
