@@ -67,6 +67,15 @@ def test_troubleshooting_names_ids_that_exist() -> None:
     assert [name for name in named if not re.search(rf"[\"' ]{re.escape(name)}\b", code)] == []
 
 
+def test_troubleshooting_has_every_id_that_is_raised() -> None:
+    raised = set()
+    for folder in ("module_utils", "library"):
+        for path in (ROOT / folder).rglob("*.py"):
+            raised |= set(re.findall(r'Problem\(\s*"([a-z]+\.[a-z-]+)"', path.read_text(encoding="utf-8")))
+    documented = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
+    assert [name for name in sorted(raised) if f"`{name}`" not in documented] == []
+
+
 def test_readme_has_exactly_two_set_up_commands() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     block = re.search(r"(?s)## Set up.*?```sh\n(.*?)```", readme)
