@@ -23,7 +23,7 @@ Hosts = dict[str, dict[str, Any]]
 
 
 def read_plan(path: str) -> Hosts:
-    """Return of every host of an earlier plan what is compared: verdict, class, pins, reason.
+    """Return of every host of an earlier plan what is compared: verdict, class, pins, reasons.
 
     Raises Problem "plan.compare" for a file that cannot be read or is no such plan; never anything else.
     """
@@ -48,7 +48,8 @@ def _host(row: Fields) -> dict[str, Any]:
     verdict = row.needed("verdict", row.choice("verdict", _VERDICTS))
     pins = row.child("pins")
     texts = {name: pins.text(name) for name in pins.data} if pins else {}
-    reasons = [entry.text("sentence") or "" for entry in row.children("reasons")]
+    reasons = row.children("reasons")
+    sentences = [entry.text("sentence") or "" for entry in reasons]
     identity = row.text("class")
     if verdict == "plan":
         row.needed("class", identity)
@@ -57,7 +58,8 @@ def _host(row: Fields) -> dict[str, Any]:
         "class": identity,
         "device": row.text("device"),
         "pins": texts,
-        "reason": reasons[0] if reasons else "",
+        "reason": sentences[0] if sentences else "",
+        "said": frozenset((entry.text("rule"), entry.text("subject")) for entry in reasons),
     }
 
 
@@ -89,7 +91,7 @@ def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, dict[s
     """Return what changed for one host, by kind."""
     if old["verdict"] != new["verdict"]:
         if new["verdict"] == "refused":
-            first = new["reasons"][0]
+            first = _cause(old, new)
             return {"breaks": {"from": old["class"], "rule": first["rule"], "reason": first["sentence"]}}
         return {"cured": {"to": new["class"], "reason": old["reason"]}}
     if new["verdict"] == "refused":
@@ -106,6 +108,13 @@ def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, dict[s
     if moved:
         kinds["versions"] = {"pins": moved}
     return kinds
+
+
+def _cause(old: Mapping[str, Any], new: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the first reason of a refusal that the earlier plan did not have; if all are old, the first."""
+    reasons: list[Mapping[str, Any]] = new["reasons"]
+    fresh = (entry for entry in reasons if (entry["rule"], entry["subject"]) not in old["said"])
+    return next(fresh, reasons[0])
 
 
 def change_lines(found: Mapping[str, Any]) -> list[str]:

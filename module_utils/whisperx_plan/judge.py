@@ -137,7 +137,8 @@ def _answer(
         remedies += for_refusal(host, request, found.device, catalogue)
         if found.device == "cuda":
             remedies += _cpu_instead(host, request, catalogue)
-        return Refusal([*before, *_refused(found, result, catalogue), *pythons], remedies)
+        # What stops the last resort comes first; why it came to that, after it.
+        return Refusal([*_refused(found, result, catalogue), *before, *pythons], remedies)
     return _plan(host, found, result, [before, pythons], remedies, needed, catalogue)
 
 

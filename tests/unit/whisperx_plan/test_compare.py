@@ -34,6 +34,12 @@ def test_the_fleet_after_glibc_241(tmp_path):
     assert "would break (1):" in lines and "executable stack" in lines
 
 
+def test_what_the_earlier_plan_said_too_is_not_the_cause(tmp_path):
+    gpu = ("8.9", ("570.124.06", "12.8"))
+    found = compared(tmp_path, {"a": with_gpu(BOOKWORM, *gpu)}, {"a": with_gpu(TRIXIE, *gpu)})
+    assert "executable stack" in found["breaks"][0]["reason"]
+
+
 def test_the_way_back_is_a_cure(tmp_path):
     found = compared(tmp_path, {"a": TRIXIE}, {"a": BOOKWORM})
     assert [entry["host"] for entry in found["cured"]] == ["a"]
@@ -88,6 +94,7 @@ def plan_of(**host):
                 {"reasons": {}},
                 {"reasons": [1]},
                 {"reasons": [{"sentence": {}}]},
+                {"reasons": [{"rule": []}]},
                 {"device": []},
             )
         ),
