@@ -1,9 +1,10 @@
 """Measure what the project promises, as ratios within one run.
 
-    tools/lab/with python bench/run.py [--only fleet facts rollback install pip] [--repeat 5]
+    tools/lab/with python bench/run.py [--only plan fleet facts rollback install pip] [--repeat 5]
 
 Each figure is a function that returns its rows; the table prints medians and what is behind them. The hosts
-are containers of tools/lab on this machine. `install` and `pip` download the whole WhisperX set, repeatedly.
+are containers of tools/lab on this machine; `plan` needs none. `install` and `pip` download the whole
+WhisperX set, repeatedly.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ class Row:
     against_title: str = ""
     against: list[float] | None = None
     bound: str = ""
+    unit: str = "s"
 
     @property
     def ratio(self) -> float | None:
@@ -43,13 +45,16 @@ class Row:
             return None
         return statistics.median(self.seconds) / statistics.median(self.against)
 
+    def median(self, values: list[float]) -> str:
+        return f"{statistics.median(values):8.2f} {self.unit:<3} {numbers(values)}"
+
     def lines(self) -> list[str]:
-        shown = f"{self.title:<58} {statistics.median(self.seconds):8.2f} s   {numbers(self.seconds)}"
+        shown = f"{self.title:<58} {self.median(self.seconds)}"
         if self.against is None:
             return [f"{shown}   bound {self.bound}"]
         return [
             shown,
-            f"  {self.against_title:<56} {statistics.median(self.against):8.2f} s   {numbers(self.against)}",
+            f"  {self.against_title:<56} {self.median(self.against)}",
             f"  {'ratio':<56} {self.ratio:8.2f}     bound {self.bound}",
         ]
 
@@ -142,6 +147,34 @@ def rollback(repeat: int) -> list[Row]:
     ]
 
 
+def plan(repeat: int) -> list[Row]:
+    """10,000 described hosts in 50 classes, and what a host more costs up to 20,000 and up to 40,000."""
+    sizes = (10_000, 20_000, 40_000)
+    found = [[planned(size) for size in sizes] for _ in range(repeat)]
+    extra = [
+        [
+            (large["cpu_seconds"] - small["cpu_seconds"]) / hosts * 1e6
+            for small, large, hosts in ((one, two, 10_000), (two, four, 20_000))
+        ]
+        for one, two, four in found
+    ]
+    return [
+        Row("10,000 hosts in 50 classes", [one["seconds"] for one, _, _ in found], bound="<= 5 s"),
+        Row("  of it processor time", [one["cpu_seconds"] for one, _, _ in found], bound="none"),
+        Row("  peak memory", [one["peak_mib"] for one, _, _ in found], bound="<= 300 MiB", unit="MiB"),
+        Row("  one host more, beyond 10,000", [first for first, _ in extra], bound="constant", unit="us"),
+        Row("  one host more, beyond 20,000", [second for _, second in extra], bound="constant", unit="us"),
+    ]
+
+
+def planned(hosts: int) -> dict[str, float]:
+    printed = run([sys.executable, "bench/plan.py", "--hosts", str(hosts)]).stdout
+    figures: dict[str, float] = json.loads(printed)
+    if figures["classes"] != 50:
+        raise RuntimeError(f"the fleet has {figures['classes']} classes, not 50")
+    return figures
+
+
 def install(repeat: int) -> list[Row]:
     """WhisperX from an empty and from a warm cache against bare uv with the same lock in the same host."""
     whisperx = variables(whisperx_plan_packages={"whisperx": ""}, whisperx_venv_verify_level="import")
@@ -227,12 +260,35 @@ def by_pip(lock: str, empty: bool) -> float:
 
 
 FIGURES: dict[str, Callable[[int], list[Row]]] = {
+    "plan": plan,
     "facts": facts,
     "rollback": rollback,
     "fleet": fleet,
     "install": install,
     "pip": pip,
 }
+
+
+def measured(names: list[str], repeat: int) -> list[Row]:
+    """Return the rows of the figures; their test hosts are there only while they are measured."""
+    rows: list[Row] = []
+    if "plan" in names:
+        print("measuring plan", flush=True)
+        rows += plan(repeat)
+    others = [name for name in names if name != "plan"]
+    if not others:
+        return rows
+    run(["tools/lab/build_images", "trixie"])
+    wanted = ["--limit", "lab" if "fleet" in others else "single"]
+    try:
+        run(playbook("molecule/shared/destroy.yml"))
+        run(playbook("molecule/shared/create.yml", *wanted))
+        for name in others:
+            print(f"measuring {name}", flush=True)
+            rows += FIGURES[name](repeat)
+    finally:
+        run(playbook("molecule/shared/destroy.yml"))
+    return rows
 
 
 def main(arguments: list[str]) -> int:
@@ -245,17 +301,7 @@ def main(arguments: list[str]) -> int:
     if "LAB_SHARE" not in os.environ:
         parser.error("needs the lab's settings: make bench, or tools/lab/with python bench/run.py")
     os.environ.update(ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"), MOLECULE_SCENARIO_NAME="bench")
-    run(["tools/lab/build_images", "trixie"])
-    wanted = ["--limit", "lab" if "fleet" in options.only else "single"]
-    rows: list[Row] = []
-    try:
-        run(playbook("molecule/shared/destroy.yml"))
-        run(playbook("molecule/shared/create.yml", *wanted))
-        for name in options.only:
-            print(f"measuring {name}", flush=True)
-            rows += FIGURES[name](options.repeat)
-    finally:
-        run(playbook("molecule/shared/destroy.yml"))
+    rows = measured(options.only, options.repeat)
     print(f"\n{'':<58} {'median':>10}   all, on {os.cpu_count()} cores")
     for row in rows:
         print("\n".join(row.lines()))

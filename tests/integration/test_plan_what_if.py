@@ -86,3 +86,13 @@ def test_the_fleet_after_driver_580(tmp_path: Path) -> None:
     moved = {name for name in after if after[name]["class"] != before[name]["class"]}
     assert moved == {"attic.example.org", "l4-1.example.org", "l4-2.example.org"}
     assert f"another class ({len(moved)})" in printed
+
+
+def test_an_override_lies_over_a_probed_host_too(tmp_path: Path) -> None:
+    here = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    inventory = tmp_path / "hosts.yml"
+    inventory.write_text(yaml.safe_dump({"all": {"hosts": {"here": here}}}))
+    machine = {"family": "musl", "version": "1.2"}
+    _, hosts = plan(tmp_path, inventory, whisperx_host_override={"libc": machine})
+    assert hosts["here"]["verdict"] == "refused"
+    assert "libc.musl" in {reason["rule"] for reason in hosts["here"]["reasons"]}
