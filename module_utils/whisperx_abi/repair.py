@@ -89,7 +89,11 @@ def clear_execstack(wheel_path: str, out_dir: str, local_label: str = "execstack
             with zipfile.ZipFile(source) as archive:
                 names = _names(wheel_path, archive, local_label)
                 members, changed = _members(archive, source, names, wheel_path, local_label)
-        except (zipfile.BadZipFile, zlib.error, EOFError, struct.error, KeyError, RuntimeError) as error:
+        # OSError and ValueError: a damaged directory sends the reader to a place before the file's start.
+        except (
+            *(zipfile.BadZipFile, zlib.error, struct.error),
+            *(EOFError, KeyError, RuntimeError, OSError, ValueError),
+        ) as error:
             raise _no_wheel(wheel_path, f"cannot be unpacked: {error}") from error
     if not changed:
         raise Problem(
