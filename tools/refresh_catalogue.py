@@ -38,8 +38,6 @@ __all__ = ["main"]
 OUTPUT = ROOT / "roles/whisperx_plan/files/catalogue/packages"
 PACKAGES = ROOT / "tools/catalogue/packages.yml"
 
-Say = Callable[[str], None]
-
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the tool; returns its exit code."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import os
 import shutil
 import sys
 import tempfile
@@ -30,6 +29,7 @@ from module_utils.whisperx_problem import Problem  # noqa: E402
 from tools.truth import report  # noqa: E402
 from tools.truth.containers import Answer, Lab  # noqa: E402
 from tools.truth.install import Installer  # noqa: E402
+from tools.truth.options import add_common  # noqa: E402
 from tools.truth.predict import Prediction, describe, own_python, plan_for, predict  # noqa: E402
 from tools.truth.report import Verdict  # noqa: E402
 from tools.truth.rows import FFMPEG, SUITES, Combination, load_combinations  # noqa: E402
@@ -151,13 +151,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--only", default="", metavar="TEXT", help="combinations whose key has this in it")
     parser.add_argument("--interpreters", metavar="DIR", help="further Pythons, DIR/NAME/bin/pythonX.Y")
-    home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    parser.add_argument(
-        "--cache", default=f"{home}/whisperx-fleet/truth", help="uv's cache for the downloads"
-    )
-    parser.add_argument("--catalogue", default=report.CATALOGUE, metavar="DIR", help="another catalogue")
-    parser.add_argument("--uv", default="", help="the uv program")
-    parser.add_argument("--write", action="store_true", help="put the rows into docs/truth.md")
+    add_common(parser)
     return parser
 
 

@@ -42,6 +42,7 @@ from module_utils.whisperx_plan.lock_sources import Sources  # noqa: E402
 from module_utils.whisperx_plan.model import Request  # noqa: E402
 from module_utils.whisperx_problem import Problem  # noqa: E402
 from tools.truth import report  # noqa: E402
+from tools.truth.options import add_common  # noqa: E402
 
 __all__ = ["HEAD", "Proof", "main", "merged", "releases_of"]
 
@@ -159,13 +160,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m tools.truth.releases", description="Prove WhisperX releases."
     )
     parser.add_argument("release", nargs="*", help="only these")
-    home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    parser.add_argument(
-        "--cache", default=f"{home}/whisperx-fleet/truth", help="uv's cache for the downloads"
-    )
-    parser.add_argument("--catalogue", default=report.CATALOGUE, metavar="DIR", help="another catalogue")
-    parser.add_argument("--uv", default="", help="the uv program")
-    parser.add_argument("--write", action="store_true", help="put the rows into docs/truth.md")
+    add_common(parser)
     return parser
 
 

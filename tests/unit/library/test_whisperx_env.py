@@ -10,16 +10,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import ansible.module_utils
-import ansible.modules
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
 ROOT = Path(__file__).resolve().parents[3]
-for package, folder in ((ansible.modules, "library"), (ansible.module_utils, "module_utils")):
-    if str(ROOT / folder) not in package.__path__:
-        package.__path__.append(str(ROOT / folder))
-
 from ansible.modules import whisperx_env  # noqa: E402
 
 spec = importlib.util.spec_from_file_location("env_hosts", ROOT / "tests/unit/whisperx_env/env_hosts.py")

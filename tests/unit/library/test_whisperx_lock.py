@@ -8,19 +8,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-import ansible.module_utils
-import ansible.modules
 import pytest
 from ansible.module_utils.testing import patch_module_args
+from ansible.modules import whisperx_lock  # noqa: E402
 
 from module_utils.whisperx_env.lockfile import Lock, LockedPackage, digest, render
-
-ROOT = Path(__file__).resolve().parents[3]
-for package, folder in ((ansible.modules, "library"), (ansible.module_utils, "module_utils")):
-    if str(ROOT / folder) not in package.__path__:
-        package.__path__.append(str(ROOT / folder))
-
-from ansible.modules import whisperx_lock  # noqa: E402
 
 SHA = "0123456789abcdef" * 4
 PLAN: dict[str, Any] = {

@@ -6,8 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import ansible.module_utils
-import ansible.modules
 import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
@@ -16,10 +14,6 @@ from tests.unit.whisperx_plan.hosts import facts
 from tests.unit.whisperx_plan.knowledge import CATALOGUE
 
 ROOT = Path(__file__).resolve().parents[3]
-for package, folder in ((ansible.modules, "library"), (ansible.module_utils, "module_utils")):
-    if str(ROOT / folder) not in package.__path__:
-        package.__path__.append(str(ROOT / folder))
-
 from ansible.modules import whisperx_plan  # noqa: E402
 
 

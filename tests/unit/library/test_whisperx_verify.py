@@ -6,19 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-import ansible.module_utils
-import ansible.modules
 import pytest
 from ansible.module_utils.testing import patch_module_args
+from ansible.modules import whisperx_verify  # noqa: E402
 
 from tests.unit.whisperx_verify.fake_environment import make_environment
-
-ROOT = Path(__file__).resolve().parents[3]
-for package, folder in ((ansible.modules, "library"), (ansible.module_utils, "module_utils")):
-    if str(ROOT / folder) not in package.__path__:
-        package.__path__.append(str(ROOT / folder))
-
-from ansible.modules import whisperx_verify  # noqa: E402
 
 
 def make_release(root: Path, packages: dict[str, str], plan: Any = None) -> Path:
