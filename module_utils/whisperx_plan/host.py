@@ -60,7 +60,6 @@ class Driver:
     cuda: Numbers | None = None
     state: str = "absent"
     detail: str = ""
-    open_modules: bool | None = None
     text: str = ""
 
 
@@ -178,12 +177,12 @@ def _driver(row: Fields | None) -> Driver:
         return Driver()
     version, cuda = row.version("version"), row.version("cuda")
     state = row.choice("state", DRIVER_STATES) or ("running" if version or cuda else "absent")
+    row.flag("open")  # decides nothing, and is checked like every other field
     return Driver(
         version=version,
         cuda=_two(cuda),
         state=state,
         detail=row.text("detail") or "",
-        open_modules=row.flag("open"),
         text=row.text("version") or "",
     )
 
