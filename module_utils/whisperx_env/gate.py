@@ -41,6 +41,8 @@ def needs(wanted: Wanted) -> Dict[str, Any]:
     return {
         "execstack_allowed": _TUNABLE in wanted.environment.get("GLIBC_TUNABLES", ""),
         "execstack_refused_from": wanted.plan.get("execstack_refused_from") or "",
+        "loader_paths": list(wanted.plan.get("loader_paths") or []) if wanted.device == "cuda" else [],
+        "sonames": dict(wanted.plan.get("sonames") or {}),
     }
 
 

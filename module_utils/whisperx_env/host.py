@@ -1,17 +1,21 @@
-"""What a release was proved on, read cheaply, so that a rollback can tell whether it still holds."""
+"""What a release was proved on, read cheaply, for rollback and audit to tell whether it still holds."""
 
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import asdict, dataclass
 from typing import Any, Dict, Mapping, Tuple
 
+from . import process
 from .files import read_text
 
-__all__ = ["Here", "here", "record", "unfit"]
+__all__ = ["Here", "here", "interpreter", "record", "unfit"]
 
 # The version of the loaded NVIDIA kernel module, one line; absent without one (and in WSL).
 _DRIVER = "/sys/module/nvidia/version"
+# Seconds that an interpreter may take to tell its version.
+_ANSWER = 20
 
 
 @dataclass(frozen=True)
@@ -32,9 +36,19 @@ def here(driver: str = _DRIVER) -> Here:
     return Here(version if family == "glibc" else "", os.uname().machine, (read_text(driver) or "").strip())
 
 
-def record() -> Dict[str, Any]:
-    """Return this host for a release's record."""
-    return asdict(here())
+def record(release: str) -> Dict[str, Any]:
+    """Return this host for the record of a release: `Here`, and the version of its interpreter."""
+    return dict(asdict(here()), python=interpreter(os.path.join(release, "bin", "python")))
+
+
+def interpreter(path: str) -> str:
+    """Return the whole version of the Python at ``path`` ("3.11.2"), "" when it cannot tell."""
+    code = "import sys; print('.'.join(map(str, sys.version_info[:3])))"
+    try:
+        failed, said = process.run([path, "-I", "-S", "-c", code], {}, _ANSWER)
+    except OSError:
+        return ""
+    return said.strip() if not failed and re.match(r"\d+\.\d+\.\d+$", said.strip()) else ""
 
 
 def unfit(device: str, recorded: Mapping[str, Any], now: Here) -> str:

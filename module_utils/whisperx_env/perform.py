@@ -130,7 +130,7 @@ def _verify(run: Run, step: Step) -> None:
     found = run.hooks.prove(path, run.plan, run.options)
     kept = {key: found.get(key) for key in ("level", "device", "seconds", "warnings")}
     run.checked["verify"] = dict(kept, at=run.hooks.now())
-    run.checked["host"] = host.record()
+    run.checked["host"] = host.record(path)
     run.outcome.verify = found
 
 

@@ -182,6 +182,7 @@ class Plan:
     reasons: Sequence[Reason]
     notes: Sequence[str]
     execstack_refused_from: str = ""
+    sonames: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
     built_from_sdist: Sequence[Mapping[str, Any]] = ()
     catalogue: str = ""
 

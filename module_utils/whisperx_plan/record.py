@@ -68,6 +68,10 @@ def spell_out(host: Host, found: Attempt, solution: Solution, catalogue: Catalog
             if info.module
         ],
         "scripts": [script for info in infos for script in info.scripts],
+        "sonames": {
+            "opens": sorted({row.name for row in libraries}),
+            "optional": sorted(catalogue.rows.ignored | catalogue.rows.soname_optional),
+        },
         "execstack_refused_from": str(catalogue.threshold("libc.execstack", "glibc")),
         "built_from_sdist": [
             dict(row.recipe) for row in catalogue.rows.built_from_sdist.values() if row.serves(pins)

@@ -193,6 +193,7 @@ class Rows:
     layouts: Mapping[int, frozenset[str]] = field(default_factory=dict)
     sonames: Mapping[str, Soname] = field(default_factory=dict)
     ignored: frozenset[str] = frozenset()
+    soname_optional: frozenset[str] = frozenset()
     soname_parts: tuple[str, ...] = ()
     ffmpeg: tuple[tuple[str, SpecifierSet, frozenset[int]], ...] = ()
     amendments: tuple[Amendment, ...] = ()

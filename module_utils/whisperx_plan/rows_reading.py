@@ -226,6 +226,7 @@ def read_rows(documents: Mapping[str, Any]) -> Rows:
         ),
         sonames={row.name: row for row in names.read("sonames", _soname)},
         ignored=frozenset(names.read("ignored", lambda row, _: _text(row, "soname"))),
+        soname_optional=frozenset(names.read("optional", lambda row, _: _text(row, "soname"))),
         soname_parts=names.read("parts", lambda row, _: _text(row, "prefix")),
         ffmpeg=names.read("ffmpeg", _ffmpeg),
         amendments=tuple(

@@ -384,7 +384,13 @@ def test_the_gate_s_needs_come_from_the_plan() -> None:
     assert gate.needs(wanted(environment=tunable, execstack_refused_from="2.41")) == {
         "execstack_allowed": True,
         "execstack_refused_from": "2.41",
+        "loader_paths": [],
+        "sonames": {},
     }
+    names = {"opens": ["libcublas.so.12"], "optional": ["libcuda.so.1"]}
+    told = gate.needs(wanted(loader_paths=["nvidia/cublas/lib"], sonames=names))
+    # Only the scripts of a release for a GPU set the loader path.
+    assert told["loader_paths"] == [] and told["sonames"] == names
 
 
 def test_summary_tells_what_where_how_and_how_long(host: Host) -> None:
@@ -426,3 +432,13 @@ def test_the_driver_is_read_from_the_kernel_module(tmp_path: Path) -> None:
     (tmp_path / "version").write_text("570.124.06\n")
     assert hosts.here(str(tmp_path / "version")).driver == "570.124.06"
     assert hosts.here(str(tmp_path / "absent")).driver == ""
+
+
+def test_the_interpreter_tells_its_whole_version(tmp_path: Path) -> None:
+    assert hosts.interpreter(sys.executable) == "{}.{}.{}".format(*sys.version_info[:3])
+    liar = tmp_path / "python"
+    liar.write_text("#!/bin/sh\necho segmentation fault\n")
+    liar.chmod(0o755)
+    assert hosts.interpreter(str(liar)) == ""
+    assert hosts.interpreter(str(tmp_path / "gone")) == ""
+    assert set(hosts.record(str(tmp_path))) == {"glibc", "machine", "driver", "python"}
