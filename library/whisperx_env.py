@@ -45,6 +45,12 @@ options:
     description: How many complete releases stay; the current and the previous one always do.
     type: int
     default: 2
+  activate:
+    description:
+      - Whether the release is put to use. With V(false) it is built, checked, proved and recorded, and nothing
+        that is in use changes. For images of several profiles, of which the first boot chooses one.
+    type: bool
+    default: true
   verify_level:
     description:
       - How far a release is proved before it is put to use. Each level includes those before it.
@@ -176,7 +182,9 @@ release:
   returned: success
   type: str
 record:
-  description: The record of the release in use (RV(ignore:release.json)); empty while none is.
+  description:
+    - The record of the release in use (RV(ignore:release.json)), of the one made ready with O(activate=false);
+      empty while there is none.
   returned: success
   type: dict
 summary:
@@ -239,6 +247,7 @@ ARGUMENTS: Dict[str, Any] = {
     "lock": {"type": "str"},
     "release": {"default": ""},
     "keep": {"type": "int", "default": 2},
+    "activate": {"type": "bool", "default": True},
     "verify_level": {"choices": ["import", "kernels", "pipeline"], "default": "pipeline"},
     "bin_dir": {"type": "path", "default": "/usr/local/bin"},
     "facts_dir": {"type": "path", "default": "/etc/ansible/facts.d"},
@@ -283,7 +292,8 @@ def main() -> None:
     try:
         check_paths(given)
         outcome = answer(given, layout, check)
-        record = files.read_json(os.path.join(layout.current, state.RECORD)) or {}
+        shown = layout.current if given["activate"] else layout.release(outcome.release)
+        record = files.read_json(os.path.join(shown, state.RECORD)) or {}
     except Problem as problem:
         module.fail_json(msg=problem.sentence(), **problem.record())
     except OSError as error:
@@ -307,6 +317,7 @@ def answer(given: Dict[str, Any], layout: Layout, check: bool) -> Outcome:
     """Do what the options ask, or with ``check`` only say it. Raises Problem."""
     options = Options(
         keep=given["keep"],
+        activate=given["activate"],
         verify_level=given["verify_level"],
         timeout=given["timeout"],
         verify_timeout=given["verify_timeout"],

@@ -61,6 +61,8 @@ def present(layout: Layout, state: State, wanted: Wanted, options: Options) -> D
     steps = [
         Step("discard", half, "Removed what was left of release {}".format(half)) for half in state.half_built
     ]
+    if not options.activate:
+        return _beside(state, wanted, options, steps, name, fits, damaged)
     if current is None or name != current.name:
         steps += _arrive(wanted, options, name, fits, current, damaged)
     else:
@@ -181,8 +183,31 @@ def _arrive(
     return steps
 
 
+def _beside(
+    state: State,
+    wanted: Wanted,
+    options: Options,
+    steps: List[Step],
+    name: str,
+    fits: Optional[Release],
+    damaged: Dict[str, List[str]],
+) -> Decision:
+    """Decide how a release comes to lie ready beside the others: links, fact and other releases stay.
+
+    For images of several profiles: which of them is put to use is known where the image boots.
+    """
+    if fits is not None:
+        steps += _stay(wanted, options, fits)
+    else:
+        steps += _arrive(wanted, options, name, None, None, damaged)[:-1]
+    gone = [hurt for hurt in sorted(damaged) if hurt != state.current]
+    steps += [Step("discard", old, "Removed release {}".format(old)) for old in gone]
+    before = integrity.packages(fits.site_packages) if fits else {}
+    return Decision(tuple(steps), name, before, wanted.lock.versions)
+
+
 def _stay(wanted: Wanted, options: Options, current: Release) -> List[Step]:
-    """Return the steps on a current release that is the wanted one."""
+    """Return the steps on a release that is the wanted one and stays where it is."""
     steps: List[Step] = []
     if launch.stale(wanted, current.path, current.site_packages):
         steps.append(Step("launch", current.name, "Wrote the launch scripts of {}".format(current.name)))

@@ -169,9 +169,13 @@ class Carried:
 
 @dataclass(frozen=True)
 class Options:
-    """How to apply. ``keep`` complete releases stay; times in seconds."""
+    """How to apply. ``keep`` complete releases stay; times in seconds.
+
+    Without ``activate`` the release is made ready beside the others, and nothing that is in use changes.
+    """
 
     keep: int = 2
+    activate: bool = True
     verify_level: str = "pipeline"
     timeout: int = 3600
     verify_timeout: int = 600
