@@ -11,16 +11,19 @@ refuses another machine's objects.
 
 from __future__ import annotations
 
+import glob
 import os
 import re
-from dataclasses import dataclass
 from typing import Dict, Iterator, List, Optional, Set, Tuple
 
 from ..whisperx_problem import Problem
+from .collisions import collisions
 from .elf import Elf, read, version_key
 from .header import MAGIC, malformed
+from .linking import link
+from .model import Audit, Finding, Host, Use
 
-__all__ = ["Audit", "Finding", "Host", "audit", "judge", "objects"]
+__all__ = ["Audit", "Finding", "Host", "Use", "audit", "judge", "objects"]
 
 _SHARED = re.compile(r"\.so(\.[0-9][^/]*)?$")
 _IMPORTABLE = re.compile(r"\.(abi3|cpython-[^.]*)\.so$")
@@ -33,45 +36,50 @@ _DEEPEST = 64
 _SAME_MACHINE = {"i386": "i686", "i586": "i686", "armv6l": "arm", "armv7l": "arm", "armv8l": "arm"}
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One object that will not load here. ``file`` is relative to the audited directory."""
-
-    rule: str
-    file: str
-    found: str
-    wanted: str
-    remedy: str
-
-
-@dataclass(frozen=True)
-class Audit:
-    """``objects`` ELF files were read; ``findings`` in the order of file and rule."""
-
-    objects: int
-    findings: Tuple[Finding, ...]
-
-
-@dataclass(frozen=True)
-class Host:
-    """What the objects have to fit. ``glibc`` "2.41", or None where the C library is another one."""
-
-    glibc: Optional[str]
-    machine: str
-    execstack_refused: bool
-
-
 def audit(
-    root: str, glibc: Optional[str], machine: str, execstack_allowed: bool, execstack_refused_from: str
+    root: str,
+    glibc: Optional[str],
+    machine: str,
+    execstack_allowed: bool,
+    execstack_refused_from: str,
+    use: Optional[Use] = None,
 ) -> Audit:
     """Audit everything below ``root``.
 
     ``machine`` as in `uname -m`; ``execstack_allowed`` tells that the environment sets the tunable that makes
     glibc accept executable stacks; ``execstack_refused_from`` is the first glibc that refuses them (a fact of
-    the catalogue). Raises Problem("abi.unreadable") when ``root`` itself cannot be listed.
+    the catalogue). Without ``use`` only the rules on single objects are asked; with it those on libraries,
+    symbol versions and files that two packages claim as well, and with ``use.deep`` those on symbols. Raises
+    Problem("abi.unreadable") when ``root`` itself cannot be listed.
     """
+    root = os.path.abspath(root)
     refuses = glibc is not None and version_key(glibc) >= version_key(execstack_refused_from)
     host = Host(glibc, _SAME_MACHINE.get(machine, machine), refuses and not execstack_allowed)
+    found, findings = _read_all(root)
+    strangers = _tolerated_strangers(
+        [(os.path.relpath(path, root), elf) for path, elf in found], host.machine
+    )
+    notes: List[Finding] = []
+    mine: Dict[str, Elf] = {}
+    for path, elf in found:
+        name = os.path.relpath(path, root)
+        if name not in strangers:
+            findings.extend(judge(name, elf, host))
+            if elf.machine == host.machine and elf.type in ("dyn", "exec"):
+                mine[path] = elf
+    if use is not None:
+        for told in (link(root, mine, host, use), _claims(root)):
+            findings.extend(told[0])
+            notes.extend(told[1])
+    return Audit(len(found), _in_order(findings), _in_order(notes))
+
+
+def _in_order(findings: List[Finding]) -> Tuple[Finding, ...]:
+    return tuple(sorted(findings, key=lambda item: (item.file, item.rule)))
+
+
+def _read_all(root: str) -> Tuple[List[Tuple[str, Elf]], List[Finding]]:
+    """The objects below ``root``, and findings on files that are none although their name says so."""
     found: List[Tuple[str, Elf]] = []
     findings: List[Finding] = []
     for path in objects(root):
@@ -84,12 +92,21 @@ def audit(
             findings.append(Finding(problem.rule, name, problem.found, problem.wanted, problem.remedy))
             continue
         if elf is not None:
-            found.append((name, elf))
-    strangers = _tolerated_strangers(found, host.machine)
-    for name, elf in found:
-        if name not in strangers:
-            findings.extend(judge(name, elf, host))
-    return Audit(len(found), tuple(sorted(findings, key=lambda item: (item.file, item.rule))))
+            found.append((path, elf))
+    return found, findings
+
+
+def _claims(root: str) -> Tuple[List[Finding], List[Finding]]:
+    """Files that two distributions claim, in ``root`` if it is a site-packages, else in those below."""
+    places = [root] if os.path.basename(root) == "site-packages" else []
+    places += glob.glob(os.path.join(glob.escape(root), "lib", "python*", "site-packages"))
+    findings: List[Finding] = []
+    notes: List[Finding] = []
+    for place in sorted(places):
+        told = collisions(root, place)
+        findings.extend(told[0])
+        notes.extend(told[1])
+    return findings, notes
 
 
 def judge(name: str, elf: Elf, host: Host) -> List[Finding]:

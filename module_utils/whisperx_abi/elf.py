@@ -16,20 +16,18 @@ import struct
 from dataclasses import dataclass
 from typing import Callable, Dict, List, Optional, Tuple
 
-from ..whisperx_problem import Problem
-from .header import MAGIC, PF_X, PT_GNU_STACK, Header, malformed
+from .dynamic import Forward, Strings, pairs
+from .header import MAGIC, PF_X, PT_GNU_STACK, Header, malformed, unreadable
 
 __all__ = ["Elf", "parse", "read", "version_key"]
 
 # Bounds for what a file may claim. Real files stay two orders of magnitude below.
-_MOST_DYNAMIC_BYTES = 1 << 20
 _MOST_NEEDED = 1024
 _MOST_VERSIONS = 4096
 _HEAD = 4096
-_CHUNK = 32768
 
-_PT_DYNAMIC, _PT_INTERP = 2, 3
-_DT_NEEDED, _DT_STRTAB, _DT_STRSZ, _DT_SONAME, _DT_RPATH, _DT_RUNPATH = 1, 5, 10, 14, 15, 29
+_PT_INTERP = 3
+_DT_NEEDED, _DT_SONAME, _DT_RPATH, _DT_RUNPATH = 1, 14, 15, 29
 _DT_VERNEED, _DT_VERNEEDNUM = 0x6FFFFFFE, 0x6FFFFFFF
 _VER_FLG_WEAK = 2
 
@@ -83,7 +81,7 @@ def read(path: str) -> Optional[Elf]:
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     try:
         state = os.fstat(handle)
         if not stat.S_ISREG(state.st_mode):
@@ -99,7 +97,7 @@ def read(path: str) -> Optional[Elf]:
 
         return parse(at, state.st_size, path)
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     finally:
         os.close(handle)
 
@@ -110,16 +108,6 @@ def parse(at: Callable[[int, int], bytes], size: int, where: str) -> Elf:
     Raises Problem("abi.malformed"), and lets through what ``at`` raises.
     """
     return _record(Header(at, size, where))
-
-
-def _unreadable(path: str, error: OSError) -> Problem:
-    return Problem(
-        "abi.unreadable",
-        f"cannot read: {error.strerror or error}",
-        path,
-        "a file that can be read",
-        "Give the user that runs the audit the right to read the environment.",
-    )
 
 
 def _is_glibc(name: str) -> bool:
@@ -133,14 +121,14 @@ def _record(head: Header) -> Elf:
     interp = [item for item in head.segments if item.type == _PT_INTERP]
     tags: Dict[int, int] = {}
     needed: List[int] = []
-    for tag, value in _dynamic(head):
+    for tag, value in pairs(head):
         if tag == _DT_NEEDED:
             needed.append(value)
         else:
             tags[tag] = value
     if len(needed) > _MOST_NEEDED:
         raise head.bad(f"{len(needed)} libraries needed")
-    strings = _Strings(head, tags)
+    strings = Strings(head, tags)
 
     def named(tag: int) -> Optional[str]:
         return strings.at(tags[tag]) if tag in tags else None
@@ -161,27 +149,9 @@ def _record(head: Header) -> Elf:
     )
 
 
-def _dynamic(head: Header) -> List[Tuple[int, int]]:
-    """The (tag, value) pairs up to DT_NULL; nothing for a static file."""
-    where = [item for item in head.segments if item.type == _PT_DYNAMIC]
-    if not where:
-        return []
-    if where[-1].filesz > _MOST_DYNAMIC_BYTES:
-        raise head.bad(f"a dynamic section of {where[-1].filesz} bytes")
-    entry = struct.Struct(head.mark + ("QQ" if head.wide else "II"))
-    count = where[-1].filesz // entry.size
-    data = head.take(where[-1].offset, count * entry.size, "dynamic section")
-    found: List[Tuple[int, int]] = []
-    for tag, value in entry.iter_unpack(data):
-        if tag == 0:
-            return found
-        found.append((tag, value))
-    return found
-
-
-def _versions(head: Header, tags: Dict[int, int], strings: _Strings) -> Dict[str, Tuple[str, ...]]:
+def _versions(head: Header, tags: Dict[int, int], strings: Strings) -> Dict[str, Tuple[str, ...]]:
     """Walk the version needs. Both chains only move forward, and their lengths are bounded together."""
-    region = _Forward(head, head.place(tags[_DT_VERNEED], "version needs"))
+    region = Forward(head, head.place(tags[_DT_VERNEED], "version needs"))
     need, aux = struct.Struct(head.mark + "HHIII"), struct.Struct(head.mark + "IHHII")
     found: Dict[str, List[str]] = {}
     left, place = _MOST_VERSIONS, 0
@@ -203,42 +173,3 @@ def _versions(head: Header, tags: Dict[int, int], strings: _Strings) -> Dict[str
             break
         place += following
     return {library: tuple(names) for library, names in found.items()}
-
-
-class _Strings:
-    """The dynamic string table; only the strings asked for are read, for some tables are tens of MiB."""
-
-    def __init__(self, head: Header, tags: Dict[int, int]) -> None:
-        self._head = head
-        self._tags = tags
-        self._start: Optional[int] = None
-        self._known: Dict[int, str] = {}
-
-    def at(self, offset: int) -> str:
-        """The string at ``offset`` of the table."""
-        if offset in self._known:
-            return self._known[offset]
-        if self._start is None:
-            if _DT_STRTAB not in self._tags:
-                raise self._head.bad("no dynamic string table")
-            self._start = self._head.place(self._tags[_DT_STRTAB], "string table")
-        size = self._tags.get(_DT_STRSZ, 0)
-        if offset >= size:
-            raise self._head.bad("a string outside the string table")
-        self._known[offset] = self._head.string(self._start + offset, self._start + size)
-        return self._known[offset]
-
-
-class _Forward:
-    """Small reads in a region of unknown size, served from one larger read where possible."""
-
-    def __init__(self, head: Header, start: int) -> None:
-        self._head = head
-        self._start = start
-        self._data = head.take(start, min(_CHUNK, head.size - start), "version needs")
-
-    def at(self, offset: int, count: int) -> bytes:
-        """``count`` bytes at ``offset`` of the region."""
-        if offset + count <= len(self._data):
-            return self._data[offset : offset + count]
-        return self._head.take(self._start + offset, count, "version needs")

@@ -11,7 +11,7 @@ from typing import Callable, List, Tuple
 
 from ..whisperx_problem import Problem
 
-__all__ = ["MAGIC", "PF_X", "PT_GNU_STACK", "Header", "Segment", "malformed"]
+__all__ = ["MAGIC", "PF_X", "PT_GNU_STACK", "Header", "Segment", "malformed", "unreadable"]
 
 MAGIC = b"\x7fELF"
 PT_GNU_STACK = 0x6474E551
@@ -52,6 +52,17 @@ def malformed(where: str, found: str) -> Problem:
         where,
         "a complete ELF file that the loader accepts",
         "The file is damaged or was not written to its end: install its package again.",
+    )
+
+
+def unreadable(path: str, error: OSError) -> Problem:
+    """The problem of a file at ``path`` that the system does not give."""
+    return Problem(
+        "abi.unreadable",
+        f"cannot read: {error.strerror or error}",
+        path,
+        "a file that can be read",
+        "Give the user that runs the audit the right to read the environment.",
     )
 
 

@@ -1,15 +1,16 @@
-"""The ABI gate before a switch: every shared object of a release against this host's C library."""
+"""The ABI gate before a switch: every shared object of a release against this host's loader and libraries."""
 
 from __future__ import annotations
 
-from typing import Any, Dict
+import os
+from typing import Any, Dict, Mapping
 
-from ..whisperx_abi.audit import Audit, audit
+from ..whisperx_abi.audit import Audit, Use, audit
 from ..whisperx_problem import Problem
 from .host import here
 from .model import Wanted
 
-__all__ = ["check", "needs"]
+__all__ = ["check", "needs", "use"]
 
 _TUNABLE = "glibc.rtld.execstack=2"
 # Where the plan does not tell from which glibc on executable stacks are refused, the verification finds out.
@@ -17,7 +18,7 @@ _NEVER = "9999"
 _SHOWN = 3
 
 
-def check(site_packages: str, needs: Dict[str, Any]) -> Dict[str, Any]:
+def check(site_packages: str, needs: Mapping[str, Any]) -> Dict[str, Any]:
     """Audit a release; return what was audited against what.
 
     ``needs`` is what ``needs()`` returned for its plan. Raises Problem "env.abi" naming the first objects
@@ -30,6 +31,7 @@ def check(site_packages: str, needs: Dict[str, Any]) -> Dict[str, Any]:
         found.machine,
         bool(needs.get("execstack_allowed")),
         str(needs.get("execstack_refused_from") or _NEVER),
+        use(site_packages, needs),
     )
     if result.findings:
         raise _problem(result, site_packages, found.glibc)
@@ -43,7 +45,24 @@ def needs(wanted: Wanted) -> Dict[str, Any]:
         "execstack_refused_from": wanted.plan.get("execstack_refused_from") or "",
         "loader_paths": list(wanted.plan.get("loader_paths") or []) if wanted.device == "cuda" else [],
         "sonames": dict(wanted.plan.get("sonames") or {}),
+        "driver": dict(wanted.plan.get("driver_advice") or {}),
     }
+
+
+def use(site_packages: str, needs: Mapping[str, Any], interpreter: str = "", deep: bool = False) -> Use:
+    """Return how a release is used, from what ``needs()`` noted for it.
+
+    A record of before there were sonames in it tells not what is optional: a missing library is a note then.
+    """
+    names = needs.get("sonames") or {}
+    optional = names.get("optional")
+    return Use(
+        path=tuple(os.path.join(site_packages, path) for path in needs.get("loader_paths") or ()),
+        opens=tuple(names.get("opens") or ()),
+        optional=None if optional is None else tuple(optional),
+        interpreter=interpreter,
+        deep=deep,
+    )
 
 
 def _problem(result: Audit, site_packages: str, glibc: str) -> Problem:

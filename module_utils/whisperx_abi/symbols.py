@@ -1,0 +1,188 @@
+"""What an ELF file exports and wants from others: symbols and symbol versions.
+
+In: a path, or a function that reads a range of bytes. Out: `Symbols`. Reads whole symbol tables (some have
+tens of MiB), so only what has to look at symbols calls it; `elf` reads headers alone. What contradicts itself
+is `Problem("abi.malformed")`; the work is bounded whatever the file says about itself.
+
+Layout: System V gABI (symbol table, DT_HASH), the GNU hash section, and the LSB's symbol versioning.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from dataclasses import dataclass
+from typing import Callable, Dict, FrozenSet, Set, TypeVar
+
+from .dynamic import DT_STRSZ, DT_STRTAB, Forward, Strings, pairs
+from .header import Header, unreadable
+
+__all__ = ["Symbols", "parse", "read", "versions"]
+
+# Bounds for what a file may claim; the largest library of a CUDA environment has a tenth of them.
+_MOST_SYMBOLS = 4_000_000
+_MOST_STRINGS = 1 << 29
+_MOST_VERSIONS = 4096
+
+_DT_HASH, _DT_SYMTAB, _DT_GNU_HASH = 4, 6, 0x6FFFFEF5
+_DT_VERDEF, _DT_VERDEFNUM = 0x6FFFFFFC, 0x6FFFFFFD
+_LOCAL, _GLOBAL, _WEAK, _UNIQUE = 0, 1, 2, 10
+_INTERNAL, _HIDDEN = 1, 2
+_SHT_DYNSYM = 11
+
+At = Callable[[int, int], bytes]
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Symbols:
+    """``exported`` names serve other objects; ``wanted`` names (not the weak ones) others have to export."""
+
+    exported: FrozenSet[bytes]
+    wanted: FrozenSet[bytes]
+
+
+def read(path: str) -> Symbols:
+    """Read the symbols of the file at ``path``. Raises Problem (malformed, unreadable)."""
+    return _opened(path, parse)
+
+
+def versions(path: str) -> FrozenSet[str]:
+    """The symbol versions that the file at ``path`` defines. Raises Problem (malformed, unreadable)."""
+    return _opened(path, _defined)
+
+
+def parse(at: At, size: int, where: str) -> Symbols:
+    """Read the symbols of a file of ``size`` bytes whose ranges ``at(offset, size)`` gives."""
+    head = Header(at, size, where)
+    tags = dict(pairs(head))
+    if _DT_SYMTAB not in tags or DT_STRTAB not in tags:
+        return Symbols(frozenset(), frozenset())
+    count = _count(head, tags)
+    if count > _MOST_SYMBOLS:
+        raise head.bad(f"{count} symbols")
+    entry = struct.Struct(head.mark + ("IBBHQQ" if head.wide else "IIIBBH"))
+    table = head.take(head.place(tags[_DT_SYMTAB], "symbol table"), count * entry.size, "symbol table")
+    if tags.get(DT_STRSZ, 0) > _MOST_STRINGS:
+        raise head.bad(f"a string table of {tags[DT_STRSZ]} bytes")
+    strings = head.take(head.place(tags[DT_STRTAB], "string table"), tags.get(DT_STRSZ, 0), "string table")
+    return _sorted(head, entry, table, strings)
+
+
+def _sorted(head: Header, entry: struct.Struct, table: bytes, strings: bytes) -> Symbols:
+    """Divide the table into what is exported and what is wanted."""
+    exported: Set[bytes] = set()
+    wanted: Set[bytes] = set()
+    wide = head.wide
+    for row in entry.iter_unpack(table):
+        name, info, other, section = (row[0], row[1], row[2], row[3]) if wide else (row[0], *row[3:])
+        binding = info >> 4
+        if binding == _LOCAL or not name:
+            continue
+        if name >= len(strings):
+            raise head.bad("a symbol's name outside the string table")
+        if section and binding in (_GLOBAL, _WEAK, _UNIQUE) and other & 3 not in (_INTERNAL, _HIDDEN):
+            exported.add(_name(strings, name))
+        elif not section and binding == _GLOBAL:
+            wanted.add(_name(strings, name))
+    return Symbols(frozenset(exported), frozenset(wanted - exported - {b""}))
+
+
+def _name(strings: bytes, place: int) -> bytes:
+    """One name; a hostile table may overlap millions of names of great length, so each is cut."""
+    end = strings.find(b"\0", place, place + 65536)
+    return strings[place : end if end >= 0 else place + 1024]
+
+
+def _defined(at: At, size: int, where: str) -> FrozenSet[str]:
+    """Walk the version definitions, whose chain only moves forward."""
+    head = Header(at, size, where)
+    tags = dict(pairs(head))
+    if _DT_VERDEF not in tags:
+        return frozenset()
+    strings = Strings(head, tags)
+    region = Forward(head, head.place(tags[_DT_VERDEF], "version definitions"))
+    define, aux = struct.Struct(head.mark + "HHHHIII"), struct.Struct(head.mark + "II")
+    found: Set[str] = set()
+    place = 0
+    for _ in range(min(tags.get(_DT_VERDEFNUM, 0), _MOST_VERSIONS)):
+        _version, _flags, _index, count, _hash, first, following = define.unpack(
+            region.at(place, define.size)
+        )
+        if count:
+            found.add(strings.at(aux.unpack(region.at(place + first, aux.size))[0]))
+        if following == 0:
+            break
+        place += following
+    return frozenset(found)
+
+
+def _opened(path: str, reader: Callable[[At, int, str], _T]) -> _T:
+    """Let ``reader`` read the file at ``path``."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        raise unreadable(path, error) from error
+    try:
+        return reader(lambda offset, size: os.pread(handle, size, offset), os.fstat(handle).st_size, path)
+    except OSError as error:
+        raise unreadable(path, error) from error
+    finally:
+        os.close(handle)
+
+
+def _count(head: Header, tags: Dict[int, int]) -> int:
+    """How many symbols there are: only the hash tables tell."""
+    if _DT_HASH in tags:
+        word = "Q" if head.wide and head.machine in ("s390x", "alpha") else "I"
+        layout = struct.Struct(head.mark + 2 * word)
+        data = head.take(head.place(tags[_DT_HASH], "hash table"), layout.size, "hash table")
+        return int(layout.unpack(data)[1])
+    if _DT_GNU_HASH not in tags:
+        return 0
+    start = head.place(tags[_DT_GNU_HASH], "hash table")
+    header = struct.Struct(head.mark + "IIII")
+    buckets, first, bloom, _shift = header.unpack(head.take(start, header.size, "hash table"))
+    if max(buckets, bloom, first) > _MOST_SYMBOLS:
+        raise head.bad(f"a hash table of {max(buckets, bloom, first)} entries")
+    place = start + header.size + bloom * (8 if head.wide else 4)
+    words = struct.Struct(head.mark + f"{buckets}I").unpack(head.take(place, buckets * 4, "hash table"))
+    last = max(words, default=0)
+    if last < first or last == 0:
+        return _count_by_sections(head)
+    return _end_of_chain(head, place + buckets * 4, first, last) + 1
+
+
+def _end_of_chain(head: Header, chains: int, first: int, last: int) -> int:
+    """The number of the last symbol: its hash value has the lowest bit set."""
+    if last > _MOST_SYMBOLS:
+        raise head.bad(f"a hash table with symbol {last}")
+    while last <= _MOST_SYMBOLS:
+        place = chains + (last - first) * 4
+        block = head.take(place, min(4096, (head.size - place) & ~3), "hash table")
+        if not block:
+            break
+        for (value,) in struct.iter_unpack(head.mark + "I", block):
+            if value & 1:
+                return last
+            last += 1
+    raise head.bad("a hash chain without an end")
+
+
+def _count_by_sections(head: Header) -> int:
+    """Where nothing is exported the hash table is empty; the section headers tell, if they are there.
+
+    The loader needs no count. Without one no symbol is looked at: less is checked, and nothing guessed.
+    """
+    wide = head.wide
+    start = struct.unpack(
+        head.mark + ("Q" if wide else "I"), head.take(*((40, 8) if wide else (32, 4)), "header")
+    )[0]
+    each, count = struct.unpack(head.mark + "HH", head.take(58 if wide else 46, 4, "header"))
+    layout = struct.Struct(head.mark + ("IIQQQQIIQQ" if wide else "IIIIIIIIII"))
+    if each != layout.size or start + each * count > head.size:
+        return 0
+    for row in layout.iter_unpack(head.take(start, each * count, "section headers")):
+        if row[1] == _SHT_DYNSYM:
+            return int(row[5]) // (24 if wide else 16)
+    return 0
