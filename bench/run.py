@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 __all__ = ["Row", "main"]
@@ -175,8 +176,30 @@ def planned(hosts: int) -> dict[str, float]:
     return figures
 
 
+def tasks(command: list[str], *names: str) -> float:
+    """Run a playbook; return the seconds its tasks of these names took, module start included."""
+    environment = os.environ | {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"}
+    result = subprocess.run(command, cwd=ROOT, env=environment, check=False, capture_output=True, text=True)
+    if result.returncode:
+        raise RuntimeError(f"{' '.join(command)} ended with {result.returncode}:\n{result.stdout}")
+    told = [one["task"] for play in json.loads(result.stdout)["plays"] for one in play["tasks"]]
+    spans = [one["duration"] for one in told if one["name"].rpartition(" : ")[2] in names]
+    if len(spans) != len(names):
+        raise RuntimeError(f"{' '.join(command)} has no tasks {names}: {[one['name'] for one in told]}")
+    return sum(moment(span["end"]) - moment(span["start"]) for span in spans)
+
+
+def moment(text: str) -> float:
+    """Return a time of the callback, such as 2026-11-23T20:31:05.123456Z, in seconds."""
+    return datetime.fromisoformat(text).timestamp()
+
+
 def install(repeat: int) -> list[Row]:
-    """WhisperX from an empty and from a warm cache against bare uv with the same lock in the same host."""
+    """WhisperX from an empty and from a warm cache against bare uv with the same lock in the same host.
+
+    Ours is the whole task: module start, gate and switch; the verification apart. Facts, decision and lock
+    come before it and have their own figures.
+    """
     whisperx = variables(whisperx_plan_packages={"whisperx": ""}, whisperx_venv_verify_level="import")
     run(single(*whisperx))
     lock = prepare_bare_uv()
@@ -199,11 +222,11 @@ def install(repeat: int) -> list[Row]:
 
 
 def ours(arguments: list[str], empty: bool) -> float:
-    """Return the seconds of a run that builds a release, less those of its verification."""
+    """Return the seconds of the task that builds a release, less those of its verification."""
     run(inside("rm", "-rf", "/opt/whisperx/releases", "/opt/whisperx/current", "/opt/whisperx/previous"))
     if empty:
         run(inside("rm", "-rf", "/opt/whisperx/cache"))
-    seconds = timed(single(*arguments))
+    seconds = tasks(single(*arguments), "Build, check, prove and switch, or remove")
     record = json.loads(run(inside("cat", "/opt/whisperx/current/release.json")).stdout)
     return seconds - float(record["verify"]["seconds"])
 
@@ -256,7 +279,8 @@ def pip(repeat: int) -> list[Row]:
 
 def by_pip(lock: str, empty: bool) -> float:
     run(inside("rm", "-rf", "/opt/by-pip", *(["/root/.cache/pip"] if empty else [])))
-    return timed(playbook("bench/pip_role.yml", *variables(bench_requirements=lock)))
+    command = playbook("bench/pip_role.yml", *variables(bench_requirements=lock))
+    return tasks(command, "Make the environment", "Install the pins")
 
 
 FIGURES: dict[str, Callable[[int], list[Row]]] = {
