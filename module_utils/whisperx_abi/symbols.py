@@ -17,7 +17,7 @@ from typing import Callable, Dict, FrozenSet, Set, TypeVar
 from .dynamic import DT_STRSZ, DT_STRTAB, Forward, Strings, pairs
 from .header import Header, unreadable
 
-__all__ = ["Symbols", "parse", "read", "versions"]
+__all__ = ["Symbols", "parse", "parse_versions", "read", "versions"]
 
 # Bounds for what a file may claim; the largest library of a CUDA environment has a tenth of them.
 _MOST_SYMBOLS = 4_000_000
@@ -49,7 +49,7 @@ def read(path: str) -> Symbols:
 
 def versions(path: str) -> FrozenSet[str]:
     """The symbol versions that the file at ``path`` defines. Raises Problem (malformed, unreadable)."""
-    return _opened(path, _defined)
+    return _opened(path, parse_versions)
 
 
 def parse(at: At, size: int, where: str) -> Symbols:
@@ -94,8 +94,8 @@ def _name(strings: bytes, place: int) -> bytes:
     return strings[place : end if end >= 0 else place + 1024]
 
 
-def _defined(at: At, size: int, where: str) -> FrozenSet[str]:
-    """Walk the version definitions, whose chain only moves forward."""
+def parse_versions(at: At, size: int, where: str) -> FrozenSet[str]:
+    """As `parse`, for the symbol versions it defines. Their chain only moves forward."""
     head = Header(at, size, where)
     tags = dict(pairs(head))
     if _DT_VERDEF not in tags:

@@ -1,0 +1,266 @@
+"""Libraries, symbols, versions and claims: what the audit says against what the real loader does."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from module_utils.whisperx_abi import symbols
+from module_utils.whisperx_abi.audit import Audit, Use, audit
+from module_utils.whisperx_abi.loader import libraries
+from module_utils.whisperx_problem import Problem
+from tests.unit.whisperx_abi.elf_samples import CC, compile_library, write_library
+
+pytestmark = pytest.mark.skipif(CC is None, reason="no C compiler on this machine")
+SITE = Path("lib/python3.13/site-packages")
+INNER = "int inner(void) { return 1; }\n"
+MIDDLE = "int inner(void); int middle(void) { return inner(); }\n"
+# What is named before the code that uses it stays needed.
+KEEP = "-Wl,--no-as-needed"
+OUTER = "int middle(void); int outer(void) { return middle(); }\n"
+
+
+def look(root: Path, **use: object) -> Audit:
+    options = {"optional": (), "interpreter": sys.executable, **use}
+    return audit(str(root), "9.9", os.uname().machine, True, "2.41", Use(**options))  # type: ignore[arg-type]
+
+
+def rules(found: Audit) -> list[tuple[str, str]]:
+    return [(item.rule, os.path.basename(item.file)) for item in found.findings]
+
+
+def noted(found: Audit) -> list[tuple[str, str]]:
+    return [(item.rule, os.path.basename(item.file)) for item in found.notes]
+
+
+def loads(library: Path, *before: Path, environment: dict[str, str] | None = None) -> bool:
+    """Whether the real loader takes it, after others, with all symbols bound at once as `import` does."""
+    code = "import ctypes, sys\nfor name in sys.argv[1:]: ctypes.CDLL(name, ctypes.RTLD_GLOBAL)"
+    command = [sys.executable, "-c", code, *before, library]
+    done = subprocess.run(
+        command, capture_output=True, check=False, env={**os.environ, **(environment or {})}
+    )
+    return done.returncode == 0
+
+
+def chain(root: Path, outer: str, middle: str) -> Path:
+    """outer.so needs libmiddle.so, that libinner.so; a directory for each, linker options for two."""
+    for name in ("a", "b", "c"):
+        (root / name).mkdir(parents=True)
+    inner = compile_library(root / "c", "libinner.so", "-Wl,-soname,libinner.so", source=INNER)
+    options = ["-Wl,-soname,libmiddle.so", *([middle] if middle else [])]
+    where = [KEEP, f"-Wl,-rpath-link,{root / 'c'}", f"-L{root / 'c'}", f"-L{root / 'b'}"]
+    compile_library(root / "b", "libmiddle.so", *options, *where, str(inner), source=MIDDLE)
+    options = [*outer.split(), *where, str(root / "b/libmiddle.so")]
+    return compile_library(root / "a", "outer.so", *options, source=OUTER)
+
+
+RPATH, RUNPATH = "-Wl,--disable-new-dtags", "-Wl,--enable-new-dtags"
+
+
+@pytest.mark.parametrize(
+    ("outer", "middle", "fits"),
+    [
+        (f"{RPATH},-rpath,$ORIGIN/../b", "-Wl,-rpath,$ORIGIN/../c", True),
+        (f"{RUNPATH},-rpath,$ORIGIN/../b", "-Wl,-rpath,$ORIGIN/../c", True),
+        # DT_RPATH serves the libraries of the libraries, DT_RUNPATH does not.
+        (f"{RPATH},-rpath,${{ORIGIN}}/../b:$ORIGIN/../c", "", True),
+        (f"{RUNPATH},-rpath,$ORIGIN/../b:$ORIGIN/../c", "", False),
+        # An object with DT_RUNPATH of its own does not ask those that led to it.
+        (f"{RPATH},-rpath,$ORIGIN/../b:$ORIGIN/../c", f"{RUNPATH},-rpath,$ORIGIN/../none", False),
+        (f"{RPATH},-rpath,$ORIGIN/../none", f"{RPATH},-rpath,$ORIGIN/../c", False),
+    ],
+)
+def test_paths_are_followed_as_the_loader_follows_them(
+    tmp_path: Path, outer: str, middle: str, fits: bool
+) -> None:
+    library = chain(tmp_path, outer, middle)
+    assert loads(library) is fits
+    found = look(tmp_path)
+    assert found.findings == ()
+    # Somewhere in the environment the library is, so it is a weaker word: who loads it first lends it.
+    assert bool(noted(found)) is not fits
+    if not fits:
+        assert {rule for rule, _ in noted(found)} == {"abi.preload"}
+        assert loads(library, tmp_path / "c/libinner.so", tmp_path / "b/libmiddle.so")
+
+
+def test_the_path_of_the_environment_serves(tmp_path: Path) -> None:
+    library = chain(tmp_path, RUNPATH, RUNPATH)
+    path = (str(tmp_path / "b"), str(tmp_path / "c"))
+    assert loads(library, environment={"LD_LIBRARY_PATH": ":".join(path)})
+    assert noted(look(tmp_path, path=path)) == []
+
+
+def test_a_library_that_nobody_has(tmp_path: Path) -> None:
+    library = chain(tmp_path, f"{RPATH},-rpath,$ORIGIN/../b", f"{RPATH},-rpath,$ORIGIN/../c")
+    (tmp_path / "c/libinner.so").unlink()
+    assert not loads(library)
+    assert rules(look(tmp_path)) == [("abi.missing", "libmiddle.so")]
+    assert "libinner.so" in look(tmp_path).findings[0].found
+    optional = look(tmp_path, optional=("libinner.so*",))
+    assert (rules(optional), noted(optional)) == ([], [("abi.optional", "libmiddle.so")])
+    unknown = look(tmp_path, optional=None)
+    assert (rules(unknown), noted(unknown)) == ([], [("abi.missing", "libmiddle.so")])
+
+
+def test_a_link_to_nothing_is_no_library(tmp_path: Path) -> None:
+    chain(tmp_path, f"{RPATH},-rpath,$ORIGIN/../b", f"{RPATH},-rpath,$ORIGIN/../c")
+    (tmp_path / "c/libinner.so").unlink()
+    (tmp_path / "c/libinner.so").symlink_to("gone.so")
+    assert rules(look(tmp_path)) == [("abi.missing", "libmiddle.so")]
+
+
+def test_libraries_opened_at_run_time(tmp_path: Path) -> None:
+    (tmp_path / "nvidia").mkdir()
+    compile_library(tmp_path / "nvidia", "libopened.so.12", source=INNER)
+    named = ("libopened.so.12", "libnobody.so.9", "libm.so.6")
+    found = look(tmp_path, opens=named)
+    assert rules(found) == [("abi.opens", "libnobody.so.9")]
+    assert noted(found) == [("abi.preload", "libopened.so.12")]
+    assert noted(look(tmp_path, opens=named, path=(str(tmp_path / "nvidia"),))) == []
+
+
+def test_the_system_s_libraries_are_those_the_loader_lists() -> None:
+    if shutil.which("ldconfig", path="/usr/sbin:/sbin:/usr/bin") is None:
+        pytest.skip("no ldconfig here")
+    tool = shutil.which("ldconfig", path="/usr/sbin:/sbin:/usr/bin")
+    told = subprocess.run([str(tool), "-p"], check=True, capture_output=True, text=True).stdout
+    first: dict[str, str] = {}
+    for name, path in re.findall(r"(?m)^\t(\S+) \(libc6,x86-64\) => (\S+)$", told):
+        first.setdefault(name, path)
+    if os.uname().machine == "x86_64":
+        assert {**libraries("x86_64").cache} == first
+
+
+def test_a_version_that_the_library_does_not_define(tmp_path: Path) -> None:
+    """As with a wheel that wants a newer libstdc++ than the host's."""
+    script = tmp_path / "map"
+    script.write_text("ONE_1.0 { global: inner; };\n")
+    new = "-Wl,--version-script=" + str(script)
+    library = compile_library(tmp_path, "libinner.so", "-Wl,-soname,libinner.so", new, source=INNER)
+    rpath = "-Wl,-rpath,$ORIGIN"
+    user = compile_library(tmp_path, "user.so", KEEP, rpath, str(library), source=MIDDLE)
+    assert symbols.versions(str(library)) == {"libinner.so", "ONE_1.0"}
+    assert loads(user) and look(tmp_path).findings == ()
+    script.write_text("ONE_0.9 { global: inner; };\n")
+    compile_library(tmp_path, "libinner.so", "-Wl,-soname,libinner.so", new, source=INNER)
+    assert not loads(user)
+    [finding] = look(tmp_path).findings
+    assert (finding.rule, finding.file) == ("abi.version", "user.so")
+    assert "ONE_1.0 of libinner.so" in finding.found
+
+
+def test_a_symbol_that_nobody_exports(tmp_path: Path) -> None:
+    """As with a torchaudio built for another torch."""
+    library = compile_library(tmp_path, "libinner.so", "-Wl,-soname,libinner.so", source=INNER)
+    user = compile_library(tmp_path, "user.so", KEEP, "-Wl,-rpath,$ORIGIN", str(library), source=MIDDLE)
+    assert loads(user) and look(tmp_path, deep=True).findings == ()
+    compile_library(
+        tmp_path, "libinner.so", "-Wl,-soname,libinner.so", source="int other(void) { return 1; }\n"
+    )
+    assert not loads(user)
+    assert look(tmp_path).findings == ()
+    [finding] = look(tmp_path, deep=True).findings
+    assert (finding.rule, finding.file) == ("abi.symbol", "user.so")
+    assert "inner" in finding.found
+    # Without the library it is the library that is told, not each of its symbols.
+    library.unlink()
+    assert rules(look(tmp_path, deep=True)) == [("abi.missing", "user.so")]
+
+
+def test_symbols_of_the_interpreter_are_found_in_it(tmp_path: Path) -> None:
+    source = 'void *Py_BuildValue(const char *, ...); void *start(void) { return Py_BuildValue(""); }\n'
+    compile_library(tmp_path, "_x.abi3.so", source=source)
+    assert look(tmp_path, deep=True).findings == ()
+    assert look(tmp_path, deep=True, interpreter="").findings == ()
+    compile_library(tmp_path, "_x.abi3.so", source=source.replace("Py_BuildValue", "Py_NoSuchFunction"))
+    assert rules(look(tmp_path, deep=True)) == [("abi.symbol", "_x.abi3.so")]
+
+
+@pytest.mark.skipif(shutil.which("readelf") is None, reason="no readelf to compare with")
+@pytest.mark.parametrize("style", ["gnu", "sysv", "both"])
+def test_symbols_are_read_as_readelf_reads_them(tmp_path: Path, style: str) -> None:
+    source = (
+        "extern int gone(void); extern int perhaps(void) __attribute__((weak));\n"
+        '__attribute__((visibility("hidden"))) int own(void) { return 1; }\n'
+        "int shown(void) { return own() + gone() + (perhaps ? perhaps() : 0); }\n"
+    )
+    for name, text in (("some.so", source), ("none.so", "extern int gone(void); static int s = 0;\n"
+                       "__attribute__((constructor)) static void f(void) { s = gone(); }\n")):  # fmt: skip
+        library = compile_library(tmp_path, name, f"-Wl,--hash-style={style}", "-Wl,-z,lazy", source=text)
+        listing = subprocess.run(
+            ["readelf", "--dyn-syms", "-W", library], check=True, capture_output=True, text=True
+        ).stdout
+        found = symbols.read(str(library))
+        wanted = {item.split("@")[0] for item in re.findall(r"GLOBAL +DEFAULT +UND (\S+)", listing)}
+        shown = {item.split("@")[0] for item in re.findall(r"(?:GLOBAL|WEAK) +DEFAULT +\d+ (\S+)", listing)}
+        assert {item.decode() for item in found.wanted} == wanted and b"gone" in found.wanted
+        assert {item.decode() for item in found.exported} == shown
+
+
+def claim(site: Path, distribution: str, *files: tuple[str, str]) -> None:
+    info = site / f"{distribution}.dist-info"
+    info.mkdir(parents=True)
+    rows = [f"{name},sha256={digest},9\n" for name, digest in files]
+    (info / "RECORD").write_text("".join(rows) + f"{info.name}/RECORD,,\n")
+
+
+def test_two_distributions_that_bring_the_same_file(tmp_path: Path) -> None:
+    site = tmp_path / SITE
+    native = ("onnxruntime/_x.so", "onnxruntime/__init__.py")
+    claim(site, "onnxruntime-1.0", *((name, "one") for name in native))
+    claim(site, "onnxruntime_gpu-1.0", *((name, "two") for name in native))
+    claim(site, "alone-1.0", ("alone/x.so", "one"), ('"a,b.py"', "one"))
+    found = look(tmp_path)
+    [finding] = found.findings
+    assert finding.rule == "abi.collision" and finding.file.endswith("onnxruntime/_x.so")
+    assert finding.found.startswith("onnxruntime-1.0 and onnxruntime_gpu-1.0 both bring it and 1 more")
+    assert look(site).findings[0].file == "onnxruntime/_x.so"
+
+
+def test_the_same_contents_twice_and_text_files_are_no_error(tmp_path: Path) -> None:
+    site = tmp_path / SITE
+    claim(site, "one-1.0", ("shared/x.so", "same"), ("tests/__init__.py", "one"))
+    claim(site, "two-1.0", ("shared/x.so", "same"), ("tests/__init__.py", "two"))
+    (site / "three-1.0.dist-info").mkdir()
+    (site / "three-1.0.dist-info" / "RECORD").write_bytes(b'\xff\xfe\0"unclosed,\n,,,,\nshared/x.so\n')
+    found = look(tmp_path)
+    assert (rules(found), noted(found)) == ([], [("abi.collision", "__init__.py")])
+
+
+def test_paths_that_lead_in_circles_end(tmp_path: Path) -> None:
+    for one, other in (("a", "b"), ("b", "a")):
+        options = ("-Wl,-rpath,$ORIGIN:$ORIGIN/./../x/$LIB::", f"-Wl,-soname,lib{one}.so", "-shared")
+        compile_library(tmp_path, f"lib{one}.so", *options, source=INNER)
+        (tmp_path / f"written-{one}.so").write_bytes(
+            write_library(soname=f"lib{one}.so", needed=(f"written-{other}.so", f"lib{other}.so", ""))
+        )
+    found = look(tmp_path, deep=True)
+    assert found.objects == 4
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+@pytest.mark.parametrize("order", ["little", "big"])
+def test_symbol_tables_that_lie(bits: int, order: str) -> None:
+    """Every length and place in the dynamic section set to what a hostile file may say, one at a time."""
+    base = write_library(bits, order, 62 if bits == 64 else 3)
+    size = 8 if bits == 64 else 4
+    start = 64 + 56 * 3 if bits == 64 else 52 + 32 * 3
+    kind = "little" if order == "little" else "big"
+    for tag in (4, 6, 0x6FFFFEF5, 0x6FFFFFFC, 0x6FFFFFFD):
+        for value in (0, 1, start, len(base) - 1, len(base), 2**31, 2 ** (8 * size) - 1):
+            data = bytearray(base)
+            data[start : start + size] = tag.to_bytes(size, kind)  # type: ignore[arg-type]
+            data[start + size : start + 2 * size] = value.to_bytes(size, kind)  # type: ignore[arg-type]
+            for reader in (symbols.parse, symbols.parse_versions):
+                try:
+                    reader(lambda at, count: bytes(data[at : at + count]), len(data), "sample")  # noqa: B023
+                except Problem as problem:
+                    assert problem.rule == "abi.malformed"
