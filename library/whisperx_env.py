@@ -47,8 +47,8 @@ options:
     default: 2
   activate:
     description:
-      - Whether the release is put to use. With V(false) it is built, checked, proved and recorded, and nothing
-        that is in use changes. For images of several profiles, of which the first boot chooses one.
+      - Whether the release is put to use. With V(false) it is built, checked, proved and recorded, and
+        nothing that is in use changes. For images of several profiles, of which the first boot chooses one.
     type: bool
     default: true
   verify_level:
@@ -183,8 +183,8 @@ release:
   type: str
 record:
   description:
-    - The record of the release in use (RV(ignore:release.json)), of the one made ready with O(activate=false);
-      empty while there is none.
+    - The record of the release in use (RV(ignore:release.json)), of the one made ready with
+      O(activate=false); empty while there is none.
   returned: success
   type: dict
 summary:
