@@ -1,0 +1,310 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Build the container images of all classes of hosts that run in one."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: whisperx_image
+short_description: Build container images from plans and their locks
+description:
+  - Runs on the machine that builds, by default the controller. For each class it makes a container from
+    the base
+    that the plan names, installs, checks and proves the release in it with the code that M(whisperx_env)
+    uses on
+    a host, and writes its files as layers in a fixed order.
+  - The same plan, lock and base give the same layers, byte for byte. An image that is there already is not
+    built
+    again.
+  - The proof runs on the CPU, since the machine that builds need not have a GPU. Every host proves the GPU
+    itself.
+  - A build that fails or is killed leaves no image. What else it left is removed by the next build.
+version_added: 0.1.0
+options:
+  classes:
+    description: Class name to what its image is made of.
+    type: dict
+    required: true
+    suboptions:
+      plan:
+        description: The plan of one of its hosts, with C(runtime) V(container), see M(whisperx_plan).
+        type: dict
+        required: true
+      lock:
+        description: The text of its lock, see M(whisperx_lock).
+        type: str
+        required: true
+      uv:
+        description: The C(uv) executable for the class, with C(path) and C(sha256).
+        type: dict
+        required: true
+      files:
+        description: Wheels that no index has, each with C(file), C(sha256) and C(path).
+        type: list
+        elements: dict
+        default: []
+      root:
+        description: >-
+          The tar of the root file system that the image stands on; empty where the base is an image.
+        type: path
+        default: ""
+  directory:
+    description:
+      - Directory for archives and downloads.
+      - By default C($XDG_CACHE_HOME/whisperx-fleet/images) or C(~/.cache/whisperx-fleet/images).
+    type: path
+  cache:
+    description: Directory for downloads that other environments share; by default one in O(directory).
+    type: path
+    default: ""
+  engine:
+    description: Engine that builds. V(auto) takes podman where it is installed, else docker.
+    type: str
+    choices: [auto, podman, docker]
+    default: auto
+  network:
+    description: Network of the build container, as the engine's option C(--network).
+    type: str
+    default: host
+  environment:
+    description: >-
+      Variables for the commands of the build container, such as a proxy. They are not in the image.
+    type: dict
+    default: {}
+  keep:
+    description: How many archives of a class stay.
+    type: int
+    default: 2
+  verify_level:
+    description: How far the release is proved before there is an image.
+    type: str
+    choices: [import, kernels, pipeline]
+    default: pipeline
+  timeout:
+    description: Seconds the installation of the packages may take.
+    type: int
+    default: 3600
+  verify_timeout:
+    description: Seconds each level of the verification may take.
+    type: int
+    default: 600
+  index_url:
+    description: Package index. C(uv)'s default when empty.
+    type: str
+    default: ""
+  extra_index_urls:
+    description: Further indexes. Files are pinned by hash, so any index may have them.
+    type: list
+    elements: str
+    default: []
+  find_links:
+    description: Directories on the machine that builds with further wheels.
+    type: list
+    elements: path
+    default: []
+  torch_index:
+    description: Base address of a mirror of the PyTorch indexes, without the build at its end.
+    type: str
+    default: ""
+  username:
+    description: User name for the server of O(index_url), or without that, of the first other index.
+    type: str
+    default: ""
+  password:
+    description: Password that goes with O(username). It is in no argument list and in no layer.
+    type: str
+    default: ""
+  offline:
+    description: >-
+      Use no network for packages; wheels come from O(find_links), the lock's files and the downloads.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    description: Says which images would be built.
+    support: full
+  diff_mode:
+    description: Shows the images before and after by class.
+    support: full
+author:
+  - whisperx-fleet
+"""
+
+EXAMPLES = r"""
+- name: Build the images of all classes
+  whisperx_image:
+    classes:
+      container-cpu:
+        plan: "{{ __whisperx_plan.hosts['edge1'] }}"
+        lock: "{{ __whisperx_lock.locks['container-cpu'].text }}"
+        uv: "{{ __whisperx_lock.locks['container-cpu'].uv }}"
+        root: /srv/roots/trixie.tar
+  delegate_to: localhost
+  run_once: true
+  register: __whisperx_image
+"""
+
+RETURN = r"""
+images:
+  description: The image of each class.
+  returned: success
+  type: dict
+  contains:
+    release:
+      description: Id of the release in it.
+      type: str
+    image:
+      description: Name and tag.
+      type: str
+    image_id:
+      description: >-
+        Digest of its configuration, by which engines know it; null in check mode where it is not built.
+      type: str
+    archive:
+      description: The file that C(podman load) and C(docker load) take, on the machine that builds.
+      type: str
+    bytes:
+      description: Size of the archive; null in check mode where it is not built.
+      type: int
+    layers:
+      description: Its layers, lowest first, each with C(digest), C(bytes) and C(what).
+      type: list
+      elements: dict
+    lock:
+      description: SHA-256 of the lock's text.
+      type: str
+    labels:
+      description: Its labels.
+      type: dict
+built:
+  description: Names of the images that were built, or in check mode would be.
+  returned: success
+  type: list
+  elements: str
+removed:
+  description: Archives of older releases that were removed.
+  returned: success
+  type: list
+  elements: str
+rule:
+  description: Stable id of what is wrong.
+  returned: failure
+  type: str
+"""
+
+import os
+from typing import Any
+from urllib.parse import urlsplit
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.whisperx_env.model import Sources, want
+from ..module_utils.whisperx_image.build import build
+from ..module_utils.whisperx_image.model import Job, Settings, base_of
+from ..module_utils.whisperx_image.shelf import built, expected, prune
+from ..module_utils.whisperx_problem import Problem
+
+ARGUMENTS: dict[str, Any] = {
+    "classes": {"type": "dict", "required": True},
+    "directory": {"type": "path"},
+    "cache": {"type": "path", "default": ""},
+    "engine": {"choices": ["auto", "podman", "docker"], "default": "auto"},
+    "network": {"default": "host"},
+    "environment": {"type": "dict", "default": {}},
+    "keep": {"type": "int", "default": 2},
+    "verify_level": {"choices": ["import", "kernels", "pipeline"], "default": "pipeline"},
+    "timeout": {"type": "int", "default": 3600},
+    "verify_timeout": {"type": "int", "default": 600},
+    "index_url": {"default": ""},
+    "extra_index_urls": {"type": "list", "elements": "str", "default": []},
+    "find_links": {"type": "list", "elements": "path", "default": []},
+    "torch_index": {"default": ""},
+    "username": {"default": ""},
+    "password": {"default": "", "no_log": True},
+    "offline": {"type": "bool", "default": False},
+}
+
+
+def main() -> None:
+    """Read the options, build what is missing, answer."""
+    module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
+    given = module.params
+    for url in [given["index_url"], given["torch_index"], *given["extra_index_urls"]]:
+        if urlsplit(url).password:
+            module.no_log_values.add(urlsplit(url).password)
+    try:
+        result = run(given, module.check_mode)
+    except Problem as problem:
+        module.fail_json(msg=problem.sentence(), **problem.record())
+    except OSError as error:
+        problem = unexpected(error)
+        module.fail_json(msg=problem.sentence(), **problem.record())
+    module.exit_json(**result)
+
+
+def run(given: dict[str, Any], check: bool) -> dict[str, Any]:
+    """Return the module's result for these options. Raises Problem."""
+    settings = settings_of(given)
+    images: dict[str, Any] = {}
+    made: list[str] = []
+    removed: list[str] = []
+    for name in sorted(given["classes"]):
+        job = job_of(given["classes"][name], settings)
+        digest = job.base.digest()
+        found = built(job, digest)
+        if found is None:
+            made.append(job.image)
+            found = expected(job, digest) if check else build(job, digest)
+            removed += [] if check else prune(job)
+        images[name] = found
+    diff = {"before": "", "after": "".join(f"{name}\n" for name in made)}
+    return {"changed": bool(made), "images": images, "built": made, "removed": removed, "diff": diff}
+
+
+def settings_of(given: dict[str, Any]) -> Settings:
+    """Return how to build."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    directory = given["directory"] or os.path.join(cache, "whisperx-fleet", "images")
+    return Settings(
+        directory=os.path.abspath(directory),
+        engine=given["engine"],
+        network=given["network"],
+        cache=given["cache"],
+        verify_level=given["verify_level"],
+        timeout=given["timeout"],
+        verify_timeout=given["verify_timeout"],
+        keep=given["keep"],
+        environment={str(key): str(value) for key, value in given["environment"].items()},
+        sources=Sources(
+            index_url=given["index_url"],
+            extra_index_urls=tuple(given["extra_index_urls"]),
+            find_links=tuple(given["find_links"]),
+            torch_index=given["torch_index"],
+            username=given["username"],
+            password=given["password"],
+            offline=given["offline"],
+        ),
+    )
+
+
+def job_of(row: dict[str, Any], settings: Settings) -> Job:
+    """Return the build of one class. Raises Problem."""
+    plan = row["plan"]
+    files = [dict(item) for item in row.get("files") or []]
+    uv = {"file": "uv", "sha256": row["uv"]["sha256"], "path": row["uv"]["path"]}
+    return Job(want(plan, row["lock"]), base_of(plan, row.get("root") or ""), (uv, *files), settings)
+
+
+def unexpected(error: OSError) -> Problem:
+    """Return what the system said as a Problem."""
+    return Problem(
+        "image.system",
+        error.strerror or str(error),
+        str(error.filename or ""),
+        "a file system that does what it is asked",
+        "Mend that, then run again; an unfinished build leaves nothing.",
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""An image as one file that podman and docker load: an OCI layout and docker's manifest over the same blobs.
+
+Sources: the OCI image specification (image-layout, config, manifest) and the layout that `docker save`
+writes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tarfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from .layer import Entry, write_layer
+
+__all__ = ["ARCHITECTURES", "Archive", "Layer"]
+
+# What uname calls a machine -> what images call it.
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+_CONFIG = "application/vnd.oci.image.config.v1+json"
+_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+_LAYER = "application/vnd.oci.image.layer.v1.tar"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer that was written: its digest ("sha256:…"), its size, and what it holds in words."""
+
+    digest: str
+    bytes: int
+    what: str
+
+    def record(self) -> dict[str, Any]:
+        """Return plain data."""
+        return {"digest": self.digest, "bytes": self.bytes, "what": self.what}
+
+
+class Archive:
+    """Writes an image archive to ``path``; nothing is under that name before ``finish``."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.layers: list[Layer] = []
+        self._part = path + ".part"
+        self._stream: BinaryIO = open(self._part, "w+b")  # noqa: SIM115  # closed by finish or discard
+
+    def add_layer(self, entries: Iterable[Entry], what: str) -> None:
+        """Add a layer on top of those before. Its name is its digest, so the header is written last."""
+        start = self._stream.tell()
+        self._stream.write(b"\0" * tarfile.BLOCKSIZE)
+        digest, size = write_layer(entries, self._stream.write)
+        self._pad(size)
+        end = self._stream.tell()
+        if any(layer.digest == "sha256:" + digest for layer in self.layers):
+            self._stream.seek(start)
+            self._stream.truncate()
+        else:
+            self._stream.seek(start)
+            self._stream.write(_header(_blob(digest), size))
+            self._stream.seek(end)
+        self.layers.append(Layer("sha256:" + digest, size, what))
+
+    def finish(self, config: Mapping[str, Any], names: Sequence[str]) -> str:
+        """Write config and manifests, close the file, give it its name; return the image's id."""
+        data = _json(config)
+        image = hashlib.sha256(data).hexdigest()
+        self._add(_blob(image), data)
+        manifest = _json(
+            {
+                "schemaVersion": 2,
+                "mediaType": _MANIFEST,
+                "config": {"mediaType": _CONFIG, "digest": "sha256:" + image, "size": len(data)},
+                "layers": [
+                    {"mediaType": _LAYER, "digest": layer.digest, "size": layer.bytes}
+                    for layer in self.layers
+                ],
+            }
+        )
+        digest = hashlib.sha256(manifest).hexdigest()
+        self._add(_blob(digest), manifest)
+        self._add("index.json", _json(_index(digest, len(manifest), names)))
+        paths = [_blob(layer.digest.partition(":")[2]) for layer in self.layers]
+        docker = [{"Config": _blob(image), "RepoTags": list(names), "Layers": paths}]
+        self._add("manifest.json", json.dumps(docker, sort_keys=True).encode())
+        self._add("oci-layout", _json({"imageLayoutVersion": "1.0.0"}))
+        self._stream.write(b"\0" * 2 * tarfile.BLOCKSIZE)
+        self._stream.flush()
+        os.fsync(self._stream.fileno())
+        self._stream.close()
+        os.replace(self._part, self.path)
+        return "sha256:" + image
+
+    def discard(self) -> None:
+        """Close and remove what was not finished; nothing once it was."""
+        self._stream.close()
+        if os.path.exists(self._part):
+            os.unlink(self._part)
+
+    def _add(self, name: str, data: bytes) -> None:
+        self._stream.write(_header(name, len(data)) + data)
+        self._pad(len(data))
+
+    def _pad(self, size: int) -> None:
+        self._stream.write(b"\0" * (-size % tarfile.BLOCKSIZE))
+
+
+def _header(name: str, size: int) -> bytes:
+    info = tarfile.TarInfo(name)
+    info.size = size
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+def _blob(digest: str) -> str:
+    return "blobs/sha256/" + digest
+
+
+def _json(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _index(digest: str, size: int, names: Sequence[str]) -> dict[str, Any]:
+    """Return index.json: the one image, once under each of its names."""
+    entry = {"mediaType": _MANIFEST, "digest": "sha256:" + digest, "size": size}
+    return {
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.index.v1+json",
+        "manifests": [
+            {
+                **entry,
+                "annotations": {
+                    "io.containerd.image.name": name,
+                    "org.opencontainers.image.ref.name": name,
+                },
+            }
+            for name in names
+        ],
+    }
