@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-TARGET_PACKAGES = ("whisperx_host", "whisperx_abi", "whisperx_env", "whisperx_verify")
+TARGET_PACKAGES = ("whisperx_host", "whisperx_abi", "whisperx_env", "whisperx_verify", "whisperx_guard", "whisperx_doctor")
 OLDEST = (3, 8)
 
 FILES = sorted(

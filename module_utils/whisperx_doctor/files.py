@@ -1,0 +1,93 @@
+"""Are the files of an environment those that its packages brought?
+
+RECORD (PEP 376, PEP 427) lists every file of a distribution with its digest and size. Missing files and other
+sizes are seen with one stat each; digests are compared for small files that two distributions claim.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import os
+from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+
+from .installed import distributions
+from .records import Symptom
+
+__all__ = ["examine"]
+
+_MOST_SHOWN = 20
+_MOST_HASHED = 16 << 20
+
+
+class _Claim(NamedTuple):
+    """A file as a distribution's RECORD has it; size -1 where it does not say."""
+
+    distribution: str
+    digest: str
+    size: int
+
+
+def examine(sites: Sequence[str]) -> Tuple[List[Symptom], int]:
+    """Return what is not as it was installed, worst first, and how many files were looked at."""
+    found: List[Symptom] = []
+    looked = 0
+    for site in sites:
+        claims: Dict[str, List[_Claim]] = {}
+        for name, version, info in distributions(site):
+            for path, claim in _claims(f"{name} {version}", os.path.join(info, "RECORD")):
+                claims.setdefault(path, []).append(claim)
+        looked += len(claims)
+        for path in sorted(claims):
+            symptom = _judge(site, path, claims[path])
+            if symptom is not None:
+                found.append(symptom)
+    found.sort(key=lambda symptom: (symptom.name, ".so" not in symptom.where))
+    return found[:_MOST_SHOWN], looked
+
+
+def _claims(distribution: str, record: str) -> Iterator[Tuple[str, _Claim]]:
+    """Yield the files of one RECORD that matter: not byte code, not scripts outside the directory."""
+    if not os.path.isfile(record):
+        return
+    try:
+        with open(record, encoding="utf-8", errors="replace", newline="") as stream:
+            rows = [row for row in csv.reader(stream) if len(row) == 3]
+    except (OSError, csv.Error):
+        return
+    for path, digest, size in rows:
+        outside = path.startswith(("/", ".."))
+        if outside or path.endswith((".pyc", "/RECORD")) or ".dist-info/" in path:
+            continue
+        yield path, _Claim(distribution, digest, int(size) if size.isdigit() else -1)
+
+
+def _judge(site: str, path: str, claims: List[_Claim]) -> Optional[Symptom]:
+    """Return what is wrong with one file."""
+    here = os.path.join(site, path)
+    owners = " and ".join(dict.fromkeys(claim.distribution for claim in claims))
+    try:
+        size = os.stat(here).st_size
+    except OSError:
+        return Symptom("files", "missing", f"{path} is missing; {owners} brought it", path)
+    wrong = [claim for claim in claims if claim.size not in (-1, size)]
+    if not wrong and len({claim.digest for claim in claims}) > 1 and size <= _MOST_HASHED:
+        real = _digest(here)
+        wrong = [claim for claim in claims if claim.digest not in ("", real)]
+    if not wrong:
+        return None
+    first = wrong[0]
+    if len({claim.distribution for claim in claims}) > 1:
+        text = f"{path} is brought by {owners}; the file that lies there is not that of {first.distribution}"
+        return Symptom("files", "collision", text, path)
+    text = f"{path} has {size} bytes, {first.distribution} brought one of {first.size}"
+    return Symptom("files", "changed", text, path)
+
+
+def _digest(path: str) -> str:
+    value = hashlib.sha256()
+    with open(path, "rb") as stream:
+        for part in iter(lambda: stream.read(1 << 20), b""):
+            value.update(part)
+    return "sha256=" + base64.urlsafe_b64encode(value.digest()).rstrip(b"=").decode("ascii")

@@ -1,0 +1,101 @@
+"""The diagnosis as a page for somebody who is tired: what is wrong, how it shows, what to do."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any, Dict, List, Mapping
+
+__all__ = ["lines"]
+
+_WIDTH = 100
+_WORDS = {
+    "fit": "FIT: it works",
+    "unfit": "UNFIT: it does not work",
+    "unknown": "COULD NOT TELL",
+}
+_KINDS = {
+    "managed": "this toolkit's environment",
+    "release": "a release of this toolkit",
+    "venv": "a virtual environment",
+    "conda": "a conda environment",
+    "interpreter": "an interpreter with its packages",
+    "packages": "a directory of packages",
+}
+_MOST_EVIDENCE = 5
+_MOST_UNEXPLAINED = 5
+
+
+def lines(diagnosis: Mapping[str, Any]) -> List[str]:
+    """Return one environment's page."""
+    found: List[str] = [f"{diagnosis['path']}    {_WORDS[diagnosis['verdict']]}"]
+    found += _wrapped(_about(diagnosis), "  ")
+    for failure in diagnosis["failures"]:
+        found += ["", *_failure(failure)]
+    if diagnosis["unexplained"]:
+        found += ["", "  Seen, and not explained by any failure that is known:"]
+        for item in diagnosis["unexplained"][:_MOST_UNEXPLAINED]:
+            found += _wrapped(_first(item["text"]), "    ")
+        left = len(diagnosis["unexplained"]) - _MOST_UNEXPLAINED
+        found += [f"    and {left} more, which are in the JSON"] if left > 0 else []
+    if diagnosis["verdict"] == "unknown":
+        found += ["", *_wrapped(_why_unknown(diagnosis), "  ")]
+    for note in diagnosis["notes"]:
+        found += ["", *_wrapped(f"Note: {note['sentence']} [{note['id']}]", "  ")]
+        found += _wrapped(_first(note["evidence"][0]["text"]), "    ") if note["evidence"] else []
+        found += _wrapped(note["cure"], "    ")
+    return found
+
+
+def _about(diagnosis: Mapping[str, Any]) -> str:
+    facts: Dict[str, Any] = diagnosis["facts"]
+    versions = ", ".join(f"{name} {version}" for name, version in diagnosis["packages"].items())
+    parts = [_KINDS.get(diagnosis["kind"], diagnosis["kind"])]
+    parts += ["Python " + diagnosis["python_version"]] if diagnosis["python_version"] else []
+    parts += [facts["os"], facts["libc"], str(facts["machine"])]
+    parts += [f"driver {facts['driver']}"] if facts["gpus"] else []
+    done = ["import", "kernels", "pipeline"]
+    tried = done[: done.index(diagnosis["level"]) + 1] if diagnosis["level"] in done else []
+    ran = f"Run on {diagnosis['device']}: {', '.join(tried)}." if tried else "Nothing was run."
+    read = f"{diagnosis['objects']} libraries and {diagnosis['files']} files looked at."
+    return "; ".join(part for part in parts if part) + f". {versions or 'No known package'}. {ran} {read}"
+
+
+def _failure(failure: Mapping[str, Any]) -> List[str]:
+    found = _wrapped(f"{failure['sentence']} [{failure['id']}]", "  ")
+    found.append("    How it shows:")
+    for item in failure["evidence"][:_MOST_EVIDENCE]:
+        found += _wrapped(_first(item["text"]), "      ", "- ")
+    found.append("    What to do:")
+    found += _wrapped(failure["cure"], "      ")
+    if failure["commands"]:
+        found.append("    This toolkit does it, in its checkout on the controller:")
+        found += ["      " + command for command in failure["commands"]]
+    else:
+        found.append("    This toolkit cannot do it for you.")
+    return found
+
+
+def _why_unknown(diagnosis: Mapping[str, Any]) -> str:
+    trouble = str(diagnosis["trouble"])
+    if trouble:
+        return trouble[:1].upper() + trouble[1:] + "."
+    if not diagnosis["python"]:
+        return "Nothing is wrong with the files, but nothing here can run them, so they were not run."
+    return "Nothing is wrong with the files; they were not run, as asked."
+
+
+def _first(text: str) -> str:
+    """Return one line of an evidence, cut where it goes on."""
+    line = text.splitlines()[0] if text else ""
+    return line if len(line) <= 300 else line[:297] + "..."
+
+
+def _wrapped(text: str, indent: str, mark: str = "") -> List[str]:
+    return textwrap.wrap(
+        text,
+        _WIDTH,
+        initial_indent=indent + mark,
+        subsequent_indent=indent + " " * len(mark),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

@@ -1,0 +1,103 @@
+"""The plain records that the steps of the doctor hand on, each JSON-able."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+__all__ = ["EXIT_CODES", "Environment", "Evidence", "Found", "Patient", "Symptom"]
+
+# What the command exits with, and the module returns as exit_code.
+EXIT_CODES = {"fit": 0, "unfit": 1, "unknown": 2}
+
+
+@dataclass(frozen=True)
+class Environment:
+    """One Python environment. ``kind``: managed, release, venv, conda, interpreter, packages or tree.
+
+    ``python`` is the command that starts its interpreter, () where there is none to start; ``sites`` are its
+    package directories, in the order in which Python looks; ``imports``, ``device``, ``variables`` are what
+    the record of a managed release says, else None or empty; ``pythonpath`` has to be set for it.
+    """
+
+    path: str
+    kind: str
+    python: Tuple[str, ...] = ()
+    sites: Tuple[str, ...] = ()
+    version: str = ""
+    imports: Optional[Tuple[Mapping[str, Any], ...]] = None
+    device: str = ""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    pythonpath: str = ""
+    trouble: str = ""
+
+
+@dataclass(frozen=True)
+class Symptom:
+    """One thing that is wrong, seen while running or in the files.
+
+    ``kind``: "check" (``name`` is the check), "audit" (``name`` is the rule), "files" (``name`` is missing,
+    changed or shared), "log" (text that the user gave) or "start". ``text`` is what was said, ``where`` the
+    file; ``minor`` what WhisperX works without.
+    """
+
+    kind: str
+    name: str
+    text: str
+    where: str = ""
+    signal: str = ""
+    minor: bool = False
+
+    def line(self) -> str:
+        """Return the symptom as one line of evidence."""
+        died = f"died of {self.signal}: " if self.signal else ""
+        place = f" [{self.where}]" if self.where and self.where not in self.text else ""
+        return f"{self.name}: {died}{self.text}{place}"
+
+
+@dataclass(frozen=True)
+class Patient:
+    """An environment with all that was found out about it; what the rows are asked against.
+
+    ``ran``: "ok", "failed", or "none" where nothing could be run.
+    """
+
+    environment: Environment
+    packages: Mapping[str, str]
+    facts: Mapping[str, Any]
+    device: str
+    symptoms: Tuple[Symptom, ...] = ()
+    ran: str = "none"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Why a row was named: the symptom or fact, and where it was read."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """One named failure. ``row`` is the row's record; ``symptoms`` are the numbers of those it explains."""
+
+    row: Mapping[str, Any]
+    evidence: Tuple[Evidence, ...]
+    symptoms: Tuple[int, ...] = ()
+    decides: bool = True
+
+    def record(self, commands: List[str]) -> Dict[str, Any]:
+        """Return it as JSON-able data; ``commands`` are what the toolkit would do about it."""
+        return {
+            "id": self.row["id"],
+            "field": self.row.get("field", ""),
+            "sentence": self.row["sentence"],
+            "decides": self.decides,
+            "evidence": [{"kind": item.kind, "text": item.text} for item in self.evidence],
+            "cure": self.row["cure"],
+            "toolkit": self.row["toolkit"],
+            "commands": commands,
+            "source": self.row["source"],
+            "confidence": self.row["confidence"],
+        }
