@@ -31,11 +31,13 @@ from tools.catalogue.index import File, Index, default_index  # noqa: E402
 from tools.catalogue.listing import MACHINES, Listed, Package, list_releases, load_packages, pick  # noqa: E402
 from tools.catalogue.measure import measure  # noqa: E402
 from tools.catalogue.store import Store  # noqa: E402
-from tools.catalogue.wheels import read_requires  # noqa: E402
+from tools.catalogue.wheels import extras_of, read_metadata, requires_dist  # noqa: E402
 
 __all__ = ["main"]
 
 OUTPUT = ROOT / "roles/whisperx_plan/files/catalogue/packages"
+# What of a release comes out of its wheels, and is not asked for again.
+MEASURED = ("requires_dist", "requires_dist_aarch64", "extras", "abi")
 PACKAGES = ROOT / "tools/catalogue/packages.yml"
 
 
@@ -98,7 +100,7 @@ def _say(text: str) -> None:
 
 def differences(index: Index, package: Package, output: Path) -> Iterator[str]:
     """One line for each release of the index that is not as the file has it, and for each that is gone."""
-    stored = Store(output, package.name).releases
+    stored = Store(output, package.name, package.cuda).releases
     listed = {str(item.version): item for item in list_releases(package, index.files(package.name))}
     for version, item in listed.items():
         if version not in stored:
@@ -114,7 +116,7 @@ def differences(index: Index, package: Package, output: Path) -> Iterator[str]:
 
 def refresh(index: Index, package: Package, options: argparse.Namespace) -> None:
     """Bring the file of one package up to date; saved after every release that took measuring."""
-    store = Store(options.output, package.name)
+    store = Store(options.output, package.name, package.cuda)
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     listed = list_releases(package, index.files(package.name))
     known = store.releases
@@ -122,9 +124,7 @@ def refresh(index: Index, package: Package, options: argparse.Namespace) -> None
     for item in listed:
         record = item.record(package.hashes)
         old = {} if options.again else known.get(record["version"], {})
-        record.update(
-            {key: old[key] for key in ("requires_dist", "requires_dist_aarch64", "abi") if key in old}
-        )
+        record.update({key: old[key] for key in MEASURED if key in old})
         records.append(record)
     store.replace(records)
     todo = list(_steps(index, package, listed, records, options.skip_abi))
@@ -144,7 +144,7 @@ def _steps(
     pairs = list(zip(listed, records, strict=True))[::-1]
     for item, record in pairs:
         if "requires_dist" not in record and item.wheels:
-            yield f"{item.version} METADATA", partial(_requires, index, item, record)
+            yield f"{item.version} METADATA", partial(_requires, index, package, item, record)
     if package.members is None or skip_abi:
         return
     for item, record in pairs:
@@ -155,12 +155,15 @@ def _steps(
                 yield f"{item.version} {machine} libraries", step
 
 
-def _requires(index: Index, item: Listed, record: dict[str, Any]) -> None:
+def _requires(index: Index, package: Package, item: Listed, record: dict[str, Any]) -> None:
     """Read METADATA of the wheel that stands for the release, and of aarch64's where that differs."""
     files = [found for machine in MACHINES if (found := pick(item.wheels, machine))] or list(item.wheels[:1])
-    record["requires_dist"] = read_requires(index, files[0])
+    metadata = read_metadata(index, files[0])
+    record["requires_dist"] = requires_dist(metadata)
+    if "extras" in package.also:
+        record["extras"] = extras_of(metadata)
     for other in files[1:]:
-        theirs = read_requires(index, other)
+        theirs = requires_dist(read_metadata(index, other))
         if theirs != record["requires_dist"]:
             record["requires_dist_aarch64"] = theirs
 

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from .catalogue import Catalogue
 from .cuda import Code, capability, driver_cuda, how_it_runs, isa_of_cuda, meets_floor
 from .host import Host
+from .libraries import Library, brought, family, folder_of
 from .release import Release
-from .rows import Build, Series, Soname
+from .rows import Build, Series
 
 __all__ = ["brings", "build_fits", "choose_build", "occupied", "series_of"]
 
@@ -50,20 +51,31 @@ def choose_build(release: Release, host: Host, device: str, catalogue: Catalogue
     return found
 
 
-def brings(build: Build | None, wanted: Soname) -> bool:
+def brings(build: Build | None, wanted: Library, machine: str | None, catalogue: Catalogue) -> bool:
     """Say whether a torch build brings a library along."""
-    if build is None or build.cuda is None or build.cuda[0] != wanted.cuda[0]:
+    if build is None or build.cuda is None or build.cuda[0] != wanted.cuda:
         return False
-    if wanted.library == "cudnn":
-        return build.cudnn is not None and str(build.cudnn[0]) == wanted.version
-    return True
+    paths = brought(build, machine, catalogue)
+    return paths is not None and f"{wanted.path}/{wanted.name}" in paths
 
 
-def occupied(build: Build | None, wanted: Iterable[Soname], catalogue: Catalogue) -> list[Soname]:
-    """Return the libraries that the build does not bring and whose folder its own libraries fill: they
-    would collide.
+def occupied(
+    build: Build | None, wanted: Iterable[Library], machine: str | None, catalogue: Catalogue
+) -> list[Library]:
+    """Return the libraries that the build does not bring and leaves no room for.
+
+    Its own packages fill the same folder (of cuDNN, NCCL and NVSHMEM even the files of CUDA 12 and 13 have
+    the same paths), or it has another release of the very package.
     """
     if build is None or build.cuda is None:
         return []
-    taken = catalogue.rows.layouts.get(build.cuda[0], frozenset())
-    return [row for row in wanted if not brings(build, row) and row.path in taken]
+    paths = brought(build, machine, catalogue)
+    filled = {folder_of(path) for path in paths or ()}
+    own = {package.name for package in family(build.cuda[0], catalogue)}
+    return [
+        row
+        for row in wanted
+        if not brings(build, row, machine, catalogue)
+        # What was not measured may lie anywhere.
+        and (paths is None or row.package in own or not row.folders.isdisjoint(filled))
+    ]

@@ -40,10 +40,14 @@ _REMEDY = "Mend that row of the catalogue"
 
 @dataclass(eq=False)
 class Package:
-    """A catalogued package; ``releases`` oldest first, so that bit i of a set stands for releases[i]."""
+    """A catalogued package; ``releases`` oldest first, so that bit i of a set stands for releases[i].
+
+    ``cuda``: the CUDA major that a package of NVIDIA's libraries is made for, None for every other package.
+    """
 
     name: str
     releases: tuple[Release, ...]
+    cuda: int | None = None
     _masks: dict[str, int] = field(default_factory=dict, repr=False)
 
     @property
@@ -127,7 +131,7 @@ def load(directory: str | Path) -> Catalogue:
     return Catalogue(
         packages={package.name: package for package in packages},
         rows=rows,
-        digest=_digest({**documents, **{name: _undated(data) for name, data in measured.items()}}),
+        digest=_digest(documents, measured),
     )
 
 
@@ -145,7 +149,7 @@ def with_release(catalogue: Catalogue, name: str, text: str) -> Catalogue:
             loose = tuple(requirement(entry) for entry in sorted(names))
             guess = Release(name, text, version(text), None, None, loose, (), {}, invented=True)
             copies = sorted([*copies, guess], key=lambda release: release.version)
-        packages[package.name] = Package(package.name, _numbered(copies))
+        packages[package.name] = Package(package.name, _numbered(copies), package.cuda)
     return Catalogue(packages, catalogue.rows, catalogue.digest)
 
 
@@ -165,7 +169,8 @@ def _package(file: str, data: Any) -> Package:
     for older, newer in pairwise(releases):
         if older.version == newer.version:
             raise top.problem("releases", newer.text, "each version once")
-    return Package(name, _numbered(releases))
+    cuda = top.version("cuda")
+    return Package(name, _numbered(releases), cuda[0] if cuda else None)
 
 
 def _read(path: Path) -> bytes:
@@ -199,22 +204,34 @@ def _json(path: Path) -> Any:
         ) from None
 
 
-def _digest(documents: Mapping[str, Any]) -> str:
+def _digest(documents: Mapping[str, Any], measured: Mapping[str, Any]) -> str:
     """Return the sha256 over the content: order of keys and rows, and the day of measuring, do not count."""
-    plain = json.dumps(_plain(documents), sort_keys=True, separators=(",", ":"), default=str)
-    return hashlib.sha256(plain.encode()).hexdigest()
+    releases = {
+        name: sorted(_compact({**row, "wheels": _by_name(row.get("wheels"))}) for row in data["releases"])
+        for name, data in measured.items()
+    }
+    heads = {
+        name: {key: value for key, value in data.items() if key not in ("measured", "releases")}
+        for name, data in measured.items()
+    }
+    return hashlib.sha256(_compact([_plain(documents), heads, releases]).encode()).hexdigest()
 
 
-def _undated(data: Any) -> Any:
-    return {key: value for key, value in data.items() if key != "measured"}
+def _compact(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
+
+
+def _by_name(wheels: Any) -> Any:
+    return sorted(wheels or (), key=_compact)
 
 
 def _plain(value: Any) -> Any:
+    """Return hand-kept rows with texts for keys, and lists of rows in an order of their own."""
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list):
         items = [_plain(item) for item in value]
         if any(isinstance(item, dict) for item in items):
-            items.sort(key=lambda item: json.dumps(item, sort_keys=True, default=str))
+            items.sort(key=_compact)
         return items
     return value

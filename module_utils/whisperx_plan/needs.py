@@ -14,10 +14,10 @@ from packaging.requirements import Requirement
 from .builds import choose_build, occupied
 from .catalogue import Catalogue
 from .fields import dotted
+from .libraries import Library
 from .release import Release, canonical
-from .rows import Soname
 from .rules import Target
-from .rules_gpu import wanted_sonames
+from .rules_gpu import wanted_libraries
 
 __all__ = ["Need", "Wants", "wants_of"]
 
@@ -31,7 +31,7 @@ class Need:
     mask: int
     parent: Release | None = None
     limit: bool = False
-    soname: Soname | None = None
+    soname: Library | None = None
     why: str = ""
     source: str = ""
 
@@ -137,13 +137,14 @@ def library_needs(
     """
     if torch is None or target.device != "cuda" or not catalogue.info(release.package).computes:
         return ()
-    wanted = wanted_sonames(release, target.host, catalogue)
+    wanted = wanted_libraries(release, target.host, catalogue)
     if not wanted:
         return ()
     package = catalogue.packages[torch]
     mask, culprit = 0, None
     for candidate in package.releases:
-        clash = occupied(choose_build(candidate, target.host, "cuda", catalogue), wanted, catalogue)
+        build = choose_build(candidate, target.host, "cuda", catalogue)
+        clash = occupied(build, wanted, target.host.machine, catalogue)
         if clash:
             culprit = clash[0]
         else:

@@ -112,9 +112,7 @@ def _ffmpeg(host: Host, solution: Solution, catalogue: Catalogue) -> Iterator[st
         ):
             continue
         wants = ", ".join(str(number) for number in sorted(libraries))
-        said = finding(
-            "ffmpeg.torchcodec", str(has), wants=wants, has=", ".join(map(str, has))
-        )
+        said = finding("ffmpeg.torchcodec", str(has), wants=wants, has=", ".join(map(str, has)))
         yield sentence_of(said, pin.subject, catalogue) + "."
     wanted = any("ffmpeg" in catalogue.info(name).system for name in solution.pins)
     if (

@@ -15,13 +15,14 @@ from .cuda import capability
 from .devices import cuda_level
 from .fields import dotted
 from .host import Host, Interpreter
+from .libraries import Library
 from .needs import wants_of
 from .platforms import distro_of, platform_of
 from .release import Release, canonical, specifier
 from .resolve import Solution
-from .rows import Build, Soname
+from .rows import Build
 from .ruled_out import admitted
-from .rules_gpu import wanted_sonames
+from .rules_gpu import wanted_libraries
 
 __all__ = ["Parts", "host_class", "spell_out", "system_packages"]
 
@@ -80,10 +81,12 @@ def spell_out(host: Host, found: Attempt, solution: Solution, catalogue: Catalog
     }
 
 
-def _libraries(host: Host, found: Attempt, pins: Mapping[str, Release], catalogue: Catalogue) -> list[Soname]:
+def _libraries(
+    host: Host, found: Attempt, pins: Mapping[str, Release], catalogue: Catalogue
+) -> list[Library]:
     if found.device != "cuda":
         return []
-    return [row for release in pins.values() for row in wanted_sonames(release, host, catalogue)]
+    return [row for release in pins.values() for row in wanted_libraries(release, host, catalogue)]
 
 
 def _constraints(found: Attempt, pins: Mapping[str, Release], catalogue: Catalogue) -> dict[str, str]:
@@ -111,16 +114,17 @@ def _requirements(
     found: Attempt,
     pins: Mapping[str, Release],
     build: Build | None,
-    libraries: list[Soname],
+    libraries: list[Library],
     catalogue: Catalogue,
 ) -> list[str]:
     """Return what the resolver is asked for: the requested packages, what METADATA forgot, libraries nobody
     brings.
     """
     world = found.best.world
+    machine = world.target.host.machine
     lines = [f"{name}=={pins[name].text}" for name in world.target.request.packages]
     more = {line for release in pins.values() for line in wants_of(release, world.target, catalogue).extra}
-    more |= {f"{row.package}{row.range}" for row in libraries if not brings(build, row)}
+    more |= {f"{row.package}{row.range}" for row in libraries if not brings(build, row, machine, catalogue)}
     asked = {canonical(name) for name in world.target.request.packages}
     more |= {
         f"{need.name}=={pins[need.name].text}"

@@ -5,6 +5,7 @@ guessed.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from typing import Any
@@ -86,7 +87,10 @@ def _platform(tag: str) -> tuple[str, str, Numbers] | None:
 
 @dataclass(frozen=True)
 class Abi:
-    """What was read from one wheel's ELF files and fatbins. None where it was not read."""
+    """What was read from one wheel's ELF files and fatbins. None where it was not read.
+
+    ``libraries``: of a CUDA library its shared objects, folder below site-packages -> names.
+    """
 
     execstack: bool | None
     glibc: Numbers | None
@@ -96,12 +100,14 @@ class Abi:
     ptx: tuple[str, ...]
     ptx_isa: Numbers | None
     has_device_code: bool | None
+    libraries: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, row: Fields) -> Abi:
         """Read one ``abi`` row."""
         known = "sass" in row.data or "ptx" in row.data
         sass, ptx = row.texts("sass"), row.texts("ptx")
+        libraries = row.child("libraries")
         return cls(
             execstack=row.flag("execstack"),
             glibc=row.version("glibc"),
@@ -111,6 +117,7 @@ class Abi:
             ptx=ptx,
             ptx_isa=row.version("ptx_isa"),
             has_device_code=bool(sass or ptx) if known else None,
+            libraries={name: libraries.texts(name) for name in libraries.data} if libraries else {},
         )
 
 

@@ -24,7 +24,6 @@ __all__ = [
     "Rule",
     "Sdist",
     "Series",
-    "Soname",
 ]
 
 
@@ -59,20 +58,6 @@ class Series:
 
     default: str
     builds: tuple[Build, ...]
-    source: str
-
-
-@dataclass(frozen=True)
-class Soname:
-    """A library that is looked up by name, and the package that brings it."""
-
-    name: str
-    library: str
-    version: str | None
-    cuda: Numbers
-    package: str
-    range: str
-    path: str
     source: str
 
 
@@ -190,8 +175,6 @@ class Rows:
     generations: tuple[Generation, ...] = ()
     devices: tuple[tuple[int, int, Numbers], ...] = ()
     series: Mapping[tuple[str, str], Series] = field(default_factory=dict)
-    layouts: Mapping[int, frozenset[str]] = field(default_factory=dict)
-    sonames: Mapping[str, Soname] = field(default_factory=dict)
     ignored: frozenset[str] = frozenset()
     soname_optional: frozenset[str] = frozenset()
     soname_parts: tuple[str, ...] = ()

@@ -23,7 +23,6 @@ from .rows import (
     Rule,
     Sdist,
     Series,
-    Soname,
 )
 
 __all__ = ["read_rows"]
@@ -103,20 +102,6 @@ def _series(row: Fields, source: str) -> tuple[tuple[str, str], Series]:
     # The default first, then the newest CUDA: what the ordinary index gives needs no other index.
     builds.sort(key=lambda build: (build.name == default, build.cuda or ()), reverse=True)
     return (_text(row, "series"), _text(row, "machine")), Series(default, tuple(builds), source)
-
-
-def _soname(row: Fields, source: str) -> Soname:
-    _range(row, "range")
-    return Soname(
-        name=_text(row, "soname"),
-        library=_text(row, "library"),
-        version=row.text("version"),
-        cuda=_version(row, "cuda"),
-        package=canonical(_text(row, "package")),
-        range=_text(row, "range"),
-        path=_text(row, "path"),
-        source=source,
-    )
 
 
 def _amendment(row: Fields, source: str) -> Amendment:
@@ -221,10 +206,6 @@ def read_rows(documents: Mapping[str, Any]) -> Rows:
             "devices", lambda row, _: (_hex(row, "first"), _hex(row, "last"), _version(row, "capability"))
         ),
         series=dict(torch.read("series", _series)),
-        layouts=dict(
-            torch.read("layouts", lambda row, _: (_version(row, "cuda")[0], frozenset(row.texts("paths"))))
-        ),
-        sonames={row.name: row for row in names.read("sonames", _soname)},
         ignored=frozenset(names.read("ignored", lambda row, _: _text(row, "soname"))),
         soname_optional=frozenset(names.read("optional", lambda row, _: _text(row, "soname"))),
         soname_parts=names.read("parts", lambda row, _: _text(row, "prefix")),

@@ -18,8 +18,8 @@ from .cuda import (
 )
 from .fields import Numbers, dotted
 from .host import Gpu, Host
+from .libraries import Library, providers
 from .release import Release
-from .rows import Soname
 from .rules import Finding, Target, finding, rule
 from .words import gpu_words, ways
 
@@ -32,6 +32,7 @@ __all__ = [
     "opened",
     "ptx",
     "torch_build",
+    "wanted_libraries",
 ]
 
 
@@ -51,13 +52,13 @@ def opened(release: Release, host: Host, catalogue: Catalogue) -> list[str]:
 
 
 def cuda_major(release: Release, host: Host, catalogue: Catalogue) -> int | None:
-    """Return the CUDA major a computing package is made for, by the libraries it looks up."""
-    rows = [
-        catalogue.rows.sonames[name]
+    """Return the CUDA major a computing package is made for: the one that has all libraries it looks up."""
+    majors = [
+        {row.cuda for row in found}
         for name in opened(release, host, catalogue)
-        if name in catalogue.rows.sonames
+        if (found := providers(name, host.machine, catalogue))
     ]
-    return max((row.cuda[0] for row in rows), default=None)
+    return max(set.intersection(*majors), default=None) if majors else None
 
 
 def _computes(release: Release, target: Target, catalogue: Catalogue) -> bool:
@@ -209,8 +210,12 @@ def no_provider(release: Release, target: Target, catalogue: Catalogue) -> Findi
     """The package looks up a library that nothing installable brings."""
     if not _computes(release, target, catalogue):
         return None
-    missing = [name for name in opened(release, target.host, catalogue) if name not in catalogue.rows.sonames]
-    missing = [name for name in missing if _is_cuda(name)]
+    machine = target.host.machine
+    missing = [
+        name
+        for name in opened(release, target.host, catalogue)
+        if _is_cuda(name) and not providers(name, machine, catalogue)
+    ]
     return finding("soname.no-provider", missing[0], soname=missing[0]) if missing else None
 
 
@@ -218,11 +223,12 @@ def _is_cuda(name: str) -> bool:
     return name.startswith(("libcu", "libnv"))
 
 
-def wanted_sonames(release: Release, host: Host, catalogue: Catalogue) -> list[Soname]:
-    """Return the rows of the libraries a computing package looks up."""
-    rows = {
-        catalogue.rows.sonames[name]
-        for name in opened(release, host, catalogue)
-        if name in catalogue.rows.sonames
-    }
-    return sorted(rows, key=lambda row: row.name)
+def wanted_libraries(release: Release, host: Host, catalogue: Catalogue) -> list[Library]:
+    """Return the libraries a computing package looks up, as the packages of its CUDA major bring them."""
+    major = cuda_major(release, host, catalogue)
+    return [
+        row
+        for name in sorted(set(opened(release, host, catalogue)))
+        for row in providers(name, host.machine, catalogue)
+        if row.cuda == major
+    ]

@@ -33,6 +33,7 @@ class Package:
     hashes: bool
     members: str | None
     also: frozenset[str]
+    cuda: str | None = None
 
 
 @dataclass(frozen=True)
@@ -70,13 +71,17 @@ def load_packages(path: Path) -> list[Package]:
             bool(row.get("hashes")),
             row.get("members"),
             frozenset(row.get("also", ())),
+            row.get("cuda"),
         )
         for row in rows
     ]
 
 
 def list_releases(package: Package, files: list[File]) -> list[Listed]:
-    """Group an index's files into releases, oldest first; releases for other systems only are left out."""
+    """Group an index's files into releases, oldest first; releases for other systems only are left out.
+
+    Of a CUDA library the source distributions are left out too: they are stubs that fetch a wheel.
+    """
     wheels: dict[Version, list[File]] = {}
     sdists: dict[Version, list[File]] = {}
     for item in files:
@@ -86,7 +91,7 @@ def list_releases(package: Package, files: list[File]) -> list[Listed]:
                 fits = any(machine_of(tag.platform) and not tag.interpreter.startswith("pp") for tag in tags)
                 target = wheels if fits else None
             else:
-                version, target = parse_sdist_filename(item.name)[1], sdists
+                version, target = parse_sdist_filename(item.name)[1], None if package.cuda else sdists
         except (InvalidWheelFilename, InvalidSdistFilename):
             continue
         if target is not None and version >= package.start:

@@ -38,8 +38,7 @@ def measure(index: Index, package: Package, file: File) -> dict[str, Any]:
         members = [name for name in wheel.names() if wanted.search(name)]
         found: dict[str, Any] = {"file": file.name}
         if "names" in package.also:
-            found["provides"] = sorted({name.rpartition("/")[2] for name in members})
-            found["directories"] = sorted({name.rpartition("/")[0] for name in members})
+            found["libraries"] = _by_folder(members)
             return found
         reading = _Reading(package)
         for name in members:
@@ -51,6 +50,15 @@ def measure(index: Index, package: Package, file: File) -> dict[str, Any]:
             match = _CUDA.search(wheel.text("torch/version.py"))
             found["cuda"] = match.group(1) if match else None
         return found
+
+
+def _by_folder(members: list[str]) -> dict[str, list[str]]:
+    """Group paths: folder below site-packages -> names in it."""
+    found: dict[str, list[str]] = {}
+    for name in sorted(members):
+        folder, _, own = name.rpartition("/")
+        found.setdefault(folder, []).append(own)
+    return found
 
 
 class _Reading:

@@ -14,16 +14,17 @@ __all__ = ["SCHEMA", "Store"]
 SCHEMA = 1
 _ORDER = (
     "version", "uploaded", "yanked", "requires_python", "sdist_only", "requires_dist",
-    "requires_dist_aarch64", "wheels", "abi",
+    "requires_dist_aarch64", "extras", "wheels", "abi",
 )  # fmt: skip
 
 
 class Store:
     """The file of one package. ``releases`` maps a version to its record; `save` writes what changed."""
 
-    def __init__(self, directory: Path, package: str) -> None:
+    def __init__(self, directory: Path, package: str, cuda: str | None = None) -> None:
         self.path = directory / f"{package}.json"
         self._package = package
+        self._cuda = cuda
         self.measured = ""
         self.releases: dict[str, dict[str, Any]] = {}
         if self.path.exists():
@@ -57,6 +58,8 @@ class Store:
             return False
         self.measured = today
         head = {"schema": SCHEMA, "package": self._package, "measured": today}
+        if self._cuda is not None:
+            head["cuda"] = self._cuda
         text = json.dumps(head, ensure_ascii=False)[:-1] + ', "releases": [\n' + body + "\n]}\n"
         self.path.parent.mkdir(parents=True, exist_ok=True)
         fresh = self.path.with_suffix(".new")

@@ -18,7 +18,7 @@ from module_utils.whisperx_problem import Problem
 
 from .index import File, Index
 
-__all__ = ["RemoteWheel", "read_requires", "requires_dist"]
+__all__ = ["RemoteWheel", "extras_of", "read_metadata", "requires_dist"]
 
 _TAIL = 1 << 17
 _LEAST, _MOST = 1 << 16, 1 << 23
@@ -137,9 +137,24 @@ def requires_dist(metadata: str) -> list[str]:
     return found
 
 
-def read_requires(index: Index, file: File) -> list[str]:
-    """The requirements of one wheel: from the metadata file beside it, or from within it by ranges."""
+def extras_of(metadata: str) -> dict[str, list[str]]:
+    """What each extra adds, on Linux, each list in METADATA's order and without its markers."""
+    message = HeaderParser().parsestr(metadata)
+    wishes = [Requirement(line) for line in message.get_all("Requires-Dist", [])]
+    found: dict[str, list[str]] = {}
+    for extra in message.get_all("Provides-Extra", []):
+        context = {"extra": extra, "sys_platform": "linux", "platform_system": "Linux"}
+        found[extra] = [
+            f"{wish.name}{wish.specifier}"
+            for wish in wishes
+            if wish.marker is not None and "extra" in str(wish.marker) and wish.marker.evaluate(context)
+        ]
+    return found
+
+
+def read_metadata(index: Index, file: File) -> str:
+    """METADATA of one wheel: the file beside it, or from within it by ranges."""
     if file.has_metadata:
-        return requires_dist(index.get(file.url + ".metadata").decode("utf-8", "replace"))
+        return index.get(file.url + ".metadata").decode("utf-8", "replace")
     with RemoteWheel(index, file) as wheel:
-        return requires_dist(wheel.metadata())
+        return wheel.metadata()

@@ -14,7 +14,11 @@ __all__ = ["FakeIndex", "wheel"]
 
 
 def wheel(
-    name: str, version: str, requires: tuple[str, ...] = (), members: dict[str, bytes] | None = None
+    name: str,
+    version: str,
+    requires: tuple[str, ...] = (),
+    members: dict[str, bytes] | None = None,
+    extras: tuple[str, ...] = (),
 ) -> bytes:
     """A wheel with METADATA and the given members."""
     store = io.BytesIO()
@@ -22,6 +26,7 @@ def wheel(
         for member, data in (members or {}).items():
             archive.writestr(member, data)
         lines = [f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"]
+        lines += [f"Provides-Extra: {item}\n" for item in extras]
         lines += [f"Requires-Dist: {item}\n" for item in requires]
         archive.writestr(f"{name}-{version}.dist-info/METADATA", "".join(lines) + "\nLong text.\n")
     return store.getvalue()

@@ -151,6 +151,66 @@ def test_names_only_where_hashes_are_not_kept(index: FakeIndex, tmp_path: Path) 
     }  # fmt: skip
 
 
+def test_a_cuda_library_is_listed_by_folder_and_its_source_stubs_are_not(
+    index: FakeIndex, tmp_path: Path
+) -> None:
+    name = "nvidia-cudnn-cu13"
+    file = "nvidia_cudnn_cu13-9.9.0-py3-none-manylinux_2_27_x86_64.whl"
+    members = {
+        "nvidia/cudnn/lib/libcudnn_ops.so.9": b"not read",
+        "nvidia/cudnn/lib/libcudnn.so.9": b"",
+        "nvidia/cudnn/include/cudnn.h": b"",
+        "nvidia/cu13/lib/libother.so": b"",
+    }
+    index.put(name, file, wheel(name, "9.9.0", ("nvidia-cublas",), members))
+    index.put(name, "nvidia_cudnn_cu13-9.9.1.tar.gz")
+    assert main(["--index-url", index.url, "--output", str(tmp_path), "--package", name]) == 0
+    assert list(releases(tmp_path, name)) == ["9.9.0"]
+    found = releases(tmp_path, name)["9.9.0"]
+    assert found["abi"]["x86_64"] == {
+        "file": file,
+        "libraries": {
+            "nvidia/cu13/lib": ["libother.so"],
+            "nvidia/cudnn/lib": ["libcudnn.so.9", "libcudnn_ops.so.9"],
+        },
+    }
+    assert json.loads((tmp_path / f"{name}.json").read_text())["cuda"] == "13"
+
+
+def test_what_the_extras_of_a_package_want_is_kept(index: FakeIndex, tmp_path: Path) -> None:
+    wishes = (
+        'nvidia-cublas==13.9.*; sys_platform == "linux" and extra == "cublas"',
+        'nvidia-cublas==13.8.*; sys_platform == "win32" and extra == "cublas"',
+        'nvidia-curand==10.4.*; extra == "curand"',
+        "always",
+    )
+    data = wheel("cuda-toolkit", "13.9", wishes, extras=("cublas", "curand"))
+    index.put("cuda-toolkit", "cuda_toolkit-13.9-py3-none-any.whl", data)
+    arguments = ["--index-url", index.url, "--output", str(tmp_path), "--package", "cuda-toolkit"]
+    assert main(arguments) == 0
+    found = releases(tmp_path, "cuda-toolkit")["13.9"]
+    assert found["requires_dist"] == ["always"]
+    assert found["extras"] == {"cublas": ["nvidia-cublas==13.9.*"], "curand": ["nvidia-curand==10.4.*"]}
+    assert main(arguments) == 0
+    assert releases(tmp_path, "cuda-toolkit")["13.9"] == found
+
+
+def test_check_looks_at_every_package(
+    index: FakeIndex, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The listing of each is asked for, and what is not in the files is new; nothing is written."""
+    packages = [package.name for package in load_packages(PACKAGES)]
+    for name in packages:
+        file = f"{name.replace('-', '_')}-99.0-py3-none-any.whl"
+        index.files[name] = {}
+        index.put(name, file)
+    index.requests.clear()
+    assert main(["--index-url", index.url, "--output", str(tmp_path), "--check"]) == 1
+    assert index.requests == [f"/simple/{name}/" for name in packages]
+    assert capsys.readouterr().out.splitlines() == [f"{name} 99.0: new" for name in packages]
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_metadata_beside_the_wheel_is_preferred(index: FakeIndex, tmp_path: Path) -> None:
     name = "lightning-2.3.4-py3-none-any.whl"
     index.put("lightning", name, b"not read", **{"core-metadata": {"sha256": "0"}})

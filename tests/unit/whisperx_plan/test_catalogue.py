@@ -12,6 +12,7 @@ import yaml
 
 from module_utils.whisperx_plan.builds import series_of
 from module_utils.whisperx_plan.catalogue import ROW_FILES, load, with_release
+from module_utils.whisperx_plan.libraries import providers
 from module_utils.whisperx_plan.rows_reading import read_rows
 from module_utils.whisperx_problem import Problem
 from tests.unit.whisperx_plan.knowledge import CATALOGUE, DAY, catalogue, copy_until
@@ -197,15 +198,17 @@ def test_every_torch_series_that_is_catalogued_has_its_row():
 
 
 def test_what_is_looked_up_is_brought_or_known():
-    """Every CUDA library that a computing package names has a row, or is left alone on purpose."""
+    """Every CUDA library that a computing package names is in a measured package, or is left alone."""
     rows = catalogue().rows
     unknown = {
         name
         for package in catalogue().packages.values()
         if catalogue().info(package.name).computes
         for release in package.releases
-        for abi in release.abi.values()
+        for machine, abi in release.abi.items()
         for name in abi.opens
-        if name not in rows.sonames and name not in rows.ignored and not name.startswith(rows.soname_parts)
+        if not providers(name, machine, catalogue())
+        and name not in rows.ignored
+        and not name.startswith(rows.soname_parts)
     }
     assert unknown <= {"libcublas.so.11"}, unknown
