@@ -180,7 +180,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.distro import LinuxDistribution
 
 from ..module_utils.whisperx_doctor.consult import Where, consult
-from ..module_utils.whisperx_doctor.diagnose import Asked
+from ..module_utils.whisperx_doctor.records import Asked
 from ..module_utils.whisperx_problem import Problem
 
 

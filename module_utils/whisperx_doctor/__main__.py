@@ -16,8 +16,7 @@ from typing import Any, Dict, List, Optional
 
 from ..whisperx_problem import Problem
 from .consult import Where, consult
-from .diagnose import Asked
-from .records import EXIT_CODES
+from .records import EXIT_CODES, Asked
 
 __all__ = ["main"]
 

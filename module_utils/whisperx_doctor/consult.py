@@ -9,10 +9,10 @@ from ..whisperx_host.tree import Tree
 from ..whisperx_problem import Problem
 from . import facts as host
 from . import page
-from .diagnose import Asked, diagnose, worst
+from .diagnose import diagnose, worst
 from .locate import locate
 from .places import find
-from .records import EXIT_CODES, Environment, Symptom
+from .records import EXIT_CODES, Asked, Environment, Symptom
 from .rows import Knowledge, read
 
 __all__ = ["Where", "consult"]

@@ -5,40 +5,24 @@ Nothing of the environment is changed, and nothing is left behind.
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+import re
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from ..whisperx_abi.audit import audit
-from ..whisperx_problem import Problem
-from . import files, installed
-from .match import match
-from .records import EXIT_CODES, Environment, Found, Patient, Symptom
+from . import installed
+from .look import Looked, look
+from .match import explains, match
+from .records import EXIT_CODES, Asked, Environment, Found, Patient, Symptom
 from .rows import Knowledge
 from .run import Ran, meet, run, symptoms
 
-__all__ = ["Asked", "diagnose", "worst"]
+__all__ = ["diagnose", "worst"]
 
 SCHEMA = 1
-_TUNABLE = "glibc.rtld.execstack=2"
 # Without this nothing computes, and there is nothing to prove beyond the imports.
 _COMPUTES = "ctranslate2"
-_MOST_FINDINGS = 50
-
-
-class Asked(NamedTuple):
-    """What is asked of every environment.
-
-    ``level``: import, kernels, pipeline, or audit, which runs nothing. ``device``: auto, cpu, cuda.
-    ``timeout``: seconds a level may take. ``variables``: set for the interpreter, as a service's would be.
-    ``root``: where the system is mounted. ``host``, ``inventory``: for the commands that are named.
-    """
-
-    level: str = "pipeline"
-    device: str = "auto"
-    timeout: float = 600.0
-    variables: Mapping[str, str] = {}
-    root: str = "/"
-    host: str = ""
-    inventory: str = ""
+# Modules that are imported because their files look wrong.
+_MOST_SUSPECTS = 5
+_IMPORTABLE = re.compile(r"((?:[A-Za-z_]\w*/)*[A-Za-z_]\w*)(?:\.cpython-\w+-[\w-]+|\.abi3)?\.(?:so|py)$")
 
 
 def diagnose(
@@ -49,49 +33,32 @@ def diagnose(
     more: Sequence[Symptom] = (),
 ) -> Dict[str, Any]:
     """Return the diagnosis of one environment as JSON-able data; ``more`` are symptoms from logs."""
-    if asked.level != "audit" and asked.root == "/":
+    runs = asked.level != "audit" and asked.root == "/" and bool(environment.python)
+    refusal = None
+    if runs:
         environment, refusal = meet(environment, asked.variables)
-    else:
-        environment, refusal = environment, None
     packages = installed.packages(environment.sites)
     device = _device(environment, facts, asked.device)
+    looked = look(environment, facts, knowledge, asked)
     report, trouble = None, environment.trouble
-    seen: List[Symptom] = [refusal] if refusal else []
-    if environment.python and asked.level != "audit" and not refusal:
-        report, trouble = _run(environment, knowledge, packages, device, asked)
-        seen += symptoms(report) if report else []
-    audited, objects = _audit(environment, facts, knowledge, asked)
-    compared, looked = files.examine(environment.sites)
-    ran = "none" if report is None and not refusal else "ok" if report and report["ok"] else "failed"
-    patient = Patient(environment, packages, facts, device, (*seen, *audited, *compared, *more), ran)
+    if runs and refusal is None:
+        imports = _imports(environment, knowledge, packages, looked)
+        report, trouble = _run(environment, imports, packages, device, asked)
+    seen = ([refusal] if refusal else []) + (symptoms(report) if report else [])
+    ran = "failed" if refusal else "none" if report is None else "ok" if report["ok"] else "failed"
+    patient = Patient(environment, packages, facts, device, (*seen, *looked.symptoms, *more), ran)
     found = match(knowledge.rows, patient)
-    verdict = _verdict(report, seen, [*audited, *compared], found)
-    explained = {number for item in found for number in item.symptoms}
-    left = [item for number, item in enumerate(patient.symptoms) if number not in explained]
-    commands = _Commands(knowledge, asked)
+    verdict = _verdict(ran, looked.symptoms, found)
     return {
-        "schema": SCHEMA,
-        "path": environment.path,
-        "kind": environment.kind,
-        "python": environment.python[0] if environment.python else "",
-        "python_version": environment.version,
-        "device": device,
+        **_about(environment, facts, knowledge, patient),
         "level": report["level"] if report else "audit",
         "verdict": verdict,
         "exit_code": EXIT_CODES[verdict],
         "trouble": trouble,
-        "packages": {
-            row["name"]: packages[row["name"]] for row in knowledge.packages if row["name"] in packages
-        },
-        "facts": _short(facts),
         "checks": report["checks"] if report else [],
-        "objects": objects,
-        "files": looked,
-        "failures": [item.record(commands.of(item)) for item in found if _tells(item, verdict)],
-        "notes": [item.record(commands.of(item)) for item in found if not _tells(item, verdict)],
-        "unexplained": [
-            {"kind": item.kind, "name": item.name, "text": item.line()} for item in left if not item.minor
-        ],
+        "objects": looked.objects,
+        "files": looked.files,
+        **_told(found, patient, verdict, _Commands(knowledge, asked)),
     }
 
 
@@ -103,11 +70,43 @@ def worst(verdicts: Sequence[str]) -> str:
     return "fit" if verdicts else "unknown"
 
 
+def _imports(
+    environment: Environment, knowledge: Knowledge, packages: Mapping[str, str], looked: Looked
+) -> List[Dict[str, Any]]:
+    """Return what is imported: what the plan names, else what is known and there; and suspects.
+
+    A suspect is a module in whose files something is wrong: whether that matters is seen by importing it.
+    """
+    known = [dict(item) for item in environment.imports or ()] or knowledge.imports(packages)
+    names = {str(item["module"]).partition(".")[0] for item in known}
+    suspects = []
+    for symptom in looked.symptoms:
+        module = _module(symptom.where)
+        if not symptom.minor and module and module.partition(".")[0] not in names and module not in suspects:
+            suspects.append(module)
+    more = [
+        {"package": module, "module": module, "optional": bool(known)} for module in suspects[:_MOST_SUSPECTS]
+    ]
+    return known + more
+
+
+def _module(file: str) -> str:
+    """Return the name under which Python imports a file of site-packages, "" where it does not."""
+    match = _IMPORTABLE.match(file)
+    if match is None:
+        return ""
+    name = match.group(1).replace("/", ".")
+    return name[: -len(".__init__")] if name.endswith(".__init__") else name
+
+
 def _run(
-    environment: Environment, knowledge: Knowledge, packages: Mapping[str, str], device: str, asked: Asked
+    environment: Environment,
+    imports: List[Dict[str, Any]],
+    packages: Mapping[str, str],
+    device: str,
+    asked: Asked,
 ) -> Tuple[Optional[Ran], str]:
     """Reproduce; return the report, or why there is none."""
-    imports: List[Any] = list(environment.imports or []) or knowledge.imports(packages)
     if not imports:
         return None, "none of the packages that this toolkit knows is installed there"
     level = asked.level if _COMPUTES in packages else "import"
@@ -127,47 +126,45 @@ def _device(environment: Environment, facts: Mapping[str, Any], asked: str) -> s
     return "cuda" if running and facts.get("gpus") else "cpu"
 
 
-def _audit(
-    environment: Environment, facts: Mapping[str, Any], knowledge: Knowledge, asked: Asked
-) -> Tuple[List[Symptom], int]:
-    """Return what the ABI audit finds in the package directories, and how many objects it read."""
-    libc = facts.get("libc") or {}
-    glibc = libc.get("version") if libc.get("family") == "glibc" else None
-    tunables = {**environment.variables, **asked.variables}.get("GLIBC_TUNABLES", "")
-    found: List[Symptom] = []
-    objects = 0
-    for site in environment.sites:
-        try:
-            result = audit(
-                site,
-                glibc,
-                str(facts.get("machine") or ""),
-                _TUNABLE in tunables,
-                knowledge.execstack_refused_from,
-            )
-        except Problem as problem:
-            found.append(Symptom("audit", problem.rule, problem.found, problem.where))
-            continue
-        objects += result.objects
-        for item in result.findings[:_MOST_FINDINGS]:
-            found.append(Symptom("audit", item.rule, f"{item.file} {item.found}", item.file))
-    return found, objects
-
-
-def _verdict(
-    report: Optional[Ran], seen: Sequence[Symptom], lying: Sequence[Symptom], found: Sequence[Found]
-) -> str:
+def _verdict(ran: str, lying: Sequence[Symptom], found: Sequence[Found]) -> str:
     """What was run decides; where nothing could be run, what lies in the files does."""
-    if any(not item.minor for item in seen) or any(item.row.get("hazard") for item in found):
+    if ran == "failed" or any(item.row.get("hazard") for item in found):
         return "unfit"
-    if report is None:
-        return "unfit" if lying else "unknown"
-    return "fit" if report["ok"] else "unfit"
+    if ran == "ok":
+        return "fit"
+    return "unfit" if any(not item.minor for item in lying) else "unknown"
 
 
-def _tells(item: Found, verdict: str) -> bool:
-    """Whether a found row is a reason of the verdict; else it is a note."""
-    return verdict == "unfit" and item.decides
+def _told(found: Sequence[Found], patient: Patient, verdict: str, commands: _Commands) -> Dict[str, Any]:
+    """Return the rows that were found, the reasons of the verdict apart, and what no row explains."""
+    reasons = [item for item in found if verdict == "unfit" and item.decides]
+    notes = [item for item in found if item not in reasons]
+    explained = explains(found, patient)
+    left = [
+        item for number, item in enumerate(patient.symptoms) if number not in explained and not item.minor
+    ]
+    return {
+        "failures": [item.record(commands.of(item)) for item in reasons],
+        "notes": [item.record(commands.of(item)) for item in notes],
+        "unexplained": [{"kind": item.kind, "name": item.name, "text": item.line()} for item in left],
+    }
+
+
+def _about(
+    environment: Environment, facts: Mapping[str, Any], knowledge: Knowledge, patient: Patient
+) -> Dict[str, Any]:
+    """Return what the environment is."""
+    names = [row["name"] for row in knowledge.packages if row["name"] in patient.packages]
+    return {
+        "schema": SCHEMA,
+        "path": environment.path,
+        "kind": environment.kind,
+        "python": environment.python[0] if environment.python else "",
+        "python_version": environment.version,
+        "device": patient.device,
+        "packages": {name: patient.packages[name] for name in names},
+        "facts": _short(facts),
+    }
 
 
 class _Commands:

@@ -81,6 +81,8 @@ def _release(path: str, here: str, tree: Tree) -> Optional[Environment]:
         tuple(item for item in plan.get("imports") or [] if isinstance(item, dict)) or None,
         str(plan.get("device") or ""),
         dict(plan.get("environment") or {}),
+        dict(plan.get("sonames") or {}),
+        tuple(plan.get("loader_paths") or ()),
         trouble=trouble,
     )
 

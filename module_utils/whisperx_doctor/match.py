@@ -10,7 +10,7 @@ from .records import Evidence, Found, Patient, Symptom
 from .rows import SEEN
 from .versions import admits, local
 
-__all__ = ["fact", "match"]
+__all__ = ["explains", "fact", "match"]
 
 # Symptoms whose cause is decided by what was run come before those that only lie in the files.
 _SHOWN = 300
@@ -38,8 +38,15 @@ def match(rows: Sequence[Mapping[str, Any]], patient: Patient) -> List[Found]:
             answer = _ask(row, patient, explained if generic else set())
             if answer is not None:
                 found.append(answer)
-        explained |= {number for item in found for number in item.symptoms}
+        explained |= explains(found, patient)
     return sorted(found, key=lambda item: (not item.decides, not item.symptoms))
+
+
+def explains(found: Sequence[Found], patient: Patient) -> Set[int]:
+    """Return the numbers of the symptoms that ``found`` account for; a note accounts for minor ones only."""
+    return {
+        number for item in found for number in item.symptoms if item.decides or patient.symptoms[number].minor
+    }
 
 
 def _ask(row: Mapping[str, Any], patient: Patient, without: Set[int]) -> Optional[Found]:

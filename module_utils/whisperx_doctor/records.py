@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
-__all__ = ["EXIT_CODES", "Environment", "Evidence", "Found", "Patient", "Symptom"]
+__all__ = ["EXIT_CODES", "Asked", "Environment", "Evidence", "Found", "Patient", "Symptom"]
 
 # What the command exits with, and the module returns as exit_code.
 EXIT_CODES = {"fit": 0, "unfit": 1, "unknown": 2}
+
+
+class Asked(NamedTuple):
+    """What is asked of every environment.
+
+    ``level``: import, kernels, pipeline, or audit, which runs nothing. ``device``: auto, cpu, cuda.
+    ``timeout``: seconds a level may take. ``variables``: set for the interpreter, as a service's would be.
+    ``root``: where the system is mounted. ``host``, ``inventory``: for the commands that are named.
+    """
+
+    level: str = "pipeline"
+    device: str = "auto"
+    timeout: float = 600.0
+    variables: Mapping[str, str] = {}
+    root: str = "/"
+    host: str = ""
+    inventory: str = ""
 
 
 @dataclass(frozen=True)
@@ -16,8 +33,9 @@ class Environment:
     """One Python environment. ``kind``: managed, release, venv, conda, interpreter, packages or tree.
 
     ``python`` is the command that starts its interpreter, () where there is none to start; ``sites`` are its
-    package directories, in the order in which Python looks; ``imports``, ``device``, ``variables`` are what
-    the record of a managed release says, else None or empty; ``pythonpath`` has to be set for it.
+    package directories, in the order in which Python looks; ``imports``, ``device``, ``variables``,
+    ``sonames`` and ``loader_paths`` are what the record of a managed release says, else None or empty;
+    ``interpreter`` is the real program, where it is known; ``pythonpath`` has to be set for it.
     """
 
     path: str
@@ -28,6 +46,9 @@ class Environment:
     imports: Optional[Tuple[Mapping[str, Any], ...]] = None
     device: str = ""
     variables: Mapping[str, str] = field(default_factory=dict)
+    sonames: Mapping[str, Any] = field(default_factory=dict)
+    loader_paths: Tuple[str, ...] = ()
+    interpreter: str = ""
     pythonpath: str = ""
     trouble: str = ""
 

@@ -24,8 +24,8 @@ __all__ = ["Ran", "meet", "run", "symptoms"]
 
 # Asks an interpreter what it is. -S would hide the site directories, -I what PYTHONPATH adds.
 _ASK = (
-    "import json, sys, sysconfig; print('\\n' + json.dumps({'version': sys.version.split()[0], "
-    "'sites': sys.path, 'suffix': sysconfig.get_config_var('EXT_SUFFIX')}))"
+    "import json, sys; print('\\n' + json.dumps({'version': sys.version.split()[0], "
+    "'sites': sys.path, 'interpreter': sys.executable}))"
 )
 _ASK_SECONDS = 60.0
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -62,7 +62,8 @@ def meet(environment: Environment, variables: Mapping[str, str]) -> Tuple[Enviro
         path for path in said["sites"] if re.search(r"(site|dist)-packages$", path) and os.path.isdir(path)
     ]
     known = [environment.pythonpath] if environment.pythonpath else []
-    return replace(environment, version=said["version"], sites=tuple(dict.fromkeys(known + sites))), None
+    told = replace(environment, version=said["version"], interpreter=str(said["interpreter"] or ""))
+    return replace(told, sites=tuple(dict.fromkeys(known + sites))), None
 
 
 def run(
