@@ -1,0 +1,140 @@
+"""The files that make the guard work on a host without Ansible: the program, its entry, the hooks."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+from typing import Dict, List, Optional
+
+from . import main
+
+__all__ = ["APT_CONF", "DNF_PLUGIN", "ENTRY", "HOOK", "program"]
+
+# The first Python that starts, by path: what is first on the caller's PATH may be another one. Where none
+# does, because it is what an earlier run broke, the package run goes on.
+HOOK = """\
+#!/bin/sh
+# Part of whisperx-fleet: asks whether the managed WhisperX environments would survive this package run.
+# Exit status {stop} stops it; every other one lets it go on.
+for python in /usr/bin/python3 /usr/bin/python3.[0-9]* /usr/libexec/platform-python; do
+    if [ -x "$python" ] && "$python" -I -S -c '' 2>/dev/null; then
+        exec "$python" -I -S -B {directory}/guard.py "$@"
+    fi
+done
+cat >/dev/null
+echo 'whisperx-guard: no Python that starts, so this run was not checked.' >&2
+exit 0
+"""
+
+ENTRY = '''\
+"""Part of whisperx-fleet, see docs/guard.md there. Called by the hook beside this file: guard.py apt|dnf."""
+
+import os
+import sys
+
+DIRECTORY = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, DIRECTORY)
+
+from code_of_fleet.whisperx_guard.main import main  # noqa: E402
+
+if __name__ == "__main__":
+    TEXT = sys.stdin.buffer.read().decode("utf-8", "replace")
+    sys.exit(main(sys.argv[1], DIRECTORY, TEXT, os.environ))
+'''
+
+# apt looks its options up by the first word of the command, so that word has to be the program itself.
+APT_CONF = """\
+// Part of whisperx-fleet: asks {directory}/hook before packages are unpacked. It stops the run only where
+// a managed WhisperX environment would stop working; a hook that is missing or fails stops nothing.
+DPkg::Tools::Options::{directory}/hook::Version "3";
+DPkg::Pre-Install-Pkgs {{ "{directory}/hook apt || test $? -ne {stop}"; }};
+"""
+
+DNF_PLUGIN = '''\
+"""Part of whisperx-fleet: asks the hook whether the managed environments would survive the transaction.
+
+dnf itself reports every other error of a plugin and goes on.
+"""
+
+import json
+import subprocess
+
+import dnf
+import dnf.exceptions
+
+HOOK = "{directory}/hook"
+STOP = {stop}
+
+
+class WhisperXGuard(dnf.Plugin):
+    name = "whisperx_guard"
+
+    def pre_transaction(self):
+        transaction = self.base.transaction
+        coming = {{(package.name, package.arch): package.evr for package in transaction.install_set}}
+        going = {{(package.name, package.arch): package.evr for package in transaction.remove_set}}
+        changes = [
+            {{"package": key[0], "arch": key[1], "before": going.get(key, ""), "after": coming.get(key, "")}}
+            for key in sorted(set(coming) | set(going))
+        ]
+        done = subprocess.run([HOOK, "dnf"], input=json.dumps(changes).encode())
+        if done.returncode == STOP:
+            raise dnf.exceptions.Error("stopped by whisperx-guard, see above")
+'''
+
+_PACKAGE = "code_of_fleet"
+
+
+def program() -> Dict[str, str]:
+    """Return path below the guard's directory -> text, for all modules that the program needs.
+
+    Raises OSError when a source is not there.
+    """
+    top = __name__.rpartition(".")[0].rpartition(".")[0]
+    texts = {"{}/__init__.py".format(_PACKAGE): ""}
+    waiting: List[str] = [main.__name__]
+    seen = {top}
+    while waiting:
+        name = waiting.pop()
+        if name in seen or not name.startswith(top + "."):
+            continue
+        seen.add(name)
+        source = _source(name)
+        if source is None:
+            continue
+        inside = name[len(top) + 1 :].replace(".", "/")
+        is_package = _is_package(name)
+        texts["{}/{}{}".format(_PACKAGE, inside, "/__init__.py" if is_package else ".py")] = source
+        waiting += [*_imported(name, source, is_package), name.rpartition(".")[0]]
+    return texts
+
+
+def _imported(name: str, source: str, is_package: bool) -> List[str]:
+    """Return the modules that a source may import relatively; names that are no modules among them."""
+    found: List[str] = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            parts = name.split(".")
+            up = node.level - (1 if is_package else 0)
+            base = ".".join(parts[: len(parts) - up] + ([node.module] if node.module else []))
+            found += [base] + [base + "." + alias.name for alias in node.names]
+    return found
+
+
+def _is_package(name: str) -> bool:
+    spec = importlib.util.find_spec(name)
+    return spec is not None and spec.submodule_search_locations is not None
+
+
+def _source(name: str) -> Optional[str]:
+    """Return a module's source from wherever it was loaded, None for a name that is no module."""
+    try:
+        spec = importlib.util.find_spec(name)
+    except ModuleNotFoundError:
+        return None
+    if spec is None or spec.loader is None or not hasattr(spec.loader, "get_source"):
+        return None
+    text = spec.loader.get_source(name)
+    if text is None:
+        raise OSError("the source of {} is not there".format(name))
+    return str(text)

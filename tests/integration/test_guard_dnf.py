@@ -1,0 +1,77 @@
+"""The guard with the real dnf 4 and rpm, as Debian packages them; the packages are empty stand-ins."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from guard_lab import Box
+
+pytestmark = pytest.mark.skipif(not shutil.which("podman"), reason="takes podman")
+
+_SPEC = "Name: {}\\nVersion: {}\\nRelease: 1\\nSummary: lab\\nLicense: MIT\\nBuildArch: x86_64\\n"
+_SPEC += "%%description\\n%%files\\n"
+_LIST = "/etc/dnf/plugins/versionlock.list"
+
+
+@pytest.fixture(scope="module")
+def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
+    host = Box(tmp_path_factory.mktemp("guard"))
+    try:
+        host.apt("update")
+        host.apt("install", "--no-install-recommends", "dnf", "dnf-plugins-core", "rpm", "createrepo-c")
+        for name, version in (("glibc", "2.36"), ("glibc", "2.41"), ("other", "1")):
+            host.shell(f"mkdir -p /rpms && printf '{_SPEC.format(name, version)}' > /rpms/{name}.spec")
+            host.shell(f"rpmbuild -bb --quiet --define '_rpmdir /rpms' /rpms/{name}.spec")
+        host.run("createrepo_c", "--quiet", "/rpms")
+        host.guard()
+        yield host
+    finally:
+        host.remove()
+
+
+def dnf(box: Box, *arguments: str, code: int = 0, **environment: str) -> str:
+    lab = ["--repofrompath=lab,/rpms", "--setopt=reposdir=/none", "--releasever=1", "--disableplugin=local"]
+    return box.run("dnf", "--assumeyes", "--nogpgcheck", *lab, *arguments, code=code, **environment)
+
+
+def test_it_lets_pass_what_does_not_matter(box: Box) -> None:
+    assert "whisperx-guard" not in dnf(box, "install", "glibc-2.36", "other")
+
+
+def test_it_stops_the_glibc_that_would_not_load_the_release(box: Box) -> None:
+    said = dnf(box, "upgrade", "glibc", code=1)
+    assert "guard.libc: glibc 2.41-1 brings glibc 2.41" in said and "Error: stopped by whisperx-guard" in said
+    assert box.run("rpm", "-q", "glibc").startswith("glibc-2.36")
+
+
+def test_a_hold_is_a_line_of_versionlock(box: Box) -> None:
+    box.shell(f"echo 'other-0:1-1.*' >> {_LIST}")
+    # dpkg's libc6 is on this host too.
+    assert box.guard(hold=["libc"])["held"] == {"libc": ["libc6:amd64", "glibc-0:2.36-1.*"]}
+    assert box.guard(hold=["libc"])["actions"] == []
+    assert "Nothing to do" in dnf(box, "upgrade", "glibc")
+    assert "Unlocked glibc-0:2.36-1.*" in box.guard()["actions"]
+    assert box.shell(f"grep -v '^#' {_LIST}").split() == ["other-0:1-1.*"]
+
+
+def test_it_fails_open(box: Box) -> None:
+    box.shell("mv /usr/local/lib/whisperx-guard/hook /tmp/hook")
+    dnf(box, "reinstall", "other")
+    box.shell("mv /tmp/hook /usr/local/lib/whisperx-guard/hook")
+
+
+def test_told_to_it_only_warns(box: Box) -> None:
+    assert "guard.libc" in dnf(box, "upgrade", "glibc", WHISPERX_GUARD="off")
+    assert box.run("rpm", "-q", "glibc").startswith("glibc-2.41")
+
+
+def test_it_leaves_nothing(box: Box) -> None:
+    box.guard(state="absent")
+    assert (
+        box.shell(
+            "find / -xdev -path /proc -prune -o -path /checkout -prune -o -name '*whisperx*guard*' -print"
+        )
+        == ""
+    )
