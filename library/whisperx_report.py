@@ -1,0 +1,144 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Module whisperx_report; the work is done in module_utils/whisperx_report."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: whisperx_report
+short_description: Write down what a run found and did on every host, as JSON and as a page
+version_added: 0.1.0
+description:
+  - Runs on the controller, once per run, on what Ansible kept of every host. Reads nothing from any host.
+  - The page is one file that asks no other address for anything; what hosts say of themselves is escaped.
+options:
+  hosts:
+    description: Names of the hosts to report.
+    type: list
+    elements: str
+    required: true
+  known:
+    description:
+      - What is known of them, by part and then by host. Each may be absent.
+      - C(facts) are those of M(whisperx_host_facts), C(plan) is its record of M(whisperx_plan),
+        C(result) what M(whisperx_env) answered, C(audit) what M(whisperx_audit) answered, C(held) why it was
+        left alone, C(bytes) what was fetched for it. C(problem) is by class, why it could not be locked.
+    type: dict
+    required: true
+  run:
+    description: What the report says of the run itself, C(at), C(playbook) and C(check).
+    type: dict
+    required: true
+  output:
+    description: File for the record as JSON, none when empty.
+    type: path
+    default: ""
+  page:
+    description: File for the HTML page, none when empty.
+    type: path
+    default: ""
+  templates:
+    description: Directory of the page's template, style and script.
+    type: path
+    required: true
+attributes:
+  check_mode:
+    support: full
+    description: A dry run is reported too and says that it is one; the files are written then as well.
+  diff_mode:
+    support: none
+    description: The files differ in every run.
+author:
+  - The whisperx-fleet authors
+"""
+
+EXAMPLES = r"""
+- name: Write the report of a run
+  whisperx_report:
+    hosts: [db1]
+    known:
+      facts: "{{ {'db1': hostvars.db1.ansible_facts.whisperx_host} }}"
+    run: {at: "2026-11-23 21:00 UTC", playbook: site, check: false}
+    page: /var/www/whisperx/index.html
+    templates: roles/whisperx_report/files/page
+  delegate_to: localhost
+  run_once: true
+"""
+
+RETURN = r"""
+totals:
+  description: State to the number of hosts in it, worst first.
+  returned: success
+  type: dict
+  sample: {refused: 1, working: 19}
+changed_hosts:
+  description: How many hosts this run changed, or in check mode would change.
+  returned: success
+  type: int
+unwell:
+  description: Names of the hosts that did not end well, for C(--limit).
+  returned: success
+  type: list
+  elements: str
+"""
+
+import os
+import tempfile
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.whisperx_problem import Problem
+from ..module_utils.whisperx_report.collect import UNWELL, render_json, report
+from ..module_utils.whisperx_report.page import render
+
+
+def main() -> None:
+    """Read the options, write what is asked for, and answer with the totals."""
+    module = AnsibleModule(
+        argument_spec={
+            "hosts": {"type": "list", "elements": "str", "required": True},
+            "known": {"type": "dict", "required": True},
+            "run": {"type": "dict", "required": True},
+            "output": {"type": "path", "default": ""},
+            "page": {"type": "path", "default": ""},
+            "templates": {"type": "path", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    given = module.params
+    record = report(given["hosts"], given["known"], given["run"])
+    try:
+        if given["output"]:
+            write(given["output"], render_json(record), "whisperx_report_output")
+        if given["page"]:
+            write(given["page"], render(record, given["templates"]), "whisperx_report_page")
+    except Problem as problem:
+        module.fail_json(msg=problem.sentence(), **problem.record())
+    unwell = [name for name, row in record["hosts"].items() if row["state"] in UNWELL]
+    module.exit_json(changed=False, totals=record["totals"], changed_hosts=record["changed"], unwell=unwell)
+
+
+def write(path: str, text: str, option: str) -> None:
+    """Put the text in place of the file, whole or not at all. Raises Problem "report.output"."""
+    folder = os.path.dirname(os.path.abspath(path))
+    try:
+        os.makedirs(folder, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=folder, prefix=".report-", delete=False
+        ) as file:
+            file.write(text)
+        os.chmod(file.name, 0o644)
+        os.replace(file.name, path)
+    except OSError as error:
+        raise Problem(
+            "report.output",
+            error.strerror or str(error),
+            path,
+            "a file that can be written",
+            "Name a file in a directory of the controller ({})".format(option),
+        ) from None
+
+
+if __name__ == "__main__":
+    main()

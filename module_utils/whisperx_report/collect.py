@@ -1,0 +1,170 @@
+"""From what Ansible kept of every host to one plain record of the run."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+__all__ = ["SCHEMA", "STATES", "UNWELL", "render_json", "report"]
+
+SCHEMA = 1
+
+# State to what it says about a host, worst first: the order of the page.
+STATES = {
+    "failed": "A step failed; what ran before still runs",
+    "unreachable": "Did not answer; nothing is known",
+    "refused": "Nothing that was asked for runs here; nothing was touched",
+    "breaking": "Works now and would not after the change that was asked about",
+    "held": "Left alone, because another host of its class failed",
+    "planned": "Has a plan; nothing was done in this run",
+    "working": "Proved by running it",
+}
+
+# A run that is taken up again begins with these.
+UNWELL = ("failed", "unreachable", "refused", "held")
+
+_MAIN = ("whisperx", "faster-whisper", "ctranslate2", "torch")
+
+
+def report(
+    names: Sequence[str], known: Mapping[str, Mapping[str, Any]], run: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the record of a run over the hosts ``names``.
+
+    ``known``: part to host name to what is known of it, and any may lack: ``facts`` (whisperx_host), ``plan``
+    (its record of the plan), ``result`` (of whisperx_env or whisperx_container), ``audit`` (what whisperx_audit
+    said), ``held`` (why it was left alone), ``bytes`` (fetched). ``problem``: class to why it has no lock.
+    ``run``: what is told of the run itself (``at``, ``check``, ``playbook``), passed on.
+    """
+    rows = {name: _host(_of(name, known), bool(run.get("check"))) for name in sorted(names)}
+    found = Counter(row["state"] for row in rows.values())
+    return {
+        "schema": SCHEMA,
+        "run": dict(run),
+        "totals": {state: found[state] for state in STATES if found[state]},
+        "changed": sum(bool(row["actions"]) for row in rows.values()),
+        "classes": _classes(rows),
+        "hosts": rows,
+    }
+
+
+def _of(name: str, known: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return every part that is known of one host."""
+    parts = {part: values.get(name) for part, values in known.items() if part != "problem"}
+    identity = (parts.get("plan") or {}).get("class")
+    return {**parts, "problem": known.get("problem", {}).get(identity or "")}
+
+
+def render_json(record: Mapping[str, Any]) -> str:
+    """Return the record as text; the same record gives the same bytes."""
+    return json.dumps(record, indent=1, sort_keys=True) + "\n"
+
+
+def _host(known: Mapping[str, Any], check: bool) -> dict[str, Any]:
+    plan, result = known.get("plan") or {}, known.get("result") or {}
+    record = result.get("record") or {}
+    state, message = _state(known, check)
+    versions = record.get("versions") or {}
+    return {
+        "state": state,
+        "message": message,
+        "class": plan.get("class") or "",
+        "runtime": plan.get("runtime") or "",
+        "device": record.get("device") or plan.get("device") or "",
+        "facts": _facts(known.get("facts") or {}),
+        "versions": {name: versions[name] for name in _MAIN if name in versions},
+        "packages": len(versions),
+        "release": result.get("release") or "",
+        "planned": {name: version for name, version in (plan.get("pins") or {}).items() if name in _MAIN},
+        "reasons": [_reason(entry) for entry in plan.get("reasons") or []] if state == "refused" else [],
+        "remedies": [str(remedy.get("sentence", "")) for remedy in plan.get("remedies") or []],
+        "driver": {key: value for key, value in (plan.get("driver_advice") or {}).items() if value},
+        "notes": list(plan.get("notes") or []),
+        "actions": list(result.get("actions") or []),
+        "diff": _difference(result.get("diff") or {}),
+        "seconds": {name: round(value, 2) for name, value in (result.get("timings") or {}).items()},
+        "bytes": int(known.get("bytes") or 0),
+    }
+
+
+def _state(known: Mapping[str, Any], check: bool) -> tuple[str, str]:
+    """Return a host's state and the sentence that explains it, "" where the state says it all."""
+    plan, result, audit = (known.get(part) or {} for part in ("plan", "result", "audit"))
+    if known.get("held"):
+        return "held", str(known["held"])
+    if result.get("unreachable"):
+        return "unreachable", str(result.get("msg", ""))
+    if result.get("failed"):
+        return "failed", str(result.get("msg", ""))
+    if plan.get("verdict") == "refused":
+        return "refused", _first(plan)
+    if known.get("problem"):
+        return "refused", str(known["problem"])
+    if not known.get("facts") and not plan:
+        return "unreachable", "no facts of this host were read in this run"
+    if audit.get("breaks"):
+        return "breaking", "; ".join(str(sentence) for sentence in audit["breaks"])
+    if not result or (check and result.get("actions")):
+        return "planned", ""
+    return "working", ""
+
+
+def _first(plan: Mapping[str, Any]) -> str:
+    reasons = plan.get("reasons") or [{}]
+    return str(reasons[0].get("sentence", ""))
+
+
+def _reason(entry: Mapping[str, Any]) -> dict[str, str]:
+    return {key: str(entry.get(key, "")) for key in ("sentence", "rule", "source")}
+
+
+def _facts(facts: Mapping[str, Any]) -> dict[str, str]:
+    """Return the facts that decide, as short texts."""
+    told = {
+        "system": _joined(facts.get("os"), "id", "version"),
+        "libc": _joined(facts.get("libc"), "family", "version"),
+        "machine": facts.get("machine"),
+        "kernel": (facts.get("kernel") or {}).get("release"),
+        "Python": ", ".join(str(one.get("version")) for one in facts.get("pythons") or []),
+        "GPU": ", ".join(_gpu(one) for one in facts.get("gpus") or []),
+        "driver": _joined(facts.get("nvidia_driver"), "version", "state"),
+        "engines": ", ".join(_joined(one, "name", "version") for one in facts.get("container_engines") or []),
+    }
+    return {name: str(text) for name, text in told.items() if text}
+
+
+def _joined(part: Mapping[str, Any] | None, *keys: str) -> str:
+    return " ".join(str(part[key]) for key in keys if part.get(key)) if part else ""
+
+
+def _gpu(gpu: Mapping[str, Any]) -> str:
+    capability = gpu.get("compute_capability")
+    return f"{gpu.get('name') or gpu.get('pci_id')}" + (f" ({capability})" if capability else "")
+
+
+def _difference(diff: Mapping[str, Any]) -> list[str]:
+    """Return the versions that changed, one a line: `torch 2.7.1 -> 2.8.0`."""
+    before, after = (_versions(str(diff.get(side, ""))) for side in ("before", "after"))
+    lines = []
+    for name in sorted(before.keys() | after.keys()):
+        old, new = before.get(name), after.get(name)
+        if old != new:
+            lines.append(f"{name} {old or 'new:'} {'-> ' if old else ''}{new or 'removed'}")
+    return lines
+
+
+def _versions(text: str) -> dict[str, str]:
+    lines = [line for line in text.splitlines() if "==" in line]
+    return dict(line.split("==", 1) for line in lines)
+
+
+def _classes(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, int]]:
+    """Return class to how many of its hosts are in which state; "" holds the hosts without a class."""
+    found: dict[str, Counter[str]] = {}
+    for row in rows.values():
+        found.setdefault(row["class"], Counter())[row["state"]] += 1
+    return {
+        name: {state: found[name][state] for state in STATES if found[name][state]} for name in sorted(found)
+    }

@@ -1,0 +1,145 @@
+"""The record of a run, and the page that shows it."""
+
+from __future__ import annotations
+
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from module_utils.whisperx_report.collect import STATES, render_json, report
+from module_utils.whisperx_report.page import data_block, render
+
+TEMPLATES = str(Path(__file__).resolve().parents[3] / "roles" / "whisperx_report" / "files" / "page")
+RUN = {"at": "2026-11-23 21:00 UTC", "playbook": "site", "check": False}
+FACTS = {"os": {"id": "debian", "version": "13"}, "libc": {"family": "glibc", "version": "2.41"}}
+PLAN = {"verdict": "plan", "class": "c1", "device": "cpu", "pins": {"whisperx": "3.8.6", "numpy": "2.1"}}
+RESULT = {
+    "actions": [],
+    "release": "whisperx-3.8.6-cpu",
+    "record": {"versions": {"whisperx": "3.8.6", "numpy": "2.1"}, "device": "cpu"},
+    "diff": {"before": "torch==2.7.1\nnumpy==2.1\n", "after": "torch==2.8.0\nnumpy==2.1\nav==1\n"},
+}
+
+
+def one(**known: Any) -> dict[str, Any]:
+    """Return the row of the only host, of which this is known."""
+    parts = {part: {"db1": value} for part, value in known.items() if part != "problem"}
+    return report(["db1"], {**parts, "problem": known.get("problem", {})}, RUN)["hosts"]["db1"]
+
+
+class TestStates:
+    def test_a_host_that_was_proved_works(self) -> None:
+        assert one(facts=FACTS, plan=PLAN, result=RESULT)["state"] == "working"
+
+    def test_without_facts_and_plan_it_was_not_reached(self) -> None:
+        assert one()["state"] == "unreachable"
+
+    def test_unreachable_is_told_apart_from_failed(self) -> None:
+        gone = one(facts=FACTS, plan=PLAN, result={"unreachable": True, "msg": "timed out"})
+        assert (gone["state"], gone["message"]) == ("unreachable", "timed out")
+        assert one(facts=FACTS, plan=PLAN, result={"failed": True, "msg": "no room"})["state"] == "failed"
+
+    def test_a_refusal_tells_its_reasons_and_remedies(self) -> None:
+        reason = {"sentence": "Python 3.14 is too new", "rule": "python.band", "source": "METADATA"}
+        plan = {
+            "verdict": "refused",
+            "class": None,
+            "reasons": [reason],
+            "remedies": [{"sentence": "Install 3.13"}],
+        }
+        row = one(facts=FACTS, plan=plan)
+        assert (row["state"], row["message"]) == ("refused", "Python 3.14 is too new")
+        assert (row["reasons"], row["remedies"]) == ([reason], ["Install 3.13"])
+
+    def test_a_class_that_cannot_be_locked_refuses_its_hosts(self) -> None:
+        row = one(facts=FACTS, plan=PLAN, problem={"c1": "the index does not answer"})
+        assert (row["state"], row["message"]) == ("refused", "the index does not answer")
+
+    def test_a_dry_run_proves_nothing(self) -> None:
+        known = {
+            "facts": {"db1": FACTS},
+            "plan": {"db1": PLAN},
+            "result": {"db1": {**RESULT, "actions": ["Build"]}},
+        }
+        found = report(["db1"], known, {**RUN, "check": True})
+        assert (found["totals"], found["changed"]) == ({"planned": 1}, 1)
+
+    def test_what_would_break_is_not_called_working(self) -> None:
+        row = one(
+            facts=FACTS, plan=PLAN, result=RESULT, audit={"breaks": ["libctranslate2 asks for a stack"]}
+        )
+        assert row["state"] == "breaking"
+
+    def test_a_held_host_says_why(self) -> None:
+        assert (
+            one(facts=FACTS, plan=PLAN, held="db0 of its class failed")["message"]
+            == "db0 of its class failed"
+        )
+
+
+def test_the_difference_names_old_and_new_versions() -> None:
+    assert one(facts=FACTS, plan=PLAN, result=RESULT)["diff"] == ["av new: 1", "torch 2.7.1 -> 2.8.0"]
+
+
+def test_the_same_run_gives_the_same_bytes() -> None:
+    known = {"facts": {"b": FACTS, "a": FACTS}}
+    assert render_json(report(["a", "b"], known, RUN)) == render_json(report(["b", "a"], known, RUN))
+
+
+class Elements(HTMLParser):
+    """Every element that the page really has, and its text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.names: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.names += [name for name, _ in attrs]
+
+
+def page(host: str, text: str) -> str:
+    known = {
+        "facts": {host: {**FACTS, "os": {"id": text, "version": "1"}}},
+        "plan": {host: {**PLAN, "class": text}},
+    }
+    known["result"] = {host: {"failed": True, "msg": text}}
+    return render(report([host], known, RUN), TEMPLATES)
+
+
+PLAIN = Elements(page("host", "text"))
+
+
+@given(st.text(), st.text())
+def test_nothing_that_a_host_says_becomes_an_element(host: str, text: str) -> None:
+    found = Elements(page(host, text))
+    assert (found.tags, found.names) == (PLAIN.tags, PLAIN.names)
+
+
+def test_a_script_in_a_host_stays_text() -> None:
+    text = page("<script>alert(1)</script>", '</script><img src=x onerror="alert(1)">')
+    assert "<img" not in text
+    assert text.count("<script") == 2
+
+
+@given(st.dictionaries(st.text(), st.text()))
+def test_the_data_comes_back_as_it_went_in(hosts: dict[str, str]) -> None:
+    block = str(data_block(hosts))
+    assert json.loads(block) == hosts
+    assert "<" not in block
+
+
+def test_the_page_asks_no_address_for_anything() -> None:
+    text = page("db1", "fine")
+    assert "http" not in text.replace("http-equiv", "")
+    assert not {"link", "img", "iframe"} & set(Elements(text).tags)
+
+
+def test_every_state_is_explained() -> None:
+    assert all(sentence for sentence in STATES.values())
