@@ -386,6 +386,7 @@ def test_the_gate_s_needs_come_from_the_plan() -> None:
         "execstack_refused_from": "2.41",
         "loader_paths": [],
         "sonames": {},
+        "driver": {},
     }
     names = {"opens": ["libcublas.so.12"], "optional": ["libcuda.so.1"]}
     told = gate.needs(wanted(loader_paths=["nvidia/cublas/lib"], sonames=names))
