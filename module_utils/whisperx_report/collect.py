@@ -34,8 +34,8 @@ def report(
     """Return the record of a run over the hosts ``names``.
 
     ``known``: part to host name to what is known of it, and any may lack: ``facts`` (whisperx_host), ``plan``
-    (its record of the plan), ``result`` (of whisperx_env or whisperx_container), ``audit`` (what whisperx_audit
-    said), ``held`` (why it was left alone), ``bytes`` (fetched). ``problem``: class to why it has no lock.
+    (its record of the plan), ``result`` (of whisperx_env, whisperx_container), ``audit`` (of whisperx_audit),
+    ``held`` (why it was left alone), ``bytes`` (fetched for it). ``problem`` is class to why it has no lock.
     ``run``: what is told of the run itself (``at``, ``check``, ``playbook``), passed on.
     """
     rows = {name: _host(_of(name, known), bool(run.get("check"))) for name in sorted(names)}
