@@ -10,7 +10,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-TARGET_PACKAGES = ("whisperx_host", "whisperx_abi", "whisperx_env", "whisperx_verify", "whisperx_guard", "whisperx_doctor")
+TARGET_PACKAGES = (
+    "whisperx_host",
+    "whisperx_abi",
+    "whisperx_env",
+    "whisperx_container",
+    "whisperx_verify",
+    "whisperx_bake",
+    "whisperx_firstboot",
+    "whisperx_sbom",
+    "whisperx_guard",
+    "whisperx_doctor",
+    "whisperx_audit",
+)
 OLDEST = (3, 8)
 
 FILES = sorted(

@@ -1,0 +1,357 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Ansible module: make the image of a plan the one that a host's commands run."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: whisperx_container
+short_description: Verify an image, put it to use, roll back or remove it
+description:
+  - Makes the commands below O(root) run the image of a plan, after it was proved by running it through those
+    very commands. Whatever fails, and whenever the run is killed, what was in use stays in use.
+  - Changes no image. It answers which image has to be loaded (RV(load)), named C(current) (RV(tag)) or
+    removed (RV(surplus)); the role C(whisperx_container) does that with the engines' own modules.
+options:
+  state:
+    description:
+      - V(present) makes O(image) the one in use. V(rolled_back) goes back to the release before, or to
+        O(release), of either runtime. V(absent) removes everything.
+    type: str
+    choices: [present, rolled_back, absent]
+    default: present
+  root:
+    description: Directory of releases and commands. Must be absent, empty, or made by this toolkit.
+    type: path
+    default: /opt/whisperx
+  plan:
+    description: The plan of this host. Required when O(state=present).
+    type: dict
+  image:
+    description: What the build of the plan's class answered. Required when O(state=present).
+    type: dict
+  engine:
+    description: V(podman) or V(docker); the plan's when empty.
+    type: str
+    choices: ["", podman, docker]
+    default: ""
+  release:
+    description: With O(state=rolled_back), the release to go back to; the previous one by default.
+    type: str
+    default: ""
+  keep:
+    description: How many releases stay; the current and the previous one always do.
+    type: int
+    default: 2
+  verify_level:
+    description: How far an image is proved before it is put to use; each level includes those before it.
+    type: str
+    choices: [import, kernels, pipeline]
+    default: pipeline
+  verify_timeout:
+    description: Seconds each level of the verification may take.
+    type: int
+    default: 600
+  bin_dir:
+    description: Directory for the links to the commands, none when empty.
+    type: path
+    default: /usr/local/bin
+  facts_dir:
+    description: Directory for the static fact file C(whisperx.fact), none when empty.
+    type: path
+    default: /etc/ansible/facts.d
+  store:
+    description: Directory of podman's images for all users; root's own storage when empty.
+    type: path
+    default: ""
+  storage_driver:
+    description: Podman's storage driver in O(store).
+    type: str
+    choices: [overlay, vfs]
+    default: overlay
+  network:
+    description: Network of the commands, as the engine names it; the engine's default when empty.
+    type: str
+    default: ""
+  cache:
+    description: Directory of models for all users; each user's own when empty.
+    type: path
+    default: ""
+  shm:
+    description: Size of the shared memory.
+    type: str
+    default: 1g
+  options:
+    description: Further options for every run.
+    type: list
+    elements: str
+    default: []
+  copied:
+    description: Whether the archive will be copied to this host, which takes room.
+    type: bool
+    default: true
+  installing:
+    description: Whether a missing engine is no fault in check mode, because the run would install it.
+    type: bool
+    default: false
+  label:
+    description: Put before every line of the summary.
+    type: str
+    default: ""
+attributes:
+  check_mode:
+    support: full
+    description: The predicted RV(actions) are those that the runs of the role then do.
+  diff_mode:
+    support: full
+    description: Package versions in use before and after.
+author:
+  - The whisperx-fleet authors
+"""
+
+EXAMPLES = r"""
+- name: Put the image of this host's class to use
+  whisperx_container:
+    plan: "{{ __whisperx_plan.hosts[inventory_hostname] }}"
+    image: "{{ __whisperx_image[__whisperx_plan.hosts[inventory_hostname].class] }}"
+  become: true
+
+- name: Go back to the release before
+  whisperx_container:
+    state: rolled_back
+  become: true
+"""
+
+RETURN = r"""
+actions:
+  description: What was done, or in check mode would be, one sentence each.
+  returned: success
+  type: list
+  elements: str
+load:
+  description: Whether the host lacks the image. Then nothing was switched; load it and run again.
+  returned: success
+  type: bool
+tag:
+  description: Whether the tag C(current) has to be moved to RV(image).
+  returned: success
+  type: bool
+surplus:
+  description: Names of images that no release needs any more.
+  returned: success
+  type: list
+  elements: str
+engine:
+  description: The engine.
+  returned: success
+  type: str
+image:
+  description: Name of the image in use afterwards.
+  returned: success
+  type: str
+environment:
+  description: What the engine's modules need in their environment to work on the same storage.
+  returned: success
+  type: dict
+incoming:
+  description: Directory for an archive while it is loaded.
+  returned: success
+  type: str
+release:
+  description: Name of the release in use afterwards, empty when there is none.
+  returned: success
+  type: str
+record:
+  description: The record of the release in use.
+  returned: success
+  type: dict
+summary:
+  description: What is there, where, how to run it and how long it took, as lines for people.
+  returned: always
+  type: list
+  elements: str
+verify:
+  description: The report of the verification.
+  returned: when one ran
+  type: dict
+timings:
+  description: Seconds spent on each kind of step.
+  returned: success
+  type: dict
+rule:
+  description: Stable id of what is wrong, with C(found), C(where), C(wanted) and C(remedy).
+  returned: failure
+  type: str
+"""
+
+import importlib.util
+import os
+import sys
+import time
+import traceback
+from typing import Any, Dict
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.whisperx_container import apply, engine, leave, surroundings
+from ..module_utils.whisperx_container.model import Options, Result, want
+from ..module_utils.whisperx_container.prove import prover
+from ..module_utils.whisperx_env import files, state, summary
+from ..module_utils.whisperx_env.model import Layout, Outcome
+from ..module_utils.whisperx_problem import Problem
+
+ARGUMENTS: Dict[str, Any] = {
+    "state": {"choices": ["present", "rolled_back", "absent"], "default": "present"},
+    "root": {"type": "path", "default": "/opt/whisperx"},
+    "plan": {"type": "dict"},
+    "image": {"type": "dict"},
+    "engine": {"choices": ["", "podman", "docker"], "default": ""},
+    "release": {"default": ""},
+    "keep": {"type": "int", "default": 2},
+    "verify_level": {"choices": ["import", "kernels", "pipeline"], "default": "pipeline"},
+    "verify_timeout": {"type": "int", "default": 600},
+    "bin_dir": {"type": "path", "default": "/usr/local/bin"},
+    "facts_dir": {"type": "path", "default": "/etc/ansible/facts.d"},
+    "store": {"type": "path", "default": ""},
+    "storage_driver": {"choices": ["overlay", "vfs"], "default": "overlay"},
+    "network": {"default": ""},
+    "cache": {"type": "path", "default": ""},
+    "shm": {"default": "1g"},
+    "options": {"type": "list", "elements": "str", "default": []},
+    "copied": {"type": "bool", "default": True},
+    "installing": {"type": "bool", "default": False},
+    "label": {"default": ""},
+}
+
+
+def main() -> None:
+    """Read the options, do what they ask, answer."""
+    started = time.monotonic()
+    module = AnsibleModule(
+        ARGUMENTS, supports_check_mode=True, required_if=[("state", "present", ("plan", "image"))]
+    )
+    given = module.params
+    layout = Layout(os.path.normpath(given["root"]), given["bin_dir"], given["facts_dir"])
+    try:
+        check_paths(given)
+        result = answer(given, layout, module.check_mode)
+        record = files.read_json(os.path.join(layout.current, state.RECORD)) or {}
+    except Problem as problem:
+        failed = [told(given, "failed: " + problem.sentence())]
+        module.fail_json(msg=problem.sentence(), summary=failed, **problem.record())
+    except OSError as error:
+        problem = Problem(
+            "container.system",
+            error.strerror or str(error),
+            str(error.filename or ""),
+            "a file system that does what it is asked",
+            "Mend that, then run again; nothing half-made is in use.",
+        )
+        failed = [told(given, "failed: " + problem.sentence())]
+        module.fail_json(
+            msg=problem.sentence(), summary=failed, exception=traceback.format_exc(), **problem.record()
+        )
+    waiting = result.load and not module.check_mode
+    outcome = Outcome(
+        actions=result.actions,
+        before=result.before,
+        after=result.before if waiting else result.after,
+        timings=result.timings,
+        notes=result.notes,
+    )
+    lines = summary.lines(layout, record, outcome, time.monotonic() - started, module.check_mode)
+    module.exit_json(
+        # While the image has yet to be loaded nothing was done that a user would call a change.
+        changed=bool(result.actions) and not waiting,
+        actions=result.actions,
+        diff=summary.diff(outcome),
+        load=result.load,
+        tag=result.tag,
+        surplus=result.surplus,
+        engine=result.engine,
+        image=result.image,
+        environment=storage(given, layout, result.engine),
+        incoming=apply.incoming(layout),
+        release=result.release,
+        record=record,
+        summary=[told(given, line) for line in lines],
+        verify=result.verify,
+        timings=result.timings,
+    )
+
+
+def answer(given: Dict[str, Any], layout: Layout, check: bool) -> Result:
+    """Do what the options ask, or with ``check`` only say it. Raises Problem."""
+    options = Options(
+        keep=given["keep"],
+        verify_level=given["verify_level"],
+        verify_timeout=given["verify_timeout"],
+        store=given["store"],
+        storage_driver=given["storage_driver"],
+        network=given["network"],
+        cache=given["cache"],
+        shm=given["shm"],
+        options=tuple(given["options"]),
+    )
+
+    def find(name: str) -> engine.Engine:
+        conf = storage(given, layout, name).get("CONTAINERS_STORAGE_CONF", "")
+        return engine.find(name, conf, missing_is_well=check and given["installing"])
+
+    if given["state"] == "absent":
+        return leave.absent(layout, options, find, given["engine"], check)
+    if given["state"] == "rolled_back":
+        hooks = apply.Hooks(prover(engine.Engine("none", "/nonexistent")))
+        return leave.rolled_back(layout, given["release"], options, find, hooks, check)
+    wanted = want(given["plan"], given["image"], given["engine"])
+    found = find(wanted.engine)
+    surroundings.check_gpu(wanted, lambda: found.run("info", "--format", "{{json .Runtimes}}"))
+    place = apply.Place(layout, found, options)
+    if wanted.image not in place.images:
+        surroundings.check_room(wanted, options, layout.root, given["copied"])
+    result = apply.present(place, wanted, apply.Hooks(prover(found)), check)
+    if not check and (result.load or result.tag or result.surplus):
+        check_requests(wanted.engine)
+    return result
+
+
+def check_requests(name: str) -> None:
+    """Raise Problem "container.no-requests" where docker's Ansible modules could not work."""
+    if name == "docker" and importlib.util.find_spec("requests") is None:
+        raise Problem(
+            "container.no-requests",
+            "the Python package requests is missing",
+            sys.executable,
+            "it, for Ansible's modules for docker",
+            "Install the package python3-requests, or set whisperx_container_install.",
+        )
+
+
+def storage(given: Dict[str, Any], layout: Layout, name: str) -> Dict[str, str]:
+    """Return the environment that leads podman to the store for all users."""
+    if name != "podman" or not given["store"]:
+        return {}
+    return {"CONTAINERS_STORAGE_CONF": apply.storage_conf(layout)}
+
+
+def told(given: Dict[str, Any], line: str) -> str:
+    """Return a line of the summary with the host before it."""
+    return "{}: {}".format(given["label"], line) if given["label"] else line
+
+
+def check_paths(given: Dict[str, Any]) -> None:
+    """Raise Problem "container.relative-path" for a directory that depends on where Ansible runs."""
+    for option in ("root", "bin_dir", "facts_dir", "store", "cache"):
+        if given[option] and not os.path.isabs(given[option]):
+            raise Problem(
+                "container.relative-path",
+                "'{}'".format(given[option]),
+                "option {}".format(option),
+                "an absolute path",
+                "Write it with a leading slash.",
+            )
+
+
+if __name__ == "__main__":
+    main()

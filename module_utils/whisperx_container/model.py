@@ -1,0 +1,178 @@
+"""The records of the container runtime on a host: what is wanted, what is there, what was done."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+from ..whisperx_problem import Problem
+
+__all__ = ["CURRENT", "LABEL", "REPOSITORY", "Found", "Options", "Result", "Wanted", "want"]
+
+# Every image of this toolkit is a tag of this name; `current` is the one in use.
+REPOSITORY = "localhost/whisperx-fleet"
+CURRENT = REPOSITORY + ":current"
+LABEL = "whisperx-fleet."
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The image to be in use. ``built`` is what its build answered: release, labels, bytes and so on."""
+
+    plan: Mapping[str, Any]
+    built: Mapping[str, Any]
+    engine: str
+
+    @property
+    def release(self) -> str:
+        """The release inside the image."""
+        return str(self.built["release"])
+
+    @property
+    def image(self) -> str:
+        """The image's name on the host."""
+        return "{}:{}".format(REPOSITORY, self.release)
+
+    @property
+    def name(self) -> str:
+        """Name of its directory below releases/. The engine is part of it: its commands are that engine's."""
+        return "{}-{}".format(self.release, self.engine)
+
+    @property
+    def labels(self) -> Dict[str, str]:
+        """The labels that the build gave it, without their prefix."""
+        return plain(self.built.get("labels") or {})
+
+    @property
+    def container(self) -> Dict[str, Any]:
+        """The plan's part about containers."""
+        return dict(self.plan.get("container") or {})
+
+    @property
+    def device(self) -> str:
+        """ "cpu" or "cuda"."""
+        return str(self.plan.get("device") or "cpu")
+
+    @property
+    def driver(self) -> str:
+        """The oldest NVIDIA driver that the image takes, "" when it needs none."""
+        if self.device != "cuda":
+            return ""
+        return self.labels.get("driver-minimum", "") or str(self.container.get("driver_minimum") or "")
+
+    @property
+    def gpu(self) -> str:
+        """How the engine hands GPUs on: "cdi", "device_request", or "" for not at all."""
+        if self.device != "cuda":
+            return ""
+        return str(self.container.get("gpu") or ("cdi" if self.engine == "podman" else "device_request"))
+
+    @property
+    def scripts(self) -> Tuple[str, ...]:
+        """The commands to expose to users."""
+        return tuple(str(name) for name in self.plan.get("scripts") or [])
+
+    @property
+    def versions(self) -> Dict[str, str]:
+        """Version by package in the image, {} where the build did not say."""
+        try:
+            found = json.loads(self.labels.get("versions", "") or "{}")
+        except ValueError:
+            return {}
+        return {str(key): str(value) for key, value in found.items()} if isinstance(found, dict) else {}
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to apply. ``keep`` releases stay; ``verify_timeout`` in seconds; the rest as the role documents."""
+
+    keep: int = 2
+    verify_level: str = "pipeline"
+    verify_timeout: int = 600
+    store: str = ""
+    storage_driver: str = "overlay"
+    network: str = ""
+    cache: str = ""
+    shm: str = "1g"
+    options: Tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Found:
+    """An image of this toolkit in the engine's storage. ``labels`` without their prefix."""
+
+    id: str
+    tags: Tuple[str, ...]
+    architecture: str
+    labels: Mapping[str, str]
+
+    @property
+    def release(self) -> str:
+        """The release inside."""
+        return str(self.labels.get("release", ""))
+
+    @property
+    def name(self) -> str:
+        """The name it has to have."""
+        return "{}:{}".format(REPOSITORY, self.release)
+
+
+@dataclass
+class Result:
+    """What was done or, in check mode, would be; and what is left for the image modules of the role.
+
+    ``load``: the host lacks the image. ``tag``: `current` must come to lead to ``image``. ``surplus``: names
+    of images that no release needs.
+    """
+
+    actions: List[str] = field(default_factory=list)
+    before: Dict[str, str] = field(default_factory=dict)
+    after: Dict[str, str] = field(default_factory=dict)
+    release: str = ""
+    engine: str = ""
+    image: str = ""
+    load: bool = False
+    tag: bool = False
+    surplus: List[str] = field(default_factory=list)
+    timings: Dict[str, float] = field(default_factory=dict)
+    verify: Dict[str, Any] = field(default_factory=dict)
+    notes: List[str] = field(default_factory=list)
+
+
+def plain(labels: Mapping[str, Any]) -> Dict[str, str]:
+    """Return our labels without their prefix."""
+    return {str(key)[len(LABEL) :]: str(value) for key, value in labels.items() if str(key).startswith(LABEL)}
+
+
+def want(plan: Mapping[str, Any], built: Optional[Mapping[str, Any]], engine: str) -> Wanted:
+    """Join a plan and the answer of its image's build. ``engine`` is the role's choice, "" for the plan's.
+
+    Raises Problem "container.plan-refused", "container.no-build" or "container.no-engine".
+    """
+    if plan.get("verdict", "plan") != "plan" or plan.get("runtime") != "container":
+        raise Problem(
+            "container.plan-refused",
+            "verdict {}, runtime {}".format(plan.get("verdict", "plan"), plan.get("runtime")),
+            "option plan",
+            "a plan with verdict 'plan' and runtime 'container'",
+            "Set whisperx_plan_runtime to container or auto, and read the plan's reasons.",
+        )
+    if not built or not built.get("release"):
+        raise Problem(
+            "container.no-build",
+            "no image was built for class {}".format(plan.get("class")),
+            "option image",
+            "the answer of the role whisperx_image",
+            "Run site.yml, which builds the image of every class before this step.",
+        )
+    chosen = engine or str((plan.get("container") or {}).get("engine") or "")
+    if chosen not in ("podman", "docker"):
+        raise Problem(
+            "container.no-engine",
+            "the plan names {}".format("engine '{}'".format(chosen) if chosen else "no engine"),
+            "option plan",
+            "podman or docker",
+            "Install one (package podman, or docker.io), or set whisperx_container_install.",
+        )
+    return Wanted(plan, built, chosen)
