@@ -1,0 +1,161 @@
+"""One host's audit: the record, and the lines a person reads."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from typing import Any, Dict, Iterator, List, Mapping, Tuple
+
+from ..whisperx_abi.model import Finding
+from ..whisperx_env import host, state
+from ..whisperx_env.integrity import packages as installed
+from ..whisperx_env.model import Layout, Release
+from . import changes, contents
+from .model import BREAKS, Asked, Item
+
+__all__ = ["report"]
+
+SCHEMA = 1
+# Findings that a terminal shows; the record has all.
+_SHOWN = 6
+_PROC_DRIVER = "/sys/module/nvidia/version"
+
+
+def report(asked: Asked, driver_file: str = _PROC_DRIVER) -> Dict[str, Any]:
+    """Audit the environment below ``asked.root``.
+
+    Returns plain data: ``state`` is "absent", "same", "drifted" or "broken"; ``would_break`` tells whether
+    what is coming breaks it. Raises Problem "env.foreign-directory" for a root that is not this toolkit's.
+    """
+    layout = Layout(os.path.normpath(asked.root), "", "")
+    found = state.read(layout)
+    release = found.get(found.current)
+    now = host.here(driver_file)
+    base: Dict[str, Any] = {"schema": SCHEMA, "root": layout.root, "host": asdict(now)}
+    base["coming"] = {"libc": asked.libc, "driver": asked.driver}
+    if release is None:
+        lines = ["no environment in {}".format(layout.root)]
+        return dict(base, state="absent", release="", would_break=False, lines=lines)
+    changed = list(_changed(release, now, asked.hashes))
+    findings, count = changes.objects(release, now, deep=True)
+    breaks = list(changes.coming(release, now, asked.libc, asked.driver))
+    broken = bool(findings) or any(item.weight == BREAKS for item in changed)
+    result = dict(
+        base,
+        state="broken" if broken else "drifted" if changed else "same",
+        release=release.name,
+        proved=dict(release.value("host", {}) or {}, at=(release.value("verify", {}) or {}).get("at")),
+        objects=count,
+        changes=[item.record() for item in changed],
+        findings=[asdict(item) for item in findings],
+        breaks=[item.record() for item in breaks],
+        would_break=bool(breaks),
+        previous=_previous(found.get(found.previous), now, asked),
+        plan=_plan(asked.plan, release),
+    )
+    result["lines"] = list(_lines(result, release, changed, findings, breaks))
+    return result
+
+
+def _changed(release: Release, now: host.Here, hashes: bool) -> Iterator[Item]:
+    for part in (
+        changes.host_changes(release, now),
+        contents.packages(release),
+        contents.files(release, hashes),
+    ):
+        yield from part
+
+
+def _previous(release: Any, now: host.Here, asked: Asked) -> Dict[str, Any]:
+    """Whether a rollback would find a release that fits, today and with what is coming."""
+    if release is None:
+        return {}
+    findings, _count = changes.objects(release, now, deep=False)
+    breaks = list(changes.coming(release, now, asked.libc, asked.driver))
+    told = ["{} {}".format(item.file, item.found) for item in findings] + [item.sentence for item in breaks]
+    return {"release": release.name, "fits": not findings, "would_fit": not told, "why": told[:_SHOWN]}
+
+
+def _plan(plan: Mapping[str, Any], release: Release) -> Dict[str, Any]:
+    """What site.yml would make of the host: "" verdict where no plan was given."""
+    if not plan:
+        return {}
+    here = installed(release.site_packages)
+    pins = dict(plan.get("pins") or {})
+    moved = {
+        name: [here.get(name, ""), pins[name]]
+        for name in sorted(pins)
+        # A build or a repair is told by a local label, which the pin does not have.
+        if here.get(name, "").partition("+")[0] != pins[name]
+    }
+    return {
+        "verdict": plan.get("verdict"),
+        "versions": moved,
+        "repairs": [str(row.get("package")) for row in plan.get("repairs") or []],
+        "environment": dict(plan.get("environment") or {}),
+        "reasons": [str(row.get("sentence")) for row in plan.get("reasons") or []][:_SHOWN]
+        if plan.get("verdict") == "refused"
+        else [],
+        "remedies": [str(row.get("sentence")) for row in plan.get("remedies") or []],
+    }
+
+
+def _lines(
+    result: Mapping[str, Any],
+    release: Release,
+    changed: List[Item],
+    findings: Tuple[Finding, ...],
+    breaks: List[Item],
+) -> Iterator[str]:
+    """What a person reads: what it is, what changed, what does not fit, what would break, what to do."""
+    words = {"same": "as it was proved", "drifted": "changed", "broken": "BROKEN"}
+    at = str(result["proved"].get("at") or release.value("created"))
+    yield "{} ({} objects, proved {}): {}".format(release.name, result["objects"], at, words[result["state"]])
+    for item in changed:
+        yield "  {:<9} {} [{}]".format(item.what, item.sentence, item.rule)
+    for finding in findings[:_SHOWN]:
+        yield "  does not fit: {} {} [{}]".format(finding.file, finding.found, finding.rule)
+    if len(findings) > _SHOWN:
+        yield "  and {} more that do not fit".format(len(findings) - _SHOWN)
+    coming = [version for version in (_named("glibc", result), _named("driver", result)) if version]
+    if coming:
+        yield "with {}: {}".format(" and ".join(coming), "WOULD BREAK" if breaks else "would go on as it is")
+    for item in breaks[:_SHOWN]:
+        yield "  {} [{}]".format(item.sentence, item.rule)
+    if len(breaks) > _SHOWN:
+        yield "  and {} more".format(len(breaks) - _SHOWN)
+    if breaks or result["state"] == "broken":
+        yield from _cure(result, release)
+    if result["previous"] and not result["previous"]["would_fit"]:
+        yield "  no way back: {} does not fit either: {}".format(
+            result["previous"]["release"], result["previous"]["why"][0]
+        )
+    remedies = [item.remedy for item in changed if item.remedy]
+    if result["state"] == "drifted" and remedies:
+        yield "  next: " + remedies[0]
+
+
+def _named(what: str, result: Mapping[str, Any]) -> str:
+    version = result["coming"]["libc" if what == "glibc" else "driver"]
+    return "{} {}".format(what, version) if version else ""
+
+
+def _cure(result: Mapping[str, Any], release: Release) -> Iterator[str]:
+    """What site.yml would do about it."""
+    plan = result["plan"]
+    if not plan:
+        yield "  next: playbooks/plan.yml tells what would run here."
+        return
+    if plan["verdict"] == "refused":
+        yield "  site.yml would refuse: " + (plan["reasons"] or ["see playbooks/plan.yml"])[0]
+    else:
+        asked = [str(name) for name in release.value("requested", [])]
+        deeds = ["repair {}".format(name) for name in plan["repairs"]]
+        deeds += ["set {}={}".format(*pair) for pair in sorted(plan["environment"].items())]
+        deeds += [
+            "{} {} -> {}".format(name, old or "none", new)
+            for name, (old, new) in sorted(plan["versions"].items(), key=lambda row: row[0] not in asked)
+        ]
+        yield "  site.yml cures it: " + (", ".join(deeds[:_SHOWN]) or "it builds the environment anew")
+    for sentence in plan["remedies"][:2]:
+        yield "  remedy: " + sentence
