@@ -1,0 +1,115 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Module whisperx_rollout; the work is done in module_utils/whisperx_rollout."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: whisperx_rollout
+short_description: Order the hosts that change into waves, and stop those that must not change any more
+version_added: 0.1.0
+description:
+  - Runs on the controller. First one host changes, then one of each other class, then the rest in steps.
+  - When a host of a class fails, no further host of that class is touched; other classes go on, until more
+    hosts are lost than O(budget) allows.
+  - Asked anew before every wave, with what was lost until then.
+options:
+  pending:
+    description: Host to class, of every host that has something to change; in the order of the inventory.
+    type: dict
+    required: true
+  steps:
+    description:
+      - Sizes of the waves, as numbers of hosts or as shares of all that change, such as V(10%).
+      - The first is for the first canary, the last is repeated.
+    type: list
+    elements: str
+    default: ["1", "10%", "50%", "100%"]
+  canaries:
+    description: Hosts that go first in their class. Without, the first of each class in the inventory.
+    type: list
+    elements: str
+    default: []
+  failed:
+    description: Hosts that did not pass so far, with what was said of them.
+    type: dict
+    default: {}
+  unreachable:
+    description: Hosts that no longer answer. They count in O(budget) and say nothing about their class.
+    type: list
+    elements: str
+    default: []
+  budget:
+    description: How many hosts may be lost, as a number or as a share of all that change; one more ends it.
+    type: str
+    default: "10%"
+attributes:
+  check_mode:
+    support: full
+    description: The module changes nothing.
+  diff_mode:
+    support: none
+    description: The module changes nothing.
+author:
+  - The whisperx-fleet authors
+"""
+
+EXAMPLES = r"""
+- name: Order a small fleet
+  whisperx_rollout:
+    pending: {gpu1: x86_64-cu128, gpu2: x86_64-cu128, cpu1: x86_64-cpu}
+  delegate_to: localhost
+  run_once: true
+"""
+
+RETURN = r"""
+waves:
+  description: Names of the hosts, wave by wave.
+  returned: success
+  type: list
+  elements: list
+  sample: [[gpu1], [cpu1], [gpu2]]
+wave_of:
+  description: Host to the number of its wave, as two or more digits that sort.
+  returned: success
+  type: dict
+  sample: {gpu1: "00", cpu1: "01", gpu2: "02"}
+held:
+  description: Hosts that must not be touched any more, with the sentence that says why.
+  returned: success
+  type: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.whisperx_problem import Problem
+from ..module_utils.whisperx_rollout.waves import held, waves
+
+
+def main() -> None:
+    """Read the options and answer with the waves and with who is held."""
+    module = AnsibleModule(
+        argument_spec={
+            "pending": {"type": "dict", "required": True},
+            "steps": {"type": "list", "elements": "str", "default": ["1", "10%", "50%", "100%"]},
+            "canaries": {"type": "list", "elements": "str", "default": []},
+            "failed": {"type": "dict", "default": {}},
+            "unreachable": {"type": "list", "elements": "str", "default": []},
+            "budget": {"type": "str", "default": "10%"},
+        },
+        supports_check_mode=True,
+    )
+    given = module.params
+    try:
+        found = waves(given["pending"], given["steps"], given["canaries"])
+        stopped = held(given["pending"], given["failed"], given["unreachable"], given["budget"])
+    except Problem as problem:
+        module.fail_json(msg=problem.sentence(), **problem.record())
+    digits = max(2, len(str(len(found))))
+    numbers = {host: str(number).zfill(digits) for number, wave in enumerate(found) for host in wave}
+    module.exit_json(changed=False, waves=found, wave_of=numbers, held=stopped)
+
+
+if __name__ == "__main__":
+    main()
