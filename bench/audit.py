@@ -4,8 +4,8 @@
 
 `gate` reads headers, as before every switch; `deep` looks at every symbol too. They are compared with `walk`,
 one stat of every file, less than which nothing that looks at all files can take; with `readelf`, one call of
-binutils' program on all objects, which reads the same headers and judges nothing; and with `ldd`, the loader's
-own answer for the first objects, scaled to all.
+binutils' program on all objects, which reads the same headers and judges nothing; and with `ldd`, the
+loader's own answer for the first objects, scaled to all.
 """
 
 from __future__ import annotations

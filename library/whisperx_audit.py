@@ -20,7 +20,7 @@ options:
     default: /opt/whisperx
   hashes:
     description:
-      - Compare the contents of all files with RECORD. Reads all of the environment, half a minute for WhisperX.
+      - Compare the contents of all files with RECORD. Reads them all, half a minute for WhisperX.
       - Otherwise all sizes are compared, and the contents of files that are newer than the release.
     type: bool
     default: false
