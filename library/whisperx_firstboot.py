@@ -1,0 +1,175 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Ansible module: put the first-boot service on an image."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: whisperx_firstboot
+short_description: Put the first-boot service of an image in place
+description:
+  - Writes the program that chooses and proves an environment when the image boots, with the record of what
+    the image was baked for, and enables its unit. Needs no running systemd.
+  - Until that boot every command of the environment only says that nothing was verified yet.
+options:
+  root:
+    description: Directory of the environment, made by M(whisperx_env) with C(activate=false).
+    type: path
+    default: /opt/whisperx
+  bin_dir:
+    description: Directory for the links to the commands, none when empty.
+    type: path
+    default: /usr/local/bin
+  facts_dir:
+    description: Directory for the static fact file that a good verdict writes, none when empty.
+    type: path
+    default: /etc/ansible/facts.d
+  level:
+    description: How far the environment is proved at boot.
+    type: str
+    choices: [import, kernels, pipeline]
+    default: pipeline
+  python:
+    description: The interpreter that runs the program.
+    type: path
+    required: true
+  profiles:
+    description: The environments of the image, the preferred first; those with a GPU come before the others.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: Name of the profile.
+        type: str
+        required: true
+      release:
+        description: Name of its release.
+        type: str
+        required: true
+      plan:
+        description: Its plan, as returned by M(whisperx_plan).
+        type: dict
+        required: true
+      capabilities:
+        description: Compute capabilities for which the plan is the same.
+        type: list
+        elements: str
+        default: []
+attributes:
+  check_mode:
+    support: full
+    description: The predicted RV(actions) are exactly those that the run then does.
+  diff_mode:
+    support: none
+    description: RV(actions) tells what changes.
+author:
+  - The whisperx-fleet authors
+"""
+
+EXAMPLES = r"""
+- name: Let the first boot choose
+  whisperx_firstboot:
+    python: /usr/bin/python3.13
+    profiles:
+      - name: cpu
+        release: ctranslate2-4.8.5-cpu-0123456789ab
+        plan: "{{ __whisperx_bake_plan.hosts['cpu'] }}"
+"""
+
+RETURN = r"""
+actions:
+  description: What was done, one sentence each.
+  returned: success
+  type: list
+  elements: str
+rule:
+  description: Stable id of what is wrong, with C(found), C(where), C(wanted) and C(remedy).
+  returned: failure
+  type: str
+"""
+
+import os
+from importlib import import_module
+from typing import Any, Dict
+
+import ansible.module_utils.distro  # noqa: F401 - so that Ansible sends the file below
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.whisperx_firstboot.records import Image, Places, Profile
+from ..module_utils.whisperx_firstboot.sources import install
+from ..module_utils.whisperx_problem import Problem
+
+ARGUMENTS: Dict[str, Any] = {
+    "root": {"type": "path", "default": "/opt/whisperx"},
+    "bin_dir": {"type": "path", "default": "/usr/local/bin"},
+    "facts_dir": {"type": "path", "default": "/etc/ansible/facts.d"},
+    "level": {"choices": ["import", "kernels", "pipeline"], "default": "pipeline"},
+    "python": {"type": "path", "required": True},
+    "profiles": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": {
+            "name": {"required": True},
+            "release": {"required": True},
+            "plan": {"type": "dict", "required": True},
+            "capabilities": {"type": "list", "elements": "str", "default": []},
+        },
+    },
+}
+
+
+def main() -> None:
+    """Put it in place, answer."""
+    module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
+    given = module.params
+    image = Image(
+        os.path.normpath(given["root"]),
+        given["level"],
+        tuple(profile(item) for item in given["profiles"]),
+        given["facts_dir"],
+        given["bin_dir"],
+    )
+    # The package's attribute of that name is something else.
+    distro = import_module("ansible.module_utils.distro._distro")
+    old = os.umask(0o022)
+    try:
+        actions = install(image, given["python"], distro, Places(), module.check_mode)
+    except OSError as error:
+        problem = Problem(
+            "firstboot.write",
+            error.strerror or str(error),
+            str(error.filename or ""),
+            "a root that can be written",
+            "Mend that, then bake again.",
+        )
+        module.fail_json(msg=problem.sentence(), **problem.record())
+    finally:
+        os.umask(old)
+    module.exit_json(changed=bool(actions), actions=actions)
+
+
+def profile(item: Dict[str, Any]) -> Profile:
+    """Return what the boot needs to know of a profile."""
+    plan = item["plan"]
+    driver, libc = plan.get("driver_advice") or {}, plan.get("libc") or {}
+    return Profile(
+        name=item["name"],
+        release=item["release"],
+        device=plan.get("device") or "cpu",
+        machine=plan.get("machine") or "",
+        libc_family=libc.get("family") or "",
+        libc_version=libc.get("version") or "",
+        driver_minimum=driver.get("minimum") or "",
+        driver_maximum=driver.get("maximum") or "",
+        capabilities=tuple(
+            sorted(item["capabilities"], key=lambda text: [int(part) for part in text.split(".")])
+        ),
+        scripts=tuple(plan.get("scripts") or ()),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+"""What an image knows of itself, and what a boot finds: records with one JSON shape each."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from typing import Any, Dict, Mapping, Optional, Tuple
+
+from ..whisperx_problem import Problem
+
+__all__ = ["SCHEMA", "Image", "Places", "Profile", "Settings", "Verdict", "read_image"]
+
+SCHEMA = 1
+LEVELS = ("import", "kernels", "pipeline")
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where things lie on the machine; tests set ``top``."""
+
+    top: str = "/"
+
+    def path(self, name: str) -> str:
+        """Return an absolute path below the top."""
+        return os.path.join(self.top, name.lstrip("/"))
+
+    @property
+    def home(self) -> str:
+        """The directory of this program, with the image's record."""
+        return self.path("/usr/lib/whisperx-firstboot")
+
+    @property
+    def image(self) -> str:
+        """The record of what the image was baked for."""
+        return os.path.join(self.home, "image.json")
+
+    @property
+    def verdict(self) -> str:
+        """The last verdict, as JSON."""
+        return self.path("/var/lib/whisperx/verdict.json")
+
+    @property
+    def message(self) -> str:
+        """What users are told when they log in; pam_motd shows every file of this directory."""
+        return self.path("/run/motd.d/60-whisperx")
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One environment of the image and what it was planned for.
+
+    ``driver_minimum`` and ``driver_maximum`` bound the NVIDIA driver ("525", "580"; "" for no bound; the
+    maximum is a branch), ``capabilities`` are the compute capabilities for which the plan is the same; ()
+    asks for none.
+    """
+
+    name: str
+    release: str
+    device: str
+    machine: str
+    libc_family: str
+    libc_version: str
+    driver_minimum: str = ""
+    driver_maximum: str = ""
+    capabilities: Tuple[str, ...] = ()
+    scripts: Tuple[str, ...] = ()
+
+    @staticmethod
+    def read(record: Mapping[str, Any]) -> Profile:
+        """Return the profile in a JSON object. Raises TypeError for fields that are missing or unknown."""
+        values: Dict[str, Any] = dict(record)
+        for key in ("capabilities", "scripts"):
+            values[key] = tuple(values.get(key) or ())
+        return Profile(**values)
+
+
+@dataclass(frozen=True)
+class Image:
+    """What was baked: the managed root, the level of proof, the profiles in order of preference."""
+
+    root: str
+    level: str
+    profiles: Tuple[Profile, ...]
+    facts_dir: str = ""
+    bin_dir: str = ""
+
+    def record(self) -> Dict[str, Any]:
+        """Return the JSON object that ``read_image`` takes back."""
+        return dict(asdict(self), schema=SCHEMA)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the machine's owner asks for; "" leaves it to the image. ``timeout``: seconds for each level."""
+
+    profile: str = ""
+    level: str = ""
+    timeout: float = 600.0
+
+
+@dataclass
+class Verdict:
+    """What a boot came to. ``misfits`` tells per profile why it was not taken, ``sentence`` is for people."""
+
+    verdict: str
+    rule: str
+    sentence: str
+    profile: str = ""
+    release: str = ""
+    device: str = ""
+    level: str = ""
+    stamp: str = ""
+    at: str = ""
+    misfits: Dict[str, Tuple[str, ...]] = field(default_factory=dict)
+    findings: Tuple[str, ...] = ()
+    warnings: Tuple[str, ...] = ()
+    notes: Tuple[str, ...] = ()
+    seconds: Dict[str, float] = field(default_factory=dict)
+    facts: Dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def fit(self) -> bool:
+        """Whether the machine may use the environment."""
+        return self.verdict == "fit"
+
+    def record(self) -> Dict[str, Any]:
+        """Return the JSON object that is written to the machine."""
+        return dict(asdict(self), schema=SCHEMA)
+
+
+def read_image(path: str) -> Image:
+    """Return what the image was baked for. Raises Problem "firstboot.image"."""
+    why: Optional[str] = None
+    try:
+        with open(path, encoding="utf-8") as stream:
+            record = json.load(stream)
+        profiles = tuple(Profile.read(profile) for profile in record["profiles"])
+        image = Image(
+            record["root"], record["level"], profiles, record.get("facts_dir", ""), record.get("bin_dir", "")
+        )
+    except OSError as error:
+        why = str(error.strerror)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        why = "it is not as it was written ({})".format(error)
+    if why is not None:
+        raise Problem(
+            "firstboot.image",
+            "the record of what this image was baked for cannot be read: {}".format(why),
+            path,
+            "the file that playbooks/bake.yml wrote",
+            "Bake the image again.",
+        )
+    return image
