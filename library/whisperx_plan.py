@@ -30,7 +30,9 @@ options:
     type: dict
     default: {whisperx: ""}
   runtime:
-    description: What the packages run in. V(container) is refused, containers are not available yet.
+    description:
+      - What the packages run in. V(auto) takes an environment on the host where one fits, and a container
+        where C library, Python or wheels of the host stand in the way and the host has an engine.
     type: str
     choices: [venv, container, auto]
     default: auto
@@ -61,10 +63,37 @@ options:
     type: str
     choices: [refuse, gate]
     default: refuse
+  container_base:
+    description:
+      - Image that containers stand on, as a reference, best with its digest. By default the catalogue's
+        first.
+    type: str
+    default: ""
+  container_root:
+    description:
+      - Tar of a root file system on the controller, instead of O(container_base). Its facts are read from it.
+    type: str
+    default: ""
+  container_facts:
+    description:
+      - What is in a base that the catalogue does not know, in the layout of the hosts' facts (C(os), C(libc),
+        C(pythons), C(ffmpeg), C(machine)). Laid over what is read from O(container_root).
+    type: dict
+    default: {}
+  container_engine:
+    description: Engine that runs the containers; the first that a host has when empty.
+    type: str
+    choices: ["", podman, docker]
+    default: ""
+  container_install:
+    description: Whether a host without an engine gets a plan all the same, because one will be installed.
+    type: bool
+    default: false
   requests:
     description:
       - What differs by host, per option, as option to host to value.
-      - The options are O(packages), O(runtime), O(device), O(remedies) and O(unknown).
+      - The options are O(packages), O(runtime), O(device), O(remedies), O(unknown) and those that begin with
+        C(container_).
     type: dict
     default: {}
   catalogue:
@@ -89,6 +118,10 @@ options:
   templates:
     description:
       - Directory of the templates of O(page), which needs it.
+    type: path
+  cache_dir:
+    description:
+      - Directory that keeps what was read from O(container_root), by its digest. Nothing is kept by default.
     type: path
   compare:
     description:
@@ -203,14 +236,16 @@ import tempfile
 from typing import Any, Dict, List
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.distro import LinuxDistribution
 
+from ..module_utils.whisperx_image.root import root_facts
 from ..module_utils.whisperx_plan.catalogue import load
 from ..module_utils.whisperx_plan.compare import change_lines, changes, read_plan
 from ..module_utils.whisperx_plan.decide import Decision, decide
 from ..module_utils.whisperx_plan.document import details, document, merged, render, table
 from ..module_utils.whisperx_plan.model import REMEDIES
 from ..module_utils.whisperx_plan.page import render_page
-from ..module_utils.whisperx_plan.requests import requests_by_host
+from ..module_utils.whisperx_plan.requests import OPTIONS, requests_by_host
 from ..module_utils.whisperx_problem import Problem
 
 
@@ -229,6 +264,12 @@ def main() -> None:
                 "default": list(REMEDIES),
             },
             "unknown": {"type": "str", "choices": ["refuse", "gate"], "default": "refuse"},
+            "container_base": {"type": "str", "default": ""},
+            "container_root": {"type": "str", "default": ""},
+            "container_facts": {"type": "dict", "default": {}},
+            "container_engine": {"type": "str", "choices": ["", "podman", "docker"], "default": ""},
+            "container_install": {"type": "bool", "default": False},
+            "cache_dir": {"type": "path"},
             "requests": {"type": "dict", "default": {}},
             "catalogue": {"type": "path", "required": True},
             "everything": {"type": "bool", "default": False},
@@ -250,9 +291,15 @@ def run(options: Dict[str, Any]) -> Dict[str, Any]:
     """Return the module's result for these options. Raises Problem."""
     before = read_plan(options["compare"]) if options["compare"] else None
     catalogue = load(options["catalogue"])
-    base = {key: options[key] for key in ("packages", "runtime", "device", "remedies", "unknown")}
+    base = {key: options[key] for key in OPTIONS}
+
+    def probe(root: str) -> Dict[str, Any]:
+        return root_facts(
+            os.path.abspath(os.path.expanduser(root)), LinuxDistribution, options["cache_dir"] or ""
+        )
+
     parts: List[Decision] = []
-    for request, names in requests_by_host(options["hosts"], base, options["requests"]):
+    for request, names in requests_by_host(options["hosts"], base, options["requests"], probe):
         parts.append(decide({name: options["hosts"][name] for name in names}, request, catalogue))
     decision = merged(parts)
     result: Dict[str, Any] = {"hosts": decision.hosts, "classes": decision.classes, "table": table(decision)}

@@ -24,6 +24,7 @@ __all__ = ["ROW_FILES", "Catalogue", "Package", "load", "with_release"]
 
 ROW_FILES = (
     "amendments.yml",
+    "bases.yml",
     "blocked.yml",
     "distros.yml",
     "drivers.yml",

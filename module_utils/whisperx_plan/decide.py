@@ -10,6 +10,7 @@ from typing import Any
 
 from ..whisperx_problem import Problem
 from .catalogue import Catalogue
+from .container import base_of
 from .explain import reason
 from .host import Host
 from .judge import judge
@@ -23,6 +24,8 @@ __all__ = ["Decision", "decide"]
 # What differs between hosts of one class without changing the answer: it is left out of the class's own
 # record.
 _OWN = ("python_path", "system_packages", "notes", "reasons", "remedies", "driver_advice")
+# One image serves the hosts of both engines.
+_OWN_CONTAINER = ("engine", "gpu")
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,10 @@ def decide(hosts: Mapping[str, Mapping[str, Any]], request: Request, catalogue: 
     """
     load_rules()
     catalogue = prepare(request, catalogue)
+    if request.container_base or request.container_facts:
+        base_of(
+            request, catalogue
+        )  # complains about a base that nobody knows, whether a host needs it or not
     flags = frozenset(
         flag for info in catalogue.rows.packages.values() for own in info.cpu.values() for flag in own
     ) | noted_flags(catalogue)
@@ -70,6 +77,10 @@ def _classes(hosts: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
             continue
         seen.add(id(record))
         shared = {key: value for key, value in record.items() if key not in _OWN}
+        if record["container"]:
+            shared["container"] = {
+                key: value for key, value in record["container"].items() if key not in _OWN_CONTAINER
+            }
         known = classes.setdefault(record["class"], shared)
         if known != shared:
             raise Problem(

@@ -81,6 +81,8 @@ class Host:
     libavutil: tuple[int, ...] = ()
     ffmpeg_path: bool = False
     engines: tuple[str, ...] = ()
+    cdi: frozenset[str] = frozenset()
+    cdi_problems: tuple[str, ...] = ()
     container: str | None = None
     wsl: bool = False
     tegra: str | None = None
@@ -122,6 +124,8 @@ class Host:
             engines=tuple(
                 sorted({row.text("name") or "" for row in top.children("container_engines")} - {""})
             ),
+            cdi=frozenset(kind for row in top.children("container_engines") for kind in row.texts("cdi")),
+            cdi_problems=top.texts("cdi_problems"),
             container=top.text("container"),
             wsl=bool(top.flag("wsl")),
             tegra=_tegra(top.child("tegra")),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from .attempt import Attempt, attempt, usable_pythons
 from .catalogue import Catalogue
+from .container import in_container
 from .devices import Obstacle, advice, branch_needed, obstacles, without_reserved
 from .explain import Spoken, reason, reasons_for
 from .fields import dotted
@@ -21,12 +23,25 @@ from .wanted import unknown_versions
 
 __all__ = ["judge"]
 
-_OPTION_OF = {"plan.runtime": "runtime", "plan.unknown-version": "request"}
+_OPTION_OF = {"plan.unknown-version": "request"}
 _GPU_RULES = ("driver.", "gpu.", "soname.", "torch.", "unknown.ptx")
 
 
 def judge(host: Host, request: Request, catalogue: Catalogue) -> Plan | Refusal:
-    """Return the plan or the refusal of one host."""
+    """Return the plan or the refusal of one host: on its own C library, or in a container on another."""
+    if request.runtime == "container":
+        return in_container(host, request, catalogue, _on_host)
+    own = _on_host(host, request, catalogue)
+    if request.runtime == "venv" or isinstance(own, Plan):
+        return own
+    inside = in_container(host, request, catalogue, _on_host)
+    if isinstance(inside, Refusal):
+        return own
+    # Why it came to a container is told first.
+    return replace(inside, reasons=[*own.reasons, *inside.reasons])
+
+
+def _on_host(host: Host, request: Request, catalogue: Catalogue) -> Plan | Refusal:
     host = without_reserved(host)
     closed = list(_closed(host, request, catalogue))
     if closed:
@@ -63,8 +78,6 @@ def _closed(host: Host, request: Request, catalogue: Catalogue) -> Iterable[tupl
     ]
     for field in missing:
         yield "facts", finding("facts.missing", f"no {field}", field=field)
-    if request.runtime == "container":
-        yield "runtime", finding("plan.runtime", "container")
     for name, text in unknown_versions(request, catalogue).items():
         newest = catalogue.packages[name].releases[-1].text if catalogue.packages[name].releases else "none"
         yield (

@@ -59,15 +59,36 @@ def _specifier(name: str, text: Any) -> str:
     )
 
 
+def _described(facts: Any) -> Mapping[str, Any]:
+    if facts is None or isinstance(facts, Mapping):
+        return dict(facts or {})
+    raise Problem(
+        "request.container-facts",
+        f"container_facts is {facts!r}",
+        "whisperx_plan_container_facts",
+        "a mapping in the layout of whisperx_host_assume",
+        "Describe os, libc and pythons of the base",
+    )
+
+
 @dataclass(frozen=True)
 class Request:
-    """What is asked for. ``packages``: canonical name -> specifier, in the order in which they matter."""
+    """What is asked for. ``packages``: canonical name -> specifier, in the order in which they matter.
+
+    ``container_base``: an image's reference or a root's name, "" for the default; ``container_facts``: what
+    is in it, {} where the catalogue knows; ``container_engine``: "" for the host's; ``container_install``: a
+    missing engine will be installed.
+    """
 
     packages: Mapping[str, str] = field(default_factory=lambda: {"whisperx": ""})
     runtime: str = "venv"
     device: str = "auto"
     remedies: tuple[str, ...] = REMEDIES
     unknown: str = "refuse"
+    container_base: str = ""
+    container_facts: Mapping[str, Any] = field(default_factory=dict)
+    container_engine: str = ""
+    container_install: bool = False
 
     @classmethod
     def make(
@@ -77,6 +98,10 @@ class Request:
         device: str = "auto",
         remedies: Any = REMEDIES,
         unknown: str = "refuse",
+        container_base: str = "",
+        container_facts: Any = None,
+        container_engine: str = "",
+        container_install: bool = False,
     ) -> Request:
         """Check the user's options. Raises Problem "request.…"; whether a package is known is checked by
         decide.
@@ -118,6 +143,10 @@ class Request:
             device=_choice("device", device, _DEVICES),
             remedies=kinds,
             unknown=_choice("unknown", unknown, _UNKNOWN),
+            container_base=str(container_base or ""),
+            container_facts=_described(container_facts),
+            container_engine=str(container_engine or ""),
+            container_install=container_install is True,
         )
 
     def record(self) -> dict[str, Any]:
@@ -185,6 +214,7 @@ class Plan:
     sonames: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
     built_from_sdist: Sequence[Mapping[str, Any]] = ()
     catalogue: str = ""
+    container: Mapping[str, Any] | None = None
 
     def record(self) -> dict[str, Any]:
         """Return the plan of the contract, plain data."""

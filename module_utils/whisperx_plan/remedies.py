@@ -10,6 +10,7 @@ from typing import Any
 
 from .attempt import Attempt, attempt, usable_pythons
 from .catalogue import Catalogue
+from .container import remedy_for
 from .cuda import modules_of
 from .devices import advice, branch_needed, with_best_driver
 from .fields import Numbers, dotted
@@ -140,14 +141,8 @@ def for_refusal(host: Host, request: Request, device: str, catalogue: Catalogue)
     yield from _pythons(host, catalogue, helps)
     if len([text for text in request.packages.values() if text]) > 0:
         yield from _looser(host, request, helps)
-    image = _image(host, catalogue)
-    if image is not None and helps(image):
-        engines = ", ".join(host.engines)
-        has = f" ({engines} is on the host)" if engines else ""
-        yield {
-            "kind": "container",
-            "sentence": f"A container image with another C library or Python runs it{has}",
-        }
+    if request.runtime != "container" and (image := remedy_for(host, request, device, catalogue, helps)):
+        yield image
 
 
 def _pythons(host: Host, catalogue: Catalogue, helps: Any) -> Iterator[Remedy]:
@@ -198,13 +193,3 @@ def _looser(host: Host, request: Request, helps: Any) -> Iterator[Remedy]:
                 "specifier": text,
                 "sentence": f"Ask for another {name} than {text}",
             }
-
-
-def _image(host: Host, catalogue: Catalogue) -> Host | None:
-    """Return the host as a container of an ordinary image would show it."""
-    wanted = str(catalogue.threshold("plan.runtime", "image"))
-    row = next((row for row in catalogue.rows.distros if f"{row.id} {row.version}" == wanted), None)
-    if row is None or row.python is None:
-        return None
-    python = Interpreter(f"/usr/bin/python{dotted(row.python)}", (*row.python[:2], 0))
-    return replace(host, libc_family=row.libc[0], libc_version=row.libc[1], pythons=(python,))

@@ -3,37 +3,66 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import PurePath
 from typing import Any
 
 from ..whisperx_problem import Problem
 from .model import Request
 
-__all__ = ["requests_by_host"]
+__all__ = ["OPTIONS", "requests_by_host"]
 
-_OPTIONS = ("packages", "runtime", "device", "remedies", "unknown")
+OPTIONS = (
+    "packages",
+    "runtime",
+    "device",
+    "remedies",
+    "unknown",
+    "container_base",
+    "container_root",
+    "container_facts",
+    "container_engine",
+    "container_install",
+)
 
 
 def requests_by_host(
-    hosts: Iterable[str], base: Mapping[str, Any], overrides: Mapping[str, Any]
+    hosts: Iterable[str],
+    base: Mapping[str, Any],
+    overrides: Mapping[str, Any],
+    probe: Callable[[str], Mapping[str, Any]],
 ) -> Iterator[tuple[Request, list[str]]]:
-    """Yield every different request with its hosts. ``overrides``: option -> host -> value.
+    """Yield every different request with its hosts. ``overrides``: option -> host -> value. ``probe`` reads
+    the facts of a root file system.
 
     Raises Problem "request.…" for an option or value that does not exist.
     """
     for option, values in overrides.items():
-        if option not in _OPTIONS or not isinstance(values, Mapping):
+        if option not in OPTIONS or not isinstance(values, Mapping):
             raise Problem(
                 "request.override",
                 f"{option!r} cannot differ by host",
                 "requests",
-                "one of " + ", ".join(_OPTIONS),
+                "one of " + ", ".join(OPTIONS),
                 "Leave it out",
             )
     groups: dict[str, tuple[dict[str, Any], list[str]]] = {}
     for name in hosts:
-        own = {option: overrides.get(option, {}).get(name, base[option]) for option in _OPTIONS}
+        own = {option: overrides.get(option, {}).get(name, base[option]) for option in OPTIONS}
         key = json.dumps(own, default=str)
         groups.setdefault(key, (own, []))[1].append(name)
     for own, names in groups.values():
-        yield Request.make(**own), names
+        yield Request.make(**_with_facts(own, probe)), names
+
+
+def _with_facts(own: dict[str, Any], probe: Callable[[str], Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the options with a root file system turned into its name and facts, described ones on top."""
+    root = str(own.pop("container_root") or "")
+    if not root or own["runtime"] == "venv":
+        return own
+    described = own["container_facts"] or {}
+    return {
+        **own,
+        "container_base": own["container_base"] or PurePath(root).name,
+        "container_facts": {**probe(root), **described},
+    }

@@ -9,6 +9,7 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
+from .container_rows import ContainerRows
 from .fields import Numbers
 from .release import Release
 
@@ -188,3 +189,4 @@ class Rows:
     built_from_sdist: Mapping[str, Sdist] = field(default_factory=dict)
     distros: tuple[Distro, ...] = ()
     rules: Mapping[str, Rule] = field(default_factory=dict)
+    containers: ContainerRows = field(default_factory=ContainerRows)

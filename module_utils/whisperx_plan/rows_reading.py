@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
+from .container_rows import ContainerRows, read_engine, read_installer, read_known, read_layer
 from .fields import Fields, Numbers
 from .release import canonical, requirement, specifier
 from .rows import (
@@ -249,6 +250,17 @@ def read_rows(documents: Mapping[str, Any]) -> Rows:
         built_from_sdist={row.recipe["package"]: row for row in packages.read("built_from_sdist", _sdist)},
         distros=files["distros.yml"].read("distros", _distro),
         rules={row.id: row for row in files["rules.yml"].read("rules", _rule)},
+        containers=_containers(files["bases.yml"]),
+    )
+
+
+def _containers(file: _File) -> ContainerRows:
+    installers = file.read("installers", read_installer)
+    return ContainerRows(
+        bases=file.read("bases", read_known),
+        installers={name: commands for names, commands in installers for name in names},
+        layers=file.read("layers", read_layer),
+        engines=file.read("engines", read_engine),
     )
 
 

@@ -35,6 +35,8 @@ def test_answer_is_the_file_name(path):
             assert record["verdict"] == "refused", record
         elif word in ("cuda", "cpu"):
             assert (record["verdict"], record.get("device")) == ("plan", word), record["reasons"][:3]
+        elif word in ("venv", "container"):
+            assert (record["verdict"], record.get("runtime")) == ("plan", word), record["reasons"][:3]
         elif re.fullmatch(r"cu\d+", word):
             assert record["torch_build"] == word
         elif re.fullmatch(r"py3\.\d+", word):

@@ -26,15 +26,18 @@ def applied(remedy: dict[str, Any], facts: dict[str, Any], request: dict[str, An
         }, request
     if kind in ("repair", "tunable", "upgrade"):
         return facts, {**request, "remedies": [*request.get("remedies", []), kind]}
-    if kind == "runtime":
-        return facts, {**request, "runtime": "venv"}
     if kind == "device":
         return facts, {**request, "device": remedy["device"]}
     if kind == "request":
         return facts, {**request, "packages": {**request["packages"], remedy["package"]: ""}}
-    if kind == "container":
-        image = {"libc": {"family": "glibc", "version": "2.36"}, "os": {"id": "debian", "version": "12"}}
-        return {**facts, **image, "pythons": [{"path": "/usr/bin/python3.11", "version": "3.11.2"}]}, request
+    if kind in ("engine", "container"):
+        engine = {"name": remedy["engine"], "cdi": ["nvidia.com/gpu"]}
+        return {**facts, "container_engines": [engine]}, {**request, "runtime": "container"}
+    if kind in ("toolkit", "cdi"):
+        engines = [{**engine, "cdi": ["nvidia.com/gpu"]} for engine in facts["container_engines"]]
+        return {**facts, "container_engines": engines, "cdi_problems": []}, request
+    if kind == "base":
+        return facts, {**request, "container_base": "", "container_facts": {}}
     if kind == "gpu":
         return {
             **facts,

@@ -1,0 +1,291 @@
+"""A plan for a container: the host's hardware, with the C library, Pythons and distribution of the base."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+from ..whisperx_problem import Problem
+from .catalogue import Catalogue
+from .container_rows import Engine
+from .cuda import branch_for_cuda, driver_cuda
+from .devices import branch_needed, without_reserved
+from .explain import reason
+from .fields import Numbers, dotted, numbers
+from .host import Host
+from .model import Plan, Refusal, Request
+from .resolve import Solution
+from .rules import Finding, finding
+from .words import gpu_words, ways
+
+__all__ = ["Base", "base_of", "engine_of", "in_container", "on_base", "remedy_for"]
+
+Judge: TypeAlias = Callable[[Host, Request, Catalogue], Plan | Refusal]
+# The name of every image on a host; the tag is the release, which only plan and lock together give.
+IMAGE = "localhost/whisperx-fleet"
+
+
+@dataclass(frozen=True)
+class Base:
+    """What an image stands on. ``requires``: the CUDA that its NVIDIA_REQUIRE_CUDA asks for, if any."""
+
+    name: str
+    facts: Mapping[str, Any]
+    host: Host
+    requires: Numbers | None = None
+
+
+def base_of(request: Request, catalogue: Catalogue) -> Base:
+    """Return the base that is asked for, by default the catalogue's first.
+
+    Raises Problem "request.container-base" where nobody says what is in it, "facts.malformed" for facts that
+    cannot be read.
+    """
+    rows = sorted(catalogue.rows.containers.bases, key=lambda row: row.order)
+    name = request.container_base
+    facts: Mapping[str, Any] = request.container_facts
+    if not facts:
+        plain = name.partition("@")[0]
+        known = next((row for row in rows if not name or row.reference == plain), None)
+        if known is None:
+            raise Problem(
+                "request.container-base",
+                f"nothing is known of {name}" if name else "the catalogue has no base",
+                "whisperx_plan_container_base",
+                "a base with known facts: " + ", ".join(row.reference for row in rows),
+                "Describe it in whisperx_plan_container_facts (os, libc, pythons)",
+            )
+        name, facts = name or known.reference, known.facts
+    host = Host.from_facts(f"the base {name or 'of the containers'}", facts)
+    return Base(name or "described", facts, host, _required(facts))
+
+
+def _required(facts: Mapping[str, Any]) -> Numbers | None:
+    """Return the CUDA of the first clause of NVIDIA_REQUIRE_CUDA, such as "cuda>=12.8 brand=…"."""
+    environment = facts.get("environment")
+    text = str(environment.get("NVIDIA_REQUIRE_CUDA") or "") if isinstance(environment, Mapping) else ""
+    _, sign, version = text.split(" ")[0].partition("cuda>=")
+    return numbers(version) if sign else None
+
+
+def on_base(host: Host, base: Base) -> Host:
+    """Return the host as a container of the base shows it."""
+    inside = base.host
+    return replace(
+        host,
+        os_id=inside.os_id,
+        os_version=inside.os_version,
+        os_codename=inside.os_codename,
+        libc_family=inside.libc_family,
+        libc_version=inside.libc_version,
+        pythons=inside.pythons,
+        libavutil=inside.libavutil,
+        ffmpeg_path=inside.ffmpeg_path,
+    )
+
+
+def engine_of(host: Host, request: Request, catalogue: Catalogue) -> Engine | None:
+    """Return the engine to use: the one asked for, else the first that the host has; None without one."""
+    rows = sorted(catalogue.rows.containers.engines, key=lambda row: row.order)
+    wanted = [row for row in rows if request.container_engine in ("", row.name)]
+    there = next((row for row in wanted if row.name in host.engines), None)
+    if there is None and request.container_install:
+        return next(iter(wanted), None)
+    return there
+
+
+def in_container(host: Host, request: Request, catalogue: Catalogue, judge: Judge) -> Plan | Refusal:
+    """Return the plan or the refusal of a host for a container. ``judge`` decides for what is inside."""
+    host = without_reserved(host)
+    base = base_of(request, catalogue)
+    engine = engine_of(host, request, catalogue)
+    stopped = list(_stopped(host, base, engine, request, catalogue))
+    if stopped:
+        return Refusal(
+            [reason(said, subject, catalogue) for subject, said, _ in stopped],
+            [step for _, _, step in stopped],
+        )
+    assert engine is not None
+    inside = judge(on_base(host, base), replace(request, runtime="venv"), catalogue)
+    if isinstance(inside, Refusal):
+        return _about(inside, request, host, catalogue, judge)
+    if inside.device == "cuda":
+        kept = list(_kept_from_gpu(host, base, engine, catalogue))
+        if kept:
+            on_cpu = judge(on_base(host, base), replace(request, runtime="venv", device="cpu"), catalogue)
+            instead = [_CPU] if isinstance(on_cpu, Plan) else []
+            return Refusal(
+                [reason(said, subject, catalogue) for subject, said, _ in kept],
+                [*(step for _, _, step in kept), *instead],
+            )
+    if inside.system_packages and base.host.os_id not in catalogue.rows.containers.installers:
+        said = finding(
+            "container.installer",
+            base.host.os_id or "an unknown distribution",
+            packages=ways(inside.system_packages),
+            base=base.name,
+            known=ways(sorted(catalogue.rows.containers.installers)),
+        )
+        step = {"kind": "base", "sentence": "Name a base that has them, or one of a known distribution"}
+        return Refusal([reason(said, "the base", catalogue)], [step])
+    return _plan(host, base, engine, inside, catalogue)
+
+
+_CPU: Mapping[str, Any] = {
+    "kind": "device",
+    "device": "cpu",
+    "sentence": "Set whisperx_plan_device to cpu",
+}
+Step: TypeAlias = tuple[str, Finding, dict[str, Any]]
+
+
+def _stopped(
+    host: Host, base: Base, engine: Engine | None, request: Request, catalogue: Catalogue
+) -> Iterator[Step]:
+    """Yield what keeps any container from running on the host, each with its remedy."""
+    if engine is None:
+        rows = sorted(catalogue.rows.containers.engines, key=lambda row: row.order)
+        wanted = [row for row in rows if request.container_engine in ("", row.name)] or rows
+        first, known = wanted[0], " or ".join(row.name for row in wanted)
+        has = f" (there: {', '.join(host.engines)})" if host.engines else ""
+        said = finding(
+            "container.engine", "none" + has, known=known, package=first.package, name=first.name, has=has
+        )
+        yield (
+            "container engine",
+            said,
+            {
+                "kind": "engine",
+                "package": first.package,
+                "engine": first.name,
+                "sentence": f"Install the package {first.package}, or set whisperx_container_install to true",
+            },
+        )
+    if base.host.machine and host.machine and base.host.machine != host.machine:
+        words = {"base": base.name, "made": base.host.machine, "machine": host.machine}
+        yield (
+            "the base",
+            finding("container.machine", host.machine, **words),
+            {"kind": "base", "sentence": f"Name a base for {host.machine} in whisperx_plan_container_base"},
+        )
+
+
+def _kept_from_gpu(host: Host, base: Base, engine: Engine, catalogue: Catalogue) -> Iterator[Step]:
+    """Yield what keeps a container from the GPU that the host itself could use, each with its remedy."""
+    gpus = ways(gpu_words(gpu) for gpu in host.gpus)
+    make = "nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml"
+    if engine.kind not in host.cdi:
+        words = {"gpus": gpus, "engine": engine.name, "kind": engine.kind, "package": engine.toolkit}
+        yield (
+            engine.name,
+            finding("container.toolkit", "no CDI specification", make=make, **words),
+            {
+                "kind": "toolkit",
+                "package": engine.toolkit,
+                "sentence": f"Install the package {engine.toolkit} and run {make}",
+            },
+        )
+    elif host.cdi_problems:
+        problem = host.cdi_problems[0].rstrip(".")
+        yield (
+            engine.name,
+            finding("container.cdi", problem, make=make),
+            {"kind": "cdi", "sentence": f"Run {make} and let the host be probed again"},
+        )
+    speaks = driver_cuda(host.driver, catalogue)
+    if base.requires is not None and (speaks is None or speaks[:2] < base.requires[:2]):
+        cuda = dotted(base.requires[:2])
+        branch = str(branch_for_cuda(base.requires[:2], catalogue) or "")
+        said = finding(
+            "container.driver",
+            f"CUDA {dotted(speaks)}" if speaks else "an unknown CUDA",
+            base=base.name,
+            cuda=cuda,
+            branch=branch or f"of CUDA {cuda}",
+        )
+        sentence = f"Upgrade the driver to branch {branch} or newer" if branch else "Upgrade the driver"
+        step = {"kind": "driver", "branch": branch, "sentence": sentence} if branch else {}
+        yield "driver", said, step or {"kind": "base", "sentence": "Name a base without that condition"}
+
+
+def _about(refused: Refusal, request: Request, host: Host, catalogue: Catalogue, judge: Judge) -> Refusal:
+    """Return a refusal of what is inside, with the remedies that hold for an image."""
+    kept = [step for step in refused.remedies if step["kind"] not in ("python", "container", "runtime")]
+    default = replace(request, container_base="", container_facts={})
+    if request.container_base or request.container_facts:
+        other = base_of(default, catalogue)
+        if isinstance(judge(on_base(host, other), replace(default, runtime="venv"), catalogue), Plan):
+            kept.append({"kind": "base", "base": other.name, "sentence": f"Take the base {other.name}"})
+    return replace(refused, remedies=kept)
+
+
+def _plan(host: Host, base: Base, engine: Engine, inside: Plan, catalogue: Catalogue) -> Plan:
+    gpu = engine.gpu if inside.device == "cuda" else None
+    floor = _floor(host, base, inside, catalogue) if gpu else None
+    rows = catalogue.rows.containers
+    commands = [
+        [word for part in command for word in (inside.system_packages if part == "{packages}" else [part])]
+        for command in rows.installers.get(base.host.os_id or "", ())
+    ]
+    container = {
+        "base": base.name,
+        "base_facts": {key: base.facts[key] for key in ("os", "libc", "pythons") if key in base.facts},
+        "driver_minimum": floor,
+        "image": IMAGE,
+        "commands": commands if inside.system_packages else [],
+        "layers": [{"what": what, "packages": list(names)} for _, what, names in sorted(rows.layers)],
+    }
+    identity = json.dumps([inside.host_class, container["base"], container["base_facts"]], sort_keys=True)
+    readable = inside.host_class.rpartition("-")[0]
+    return replace(
+        inside,
+        host_class=f"container-{readable}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}",
+        runtime="container",
+        container={**container, "engine": engine.name, "gpu": gpu},
+    )
+
+
+def _floor(host: Host, base: Base, inside: Plan, catalogue: Catalogue) -> str | None:
+    """Return the first driver branch under which the image runs on the host's GPUs: of what is in it, and of
+    what the base asks for.
+    """
+    pins = {
+        name: release
+        for name, text in inside.pins.items()
+        for release in catalogue.packages[name].releases
+        if release.text == text
+    }
+    branches = [branch_needed(host, Solution(pins), catalogue)]
+    if base.requires is not None:
+        branches.append(branch_for_cuda(base.requires[:2], catalogue))
+    return max((str(branch) for branch in branches if branch is not None), key=int, default=None)
+
+
+def remedy_for(host: Host, request: Request, device: str, catalogue: Catalogue, helps: Any) -> dict[str, Any]:
+    """Return the remedy of a container for a host that its C library or Python stops, {} if it is none."""
+    try:
+        base = base_of(request, catalogue)
+    except Problem:
+        return {}
+    if (base.host.machine and base.host.machine != host.machine) or not helps(on_base(host, base)):
+        return {}
+    engine = engine_of(host, request, catalogue)
+    steps = [] if request.runtime != "venv" else ["set whisperx_plan_runtime to auto"]
+    row = engine or min(catalogue.rows.containers.engines, key=lambda entry: entry.order)
+    if engine is None:
+        steps.append(f"install the package {row.package} (or set whisperx_container_install to true)")
+    if device == "cuda" and row.kind not in host.cdi:
+        steps.append(f"install the package {row.toolkit} for the GPU")
+    told = "; ".join(steps)
+    return {
+        "kind": "container",
+        "base": base.name,
+        "engine": row.name,
+        "package": None if engine else row.package,
+        "sentence": f"A container on {base.name} runs it: {told}"
+        if told
+        else f"A container on {base.name} runs it",
+    }
