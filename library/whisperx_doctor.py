@@ -135,8 +135,8 @@ environments:
     failures:
       description:
         - Known failures that explain the verdict; C(id) is stable, C(evidence) the lines, files and facts by
-          which it was recognised, C(cure) what mends it, C(commands) how this toolkit does that; empty where
-          it cannot.
+          which it was recognised, C(cure) what mends it, C(toolkit) whether and how this toolkit does that
+          (C(applies) is C(here), C(beside) for an environment that it did not make, or C(no)).
       type: list
       elements: dict
       sample:
@@ -145,7 +145,7 @@ environments:
           evidence:
             - {kind: fact, text: libc.version is 2.41}
           cure: Take ctranslate2 4.6.0 or newer.
-          commands: ["make site"]
+          toolkit: {applies: here, actions: [upgrade], commands: [make site]}
           source: OpenNMT/CTranslate2#1849
           confidence: measured
     notes:

@@ -20,6 +20,9 @@ __all__ = ["diagnose", "worst"]
 SCHEMA = 1
 # Without this nothing computes, and there is nothing to prove beyond the imports.
 _COMPUTES = "ctranslate2"
+# The environments that this toolkit changes, and what it does where it cannot change one.
+_OURS = ("managed", "release")
+_BESIDE = "site"
 # Modules that are imported because their files look wrong.
 _MOST_SUSPECTS = 5
 _IMPORTABLE = re.compile(r"((?:[A-Za-z_]\w*/)*[A-Za-z_]\w*)(?:\.cpython-\w+-[\w-]+|\.abi3)?\.(?:so|py)$")
@@ -58,7 +61,7 @@ def diagnose(
         "checks": report["checks"] if report else [],
         "objects": looked.objects,
         "files": looked.files,
-        **_told(found, patient, verdict, _Commands(knowledge, asked)),
+        **_told(found, patient, verdict, _Commands(knowledge, asked, environment.kind in _OURS)),
     }
 
 
@@ -144,8 +147,8 @@ def _told(found: Sequence[Found], patient: Patient, verdict: str, commands: _Com
         item for number, item in enumerate(patient.symptoms) if number not in explained and not item.minor
     ]
     return {
-        "failures": [item.record(commands.of(item)) for item in reasons],
-        "notes": [item.record(commands.of(item)) for item in notes],
+        "failures": [commands.record(item) for item in reasons],
+        "notes": [commands.record(item) for item in notes],
         "unexplained": [{"kind": item.kind, "name": item.name, "text": item.line()} for item in left],
     }
 
@@ -170,18 +173,25 @@ def _about(
 class _Commands:
     """The toolkit's commands for one host, ready to be typed."""
 
-    def __init__(self, knowledge: Knowledge, asked: Asked) -> None:
+    def __init__(self, knowledge: Knowledge, asked: Asked, ours: bool) -> None:
         self._actions = knowledge.actions
         self._inventory = f" INVENTORY={asked.inventory}" if asked.inventory else ""
         self._limit = f"--limit {asked.host}" if asked.host else ""
+        self._ours = ours
 
-    def of(self, item: Found) -> List[str]:
-        """Return "what it does: command" of every action that the row names."""
-        return [self._line(self._actions[name]) for name in item.row["toolkit"]]
+    def record(self, item: Found) -> Dict[str, Any]:
+        """Return a found row with ``applies`` (here; beside: this toolkit changes only what it made, and puts
+        an environment that works next to another one; no) and the ``commands`` that apply it.
+        """
+        names = item.row["toolkit"]
+        if names and not self._ours:
+            names = [_BESIDE]
+        applies = "no" if not names else "here" if self._ours else "beside"
+        return item.record(applies, [self._line(self._actions[name]) for name in names])
 
     def _line(self, action: Mapping[str, str]) -> str:
         words = " ".join(word for word in (self._limit, action.get("arguments", "")) if word)
-        arguments = f" ARGS='{words}'" if words else ""
+        arguments = f' ARGS="{words}"' if words else ""
         return f"make {action['make']}{self._inventory}{arguments}    # {action['sentence']}"
 
 

@@ -62,7 +62,7 @@ def _ask(row: Mapping[str, Any], patient: Patient, without: Set[int]) -> Optiona
         for number, symptom in enumerate(patient.symptoms):
             words = None if number in without else _shows(sign, symptom, patient)
             if words is not None:
-                line = Evidence(symptom.kind, words.pop("", symptom.line().split("\n")[0])[:_SHOWN])
+                line = Evidence(symptom.kind, words.pop("", symptom.line())[:_SHOWN])
                 seen.append(_Seen(number, (line, *state), words))
     if not seen:
         return None
@@ -106,7 +106,7 @@ def _shows(sign: Mapping[str, Any], symptom: Symptom, patient: Patient) -> Optio
         if found is None:
             return None
         words.update(found.groupdict(""))
-        words[""] = f"{symptom.name}: {_line(symptom.text, found.start())}"
+        words[""] = symptom.line(_line(symptom.text, found.start()))
     if "with" in sign and not _named(sign["with"], symptom, patient):
         return None
     return words

@@ -21,6 +21,11 @@ _KINDS = {
     "interpreter": "an interpreter with its packages",
     "packages": "a directory of packages",
 }
+_TOOLKIT = {
+    "here": "This toolkit does it, in its checkout on the controller:",
+    "beside": "This toolkit leaves this environment alone and puts one that works at its own root:",
+    "no": "This toolkit cannot do it for you.",
+}
 _MOST_EVIDENCE = 5
 _MOST_UNEXPLAINED = 5
 
@@ -55,7 +60,7 @@ def _about(diagnosis: Mapping[str, Any]) -> str:
     parts += [f"driver {facts['driver']}"] if facts["gpus"] else []
     done = ["import", "kernels", "pipeline"]
     tried = done[: done.index(diagnosis["level"]) + 1] if diagnosis["level"] in done else []
-    ran = f"Run on {diagnosis['device']}: {', '.join(tried)}." if tried else "Nothing was run."
+    ran = f"Tried on {diagnosis['device']}: {', '.join(tried)}." if tried else "Nothing was run."
     read = f"{diagnosis['objects']} libraries and {diagnosis['files']} files looked at."
     return "; ".join(part for part in parts if part) + f". {versions or 'No known package'}. {ran} {read}"
 
@@ -67,11 +72,8 @@ def _failure(failure: Mapping[str, Any]) -> List[str]:
         found += _wrapped(_first(item["text"]), "      ", "- ")
     found.append("    What to do:")
     found += _wrapped(failure["cure"], "      ")
-    if failure["commands"]:
-        found.append("    This toolkit does it, in its checkout on the controller:")
-        found += ["      " + command for command in failure["commands"]]
-    else:
-        found.append("    This toolkit cannot do it for you.")
+    found.append(f"    {_TOOLKIT[failure['toolkit']['applies']]}")
+    found += ["      " + command for command in failure["toolkit"]["commands"]]
     return found
 
 

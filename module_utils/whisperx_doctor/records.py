@@ -69,11 +69,12 @@ class Symptom:
     signal: str = ""
     minor: bool = False
 
-    def line(self) -> str:
-        """Return the symptom as one line of evidence."""
-        died = f"died of {self.signal}: " if self.signal else ""
-        place = f" [{self.where}]" if self.where and self.where not in self.text else ""
-        return f"{self.name}: {died}{self.text}{place}"
+    def line(self, said: str = "") -> str:
+        """Return the symptom as one line of evidence; ``said`` is the telling line of its text."""
+        words = said or self.text.strip().partition("\n")[0]
+        parts = [f"died of {self.signal}" if self.signal else "", words]
+        parts.append(f"[{self.where}]" if self.where and self.where not in words else "")
+        return f"{self.name}: " + " ".join(part for part in parts if part)
 
 
 @dataclass(frozen=True)
@@ -108,8 +109,8 @@ class Found:
     symptoms: Tuple[int, ...] = ()
     decides: bool = True
 
-    def record(self, commands: List[str]) -> Dict[str, Any]:
-        """Return it as JSON-able data; ``commands`` are what the toolkit would do about it."""
+    def record(self, applies: str, commands: List[str]) -> Dict[str, Any]:
+        """Return it as JSON-able data; ``applies`` and ``commands`` tell what the toolkit can do about it."""
         return {
             "id": self.row["id"],
             "field": self.row.get("field", ""),
@@ -117,8 +118,7 @@ class Found:
             "decides": self.decides,
             "evidence": [{"kind": item.kind, "text": item.text} for item in self.evidence],
             "cure": self.row["cure"],
-            "toolkit": self.row["toolkit"],
-            "commands": commands,
+            "toolkit": {"applies": applies, "actions": self.row["toolkit"], "commands": commands},
             "source": self.row["source"],
             "confidence": self.row["confidence"],
         }
