@@ -54,9 +54,11 @@ class Obstacle:
     transient: bool = False
 
 
-def obstacles(host: Host, request: Request, catalogue: Catalogue) -> list[Obstacle]:
+def obstacles(
+    host: Host, request: Request, catalogue: Catalogue, needed: int | None = None
+) -> list[Obstacle]:
     """Return what stands between the host and a GPU plan; empty where nothing does. A host without GPU has
-    one too.
+    one too. ``needed``: the driver branch to advise where there is no driver, if that is known.
     """
     if host.tegra is not None:
         return [Obstacle("Jetson", finding("gpu.tegra", f"L4T {host.tegra}", release=host.tegra))]
@@ -76,7 +78,7 @@ def obstacles(host: Host, request: Request, catalogue: Catalogue) -> list[Obstac
             )
         ]
     if driver.state == "absent":
-        return [Obstacle("driver", _absent(host, names, catalogue))]
+        return [Obstacle("driver", _absent(host, names, needed, catalogue))]
     idle = [gpu for gpu in host.gpus if gpu.mig_enabled and gpu.mig_instances == 0]
     if idle and len(idle) == len(host.gpus):
         gpus = ways(gpu_words(gpu) for gpu in idle)
@@ -88,9 +90,9 @@ def obstacles(host: Host, request: Request, catalogue: Catalogue) -> list[Obstac
     return []
 
 
-def _absent(host: Host, names: str, catalogue: Catalogue) -> Finding:
+def _absent(host: Host, names: str, needed: int | None, catalogue: Catalogue) -> Finding:
     floor = min((row[0] for row in catalogue.rows.floors.values()), default=0)
-    branch = max(lowest_branch(host.gpus, catalogue) or 0, floor)
+    branch = needed or max(lowest_branch(host.gpus, catalogue) or 0, floor)
     last = highest_branch(host.gpus, catalogue)
     bound = sorted({gpu.driver for gpu in host.gpus if gpu.driver})
     blocker = f" (bound to {ways(bound)})" if bound and bound != ["nvidia"] else ""

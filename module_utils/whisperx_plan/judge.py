@@ -13,7 +13,7 @@ from .explain import Spoken, reason, reasons_for
 from .fields import dotted
 from .host import Host
 from .model import Plan, Reason, Refusal, Request
-from .notes import notes_of
+from .notes import driver_notes, notes_of
 from .record import host_class, spell_out
 from .remedies import Remedy, better_driver, for_refusal, used
 from .resolve import Conflict, Solution
@@ -48,7 +48,7 @@ def _on_host(host: Host, request: Request, catalogue: Catalogue) -> Plan | Refus
         reasons = [reason(said, subject, catalogue) for subject, said in closed]
         steps = zip(closed, reasons, strict=True)
         return Refusal(reasons, [_step(said, entry) for (_, said), entry in steps])
-    ahead = obstacles(host, request, catalogue) if request.device != "cpu" else []
+    ahead = _obstacles(host, request, catalogue)
     real = [entry for entry in ahead if request.device == "cuda" or entry.finding.rule != "gpu.none"]
     if real and (request.device == "cuda" or any(entry.transient for entry in real)):
         return _stopped(host, request, real, catalogue)
@@ -63,6 +63,16 @@ def _on_host(host: Host, request: Request, catalogue: Catalogue) -> Plan | Refus
     before = [reason(entry.finding, entry.subject, catalogue) for entry in real]
     before += _gpu_reasons(on_gpu, catalogue)
     return _answer(host, request, on_cpu, before, catalogue)
+
+
+def _obstacles(host: Host, request: Request, catalogue: Catalogue) -> list[Obstacle]:
+    """Return what keeps the GPU from being used, if it is wanted; a missing driver with the branch to install."""
+    if request.device == "cpu":
+        return []
+    needed = None
+    if host.gpus and host.driver.state == "absent":
+        needed = better_driver(host, request, None, catalogue)[1]
+    return obstacles(host, request, catalogue, needed)
 
 
 def _closed(host: Host, request: Request, catalogue: Catalogue) -> Iterable[tuple[str, Finding]]:
@@ -99,7 +109,7 @@ def _stopped(host: Host, request: Request, ahead: list[Obstacle], catalogue: Cat
     """Refuse where the GPU cannot be used, and the CPU is not wanted or would be a mistake."""
     reasons = [reason(entry.finding, entry.subject, catalogue) for entry in ahead]
     remedies: list[Remedy] = []
-    driver, _ = better_driver(host, request, None, catalogue)
+    driver, needed = better_driver(host, request, None, catalogue)
     if driver is not None and host.driver.state == "absent":
         remedies.append(driver)
     if any(entry.transient for entry in ahead):
@@ -108,7 +118,7 @@ def _stopped(host: Host, request: Request, ahead: list[Obstacle], catalogue: Cat
     on_cpu = attempt(host, request, catalogue, "cpu")
     if on_cpu is not None and on_cpu.solution is not None:
         remedies.append({"kind": "device", "device": "cpu", "sentence": "Set whisperx_plan_device to cpu"})
-    return Refusal(reasons, remedies)
+    return Refusal(reasons, remedies, _advice(host, needed, catalogue))
 
 
 def _without_python(host: Host, request: Request, catalogue: Catalogue) -> Refusal:
@@ -151,8 +161,18 @@ def _answer(
         if found.device == "cuda":
             remedies += _cpu_instead(host, request, catalogue)
         # What stops the last resort comes first; why it came to that, after it.
-        return Refusal([*_refused(found, result, catalogue), *before, *pythons], remedies)
+        reasons = [*_refused(found, result, catalogue), *before, *pythons]
+        return Refusal(
+            reasons, remedies, _advice(host, needed, catalogue), [*driver_notes(host, remedies, catalogue)]
+        )
     return _plan(host, found, result, [before, pythons], remedies, needed, catalogue)
+
+
+def _advice(host: Host, needed: int | None, catalogue: Catalogue) -> dict[str, str | None]:
+    """Return the driver branches to advise; a Jetson's driver comes with its system."""
+    if not host.gpus or host.tegra is not None:
+        return {"minimum": None, "maximum": None}
+    return advice(host, needed, catalogue)
 
 
 def _refused(found: Attempt, result: Conflict, catalogue: Catalogue) -> list[Reason]:
@@ -185,7 +205,7 @@ def _plan(
     versions = reasons_for(ruled_out(found.best.world, solution.pins), catalogue, solution.pins)
     return Plan(
         host_class=host_class(parts, host, found, solution, catalogue),
-        driver_advice=advice(host, needed, catalogue) if host.gpus else {"minimum": None, "maximum": None},
+        driver_advice=_advice(host, needed, catalogue),
         remedies=[*used(found, solution, catalogue), *remedies],
         reasons=[*before, *versions, *pythons],
         notes=list(dict.fromkeys(notes_of(host, found, solution, remedies, catalogue))),

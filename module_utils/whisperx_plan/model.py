@@ -235,10 +235,12 @@ class Plan:
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a host gets no plan, and what would give it one."""
+    """Why a host gets no plan, and what would give it one. ``driver_advice``: empty for a host without GPU."""
 
     reasons: Sequence[Reason]
     remedies: Sequence[Mapping[str, Any]] = ()
+    driver_advice: Mapping[str, str | None] = field(default_factory=dict)
+    notes: Sequence[str] = ()
 
     def record(self) -> dict[str, Any]:
         """Return the refusal of the contract, plain data."""
@@ -247,9 +249,16 @@ class Refusal:
             "class": None,
             "reasons": [reason.record() for reason in self.reasons],
             "remedies": list(self.remedies),
+            "driver_advice": dict(self.driver_advice) or {"minimum": None, "maximum": None},
+            "notes": list(self.notes),
         }
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Refusal:
         """Read what ``record`` wrote."""
-        return cls([Reason.from_record(reason) for reason in record["reasons"]], list(record["remedies"]))
+        return cls(
+            [Reason.from_record(reason) for reason in record["reasons"]],
+            list(record["remedies"]),
+            dict(record.get("driver_advice", {})),
+            list(record.get("notes", ())),
+        )

@@ -24,7 +24,7 @@ from .resolve import Solution
 from .rules import finding
 from .words import gpu_words, ways
 
-__all__ = ["notes_of"]
+__all__ = ["driver_notes", "notes_of"]
 
 
 def notes_of(
@@ -89,6 +89,11 @@ def _driver(
             yield marked(said, "driver", catalogue)
         if (said := forward_in_use(host, catalogue)) is not None:
             yield marked(said, "driver", catalogue)
+    yield from driver_notes(host, remedies, catalogue)
+
+
+def driver_notes(host: Host, remedies: list[dict[str, Any]], catalogue: Catalogue) -> Iterator[str]:
+    """Yield the other way to a newer libcuda where ``remedies`` advise a newer driver, plan or refusal."""
     if (said := forward_instead(host, remedies, catalogue)) is not None:
         yield marked(said, "driver", catalogue)
 
