@@ -21,33 +21,23 @@ description:
   - A build that fails or is killed leaves no image. What else it left is removed by the next build.
 version_added: 0.1.0
 options:
-  classes:
-    description: Class name to what its image is made of.
+  plans:
+    description:
+      - Class name to the plan of one of its hosts, with C(runtime) V(container), see M(whisperx_plan).
     type: dict
     required: true
-    suboptions:
-      plan:
-        description: The plan of one of its hosts, with C(runtime) V(container), see M(whisperx_plan).
-        type: dict
-        required: true
-      lock:
-        description: The text of its lock, see M(whisperx_lock).
-        type: str
-        required: true
-      uv:
-        description: The C(uv) executable for the class, with C(path) and C(sha256).
-        type: dict
-        required: true
-      files:
-        description: Wheels that no index has, each with C(file), C(sha256) and C(path).
-        type: list
-        elements: dict
-        default: []
-      root:
-        description: >-
-          The tar of the root file system that the image stands on; empty where the base is an image.
-        type: path
-        default: ""
+  locks:
+    description:
+      - Class name to its lock, as M(whisperx_lock) returns them in RV(whisperx_lock#module:locks). A class
+        without one is left out.
+    type: dict
+    required: true
+  roots:
+    description:
+      - Class name to the tar of the root file system that its image stands on; empty or absent where the base
+        is an image.
+    type: dict
+    default: {}
   directory:
     description:
       - Directory for archives and downloads.
@@ -133,12 +123,9 @@ author:
 EXAMPLES = r"""
 - name: Build the images of all classes
   whisperx_image:
-    classes:
-      container-cpu:
-        plan: "{{ __whisperx_plan.hosts['edge1'] }}"
-        lock: "{{ __whisperx_lock.locks['container-cpu'].text }}"
-        uv: "{{ __whisperx_lock.locks['container-cpu'].uv }}"
-        root: /srv/roots/trixie.tar
+    plans: {container-cpu: "{{ __whisperx_plan.hosts['edge1'] }}"}
+    locks: "{{ __whisperx_lock.locks }}"
+    roots: {container-cpu: /srv/roots/trixie.tar}
   delegate_to: localhost
   run_once: true
   register: __whisperx_image
@@ -146,7 +133,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 images:
-  description: The image of each class.
+  description: The image of each class. Each is also returned under the name of its class.
   returned: success
   type: dict
   contains:
@@ -205,7 +192,9 @@ from ..module_utils.whisperx_image.shelf import built, expected, prune
 from ..module_utils.whisperx_problem import Problem
 
 ARGUMENTS: dict[str, Any] = {
-    "classes": {"type": "dict", "required": True},
+    "plans": {"type": "dict", "required": True},
+    "locks": {"type": "dict", "required": True},
+    "roots": {"type": "dict", "default": {}},
     "directory": {"type": "path"},
     "cache": {"type": "path", "default": ""},
     "engine": {"choices": ["auto", "podman", "docker"], "default": "auto"},
@@ -239,7 +228,7 @@ def main() -> None:
     except OSError as error:
         problem = unexpected(error)
         module.fail_json(msg=problem.sentence(), **problem.record())
-    module.exit_json(**result)
+    module.exit_json(**{**result["images"], **result})
 
 
 def run(given: dict[str, Any], check: bool) -> dict[str, Any]:
@@ -248,8 +237,8 @@ def run(given: dict[str, Any], check: bool) -> dict[str, Any]:
     images: dict[str, Any] = {}
     made: list[str] = []
     removed: list[str] = []
-    for name in sorted(given["classes"]):
-        job = job_of(given["classes"][name], settings)
+    for name in sorted(set(given["plans"]) & set(given["locks"])):
+        job = job_of(given["plans"][name], given["locks"][name], given["roots"].get(name) or "", settings)
         digest = job.base.digest()
         found = built(job, digest)
         if found is None:
@@ -287,12 +276,12 @@ def settings_of(given: dict[str, Any]) -> Settings:
     )
 
 
-def job_of(row: dict[str, Any], settings: Settings) -> Job:
+def job_of(plan: dict[str, Any], lock: dict[str, Any], root: str, settings: Settings) -> Job:
     """Return the build of one class. Raises Problem."""
-    plan = row["plan"]
-    files = [dict(item) for item in row.get("files") or []]
-    uv = {"file": "uv", "sha256": row["uv"]["sha256"], "path": row["uv"]["path"]}
-    return Job(want(plan, row["lock"]), base_of(plan, row.get("root") or ""), (uv, *files), settings)
+    uv = {"file": "uv", "sha256": lock["uv"]["sha256"], "path": lock["uv"]["path"]}
+    files = [dict(item) for item in lock.get("files") or []]
+    root = os.path.abspath(os.path.expanduser(root)) if root else ""
+    return Job(want(plan, lock["text"]), base_of(plan, root), (uv, *files), settings)
 
 
 def unexpected(error: OSError) -> Problem:
