@@ -66,24 +66,31 @@ def page(text: str, document: Mapping[str, Any], rules: Sequence[Mapping[str, An
 
 
 def _failures(document: Mapping[str, Any]) -> list[str]:
-    makes = {row["id"]: row for row in document["actions"]}
-    lines: list[str] = []
+    lines = ["| what this toolkit does | command |", "| --- | --- |"]
+    for row in document["actions"]:
+        command = f"make {row['make']}" + (f' ARGS="{row["arguments"]}"' if row["arguments"] else "")
+        lines.append(f"| `{row['id']}`: {row['sentence']} | `{command}` |")
+    lines.append("")
     for letter, name in _FAMILIES.items():
         lines += [f"### {name}", "", "| id | what it is | do | this toolkit |", "| --- | --- | --- | --- |"]
         for row in document["failures"]:
             if row.get("field", "")[:1] == letter:
-                lines.append(_failure(row, makes))
+                lines.append(_failure(row))
         lines.append("")
     return lines[:-1]
 
 
-def _failure(row: Mapping[str, Any], makes: Mapping[str, Mapping[str, str]]) -> str:
-    said = "".join(f"<br>`{words}`" for words in row.get("says", ()))
-    commands = [f"make {makes[name]['make']} {makes[name]['arguments']}".strip() for name in row["toolkit"]]
-    offered = ", ".join(f"`{name}`" for name in row["toolkit"]) if commands else "no"
-    sentence = re.sub(r"[:( ]*\{\w+\}\)?", "", row["sentence"]).replace("  ", " ")
+def _failure(row: Mapping[str, Any]) -> str:
+    said = "".join(f"<br>{_code(words)}" for words in row.get("says", ()))
+    offered = ", ".join(f"`{name}`" for name in row["toolkit"]) or "no"
+    sentence = re.sub(r"\{(\w+)\}", r"*\1*", row["sentence"])
     cells = [f"`{row['id']}`", sentence + said, row["cure"], offered]
     return "| " + " | ".join(cell.replace("|", "\\|").strip() for cell in cells) + " |"
+
+
+def _code(words: str) -> str:
+    """Return ``words`` as code, also where there are backticks in them."""
+    return f"`` {words} ``" if "`" in words else f"`{words}`"
 
 
 def _rules(rules: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -66,16 +66,22 @@ class Lab:
         # A copy: what a test damages must not be in the cache as well.
         subprocess.run([*command, "--link-mode", "copy", *packages], check=True)
 
-    def elsewhere(self, name: str, python: str, platform: str, *packages: str) -> Path:
-        """Make an environment whose Python is in a container, of wheels for ``platform``; return it."""
+    def elsewhere(
+        self, name: str, python: str, platform: str, *packages: str, dependencies: bool = False
+    ) -> Path:
+        """Make an environment whose Python is in a container, of wheels for ``platform``, or add to one that
+        was made before; return it. Without ``dependencies`` just these packages are installed.
+        """
         venv = self.place / name
         site = venv / f"lib/python{python}/site-packages"
-        site.mkdir(parents=True)
-        (venv / "bin").mkdir()
-        (venv / "bin/python").symlink_to(f"{OTHER}/bin/python{python}")
+        if not venv.exists():
+            site.mkdir(parents=True)
+            (venv / "bin").mkdir()
+            (venv / "bin/python").symlink_to(f"{OTHER}/bin/python{python}")
         (venv / "pyvenv.cfg").write_text(f"home = {OTHER}/bin\n")
         command = [self.uv, "pip", "install", "-q", "--target", str(site), "--python-version", python]
-        command += ["--python-platform", platform, "--only-binary", ":all:", "--no-deps", *packages]
+        command += ["--python-platform", platform, "--only-binary", ":all:", *packages]
+        command += [] if dependencies else ["--no-deps"]
         subprocess.run(command, check=True)
         return venv
 
