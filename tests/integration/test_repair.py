@@ -1,33 +1,31 @@
 """The repair on a real wheel, of the CTranslate2 that WhisperX pinned for long; its library asks.
 
-Downloads that wheel (about 40 MB) and, for the proof on a new glibc, the C library of a newer Debian.
+Downloads that wheel (about 40 MB). It runs on hosts with an older C library and with two that refuse
+executable stacks, in containers, with the same interpreter; what it computes is compared to the last bit.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-import platform
-import shutil
 import subprocess
-import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from module_utils.whisperx_abi.audit import audit
 from module_utils.whisperx_abi.repair import Repaired, clear_execstack
-from module_utils.whisperx_problem import Problem
-from tools.catalogue.index import Index, default_index
-from tools.refresh_catalogue import OUTPUT
+from module_utils.whisperx_env import launch
+from tests.integration.repair_lab import PYTHON, SUITES, VERSION, Hosts, download
+from tests.unit.whisperx_env.env_hosts import wanted
 
-VERSION = "4.4.0"
-REFUSING_SUITE, REFUSING_GLIBC = "trixie", "2.41"
+REFUSING = [suite for suite, glibc in SUITES.items() if tuple(map(int, glibc.split("."))) >= (2, 41)]
+TAKING = "bookworm"
 
 # What a model of seeded random weights makes of seeded features, as JSON.
 COMPUTE = """
-import hashlib, json, sys, tempfile
+import hashlib, json, os, sys, tempfile
 sys.path.insert(0, sys.argv[1])
 import ctranslate2, numpy as np
 from module_utils.whisperx_verify.micro_model import PROMPT, make_features, make_model
@@ -36,68 +34,70 @@ with tempfile.TemporaryDirectory() as place:
     features = ctranslate2.StorageView.from_array(make_features())
     encoded = np.array(model.encode(features))
     found = model.generate(features, [PROMPT], beam_size=1, max_length=30, return_scores=True)[0]
-print(json.dumps({"tokens": found.sequences_ids[0], "score": found.scores[0], "shape": encoded.shape,
-                  "encoded": hashlib.sha256(encoded.tobytes()).hexdigest()}))
+    # This release hands out no logits. Their logarithmic softmax it does: of the best tokens of a step, and
+    # of any text it is given.
+    beam = {"beam_size": 200, "num_hypotheses": 200, "max_length": 4, "return_scores": True}
+    best = model.generate(features, [PROMPT], suppress_tokens=[], **beam)[0]
+    text = list(range(100, 100 + 200))
+    given = model.align(features, PROMPT[:3], [text], 100)[0]
+print(json.dumps({"libc": os.confstr("CS_GNU_LIBC_VERSION"), "version": ctranslate2.__version__,
+                  "tokens": found.sequences_ids[0], "score": found.scores[0], "shape": encoded.shape,
+                  "encoded": hashlib.sha256(encoded.tobytes()).hexdigest(),
+                  "best": [(ids[-1], score) for ids, score in zip(best.sequences_ids, best.scores)],
+                  "given": given.text_token_probs, "alignments": given.alignments}))
 """
 
 
-@pytest.fixture(scope="session")
-def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, downloaded and checked against the catalogue."""
-    if platform.machine() != "x86_64":
-        pytest.skip("only x86_64 wheels ask for an executable stack")
-    tag = f"-cp{sys.version_info[0]}{sys.version_info[1]}-manylinux"
-    data = json.loads((OUTPUT / "ctranslate2.json").read_text())
-    asking = [
-        wheel
-        for release in data["releases"]
-        if release["version"] == VERSION
-        for wheel in release["wheels"]
-        if tag in wheel["file"] and "x86_64" in wheel["file"]
-    ]
-    if not asking:
-        pytest.skip(f"no such wheel for Python {platform.python_version()}")
-    wanted = asking[0]
-    index = None
-    try:
-        index = Index(default_index())
-        url = next(item.url for item in index.files("ctranslate2") if item.name == wanted["file"])
-        path = tmp_path_factory.mktemp("original") / wanted["file"]
-        path.write_bytes(index.get(url))
-    except Problem as problem:
-        pytest.skip(f"the index cannot be reached: {problem}")
-    finally:
-        if index is not None:
-            index.close()
-    assert hashlib.sha256(path.read_bytes()).hexdigest() == wanted["sha256"]
-    return path
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("repair")
 
 
-@pytest.fixture(scope="session")
-def repaired(original: Path, tmp_path_factory: pytest.TempPathFactory) -> Repaired:
-    return clear_execstack(str(original), str(tmp_path_factory.mktemp("repaired")))
+@pytest.fixture(scope="module")
+def original(base: Path) -> Path:
+    (base / "original").mkdir()
+    return download(base / "original")
 
 
-def environment(uv: str, place: Path, *wanted: str) -> Path:
-    """A virtual environment with these packages; returns its Python."""
-    subprocess.run([uv, "venv", "-q", "--python", sys.executable, place], check=True)
-    python = place / "bin/python"
-    # Old releases were built for numpy 1 and import setuptools' pkg_resources.
-    command = [uv, "pip", "install", "-q", "--python", python, "numpy<2", "setuptools<81", *wanted]
-    subprocess.run(command, check=True)
-    return python
+@pytest.fixture(scope="module")
+def repaired(original: Path, base: Path) -> Repaired:
+    return clear_execstack(str(original), str(base / "repaired"))
 
 
-@pytest.fixture(scope="session")
-def pair(uv: str, original: Path, repaired: Repaired, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Pythons with the original and the repaired wheel."""
-    place = tmp_path_factory.mktemp("environments")
-    version = original.name.split("-")[1]
-    found = environment(uv, place / "original", str(original))
-    links = str(Path(repaired.path).parent)
-    # As a package would require it: by the version, without the label.
-    other = environment(uv, place / "repaired", f"ctranslate2=={version}", "--find-links", links)
-    return [found, other]
+@pytest.fixture(scope="module")
+def hosts(base: Path) -> Hosts:
+    return Hosts(base)
+
+
+@pytest.fixture(scope="module")
+def trees(uv: str, original: Path, repaired: Repaired, base: Path) -> dict[str, Path]:
+    """Packages installed from the original and from the repaired wheel, for the Python of the hosts."""
+    found = {}
+    for kind, wheel in (("original", str(original)), ("repaired", f"ctranslate2=={VERSION}")):
+        # The repaired one as a package would require it: by the version, without the label.
+        links = ["--find-links", str(Path(repaired.path).parent)] if kind == "repaired" else []
+        found[kind] = base / f"tree-{kind}"
+        command = [uv, "pip", "install", "-q", "--python-version", PYTHON, "--only-binary", ":all:", *links]
+        # Old releases were built for numpy 1 and import setuptools' pkg_resources.
+        command += ["--target", str(found[kind]), "numpy<2", "setuptools<81", wheel]
+        subprocess.run(command, check=True)
+    return found
+
+
+def computed(hosts: Hosts, suite: str, tree: Path, **environment: str) -> dict[str, Any]:
+    """What the packages in ``tree`` compute on a host."""
+    root = str(Path(__file__).resolve().parents[2])
+    done = hosts.run(suite, hosts.python, "-c", COMPUTE, root, PYTHONPATH=str(tree), **environment)
+    assert done.returncode == 0, done.stderr
+    values: dict[str, Any] = json.loads(done.stdout)
+    assert values.pop("libc") == f"glibc {SUITES[suite]}"
+    return values
+
+
+@pytest.fixture(scope="module")
+def reference(hosts: Hosts, trees: dict[str, Path]) -> dict[str, Any]:
+    """What the original computes where it runs as it is."""
+    return computed(hosts, TAKING, trees["original"])
 
 
 def test_the_digests_are_those_of_the_files_and_the_bytes_are_stable(
@@ -109,53 +109,55 @@ def test_the_digests_are_those_of_the_files_and_the_bytes_are_stable(
     assert Path(repaired.path).stat().st_size < original.stat().st_size * 1.02
 
 
-def test_the_audit_refuses_the_original_and_takes_the_repaired(pair: list[Path]) -> None:
-    found = [audit(str(python.parent.parent), "2.41", "x86_64", False, "2.41") for python in pair]
-    assert [item.rule for item in found[0].findings] == ["abi.execstack"]
-    assert found[1].findings == ()
+def test_the_audit_refuses_the_original_and_takes_the_repaired(trees: dict[str, Path]) -> None:
+    found = {kind: audit(str(tree), "2.41", "x86_64", False, "2.41") for kind, tree in trees.items()}
+    assert [item.rule for item in found["original"].findings] == ["abi.execstack"]
+    assert found["repaired"].findings == ()
+    assert (trees["repaired"] / f"ctranslate2-{VERSION}+execstack0.dist-info").is_dir()
 
 
-def test_both_compute_the_same(pair: list[Path], root: Path) -> None:
-    """On a glibc that takes both: the same tokens, the same score, the same encoder output to the bit."""
-    name, version = platform.libc_ver()
-    if name != "glibc" or tuple(map(int, version.split("."))) >= (2, 41):
-        pytest.skip(f"{name} {version} does not load the original")
-    one, other = (
-        json.loads(subprocess.run([python, "-c", COMPUTE, root], check=True, capture_output=True).stdout)
-        for python in pair
-    )
-    assert other == one
-    assert one["tokens"]
-
-
-@pytest.fixture(scope="session")
-def newer_libc(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tree with the C library of a Debian whose loader refuses executable stacks."""
-    if shutil.which("mmdebstrap") is None or os.getuid() != 0:
-        pytest.skip("takes mmdebstrap and root")
-    place = tmp_path_factory.mktemp("libc") / "root"
-    wanted = "--include=libc6,libstdc++6,libgcc-s1,zlib1g"
-    command = ["mmdebstrap", "-q", "--variant=extract", wanted, REFUSING_SUITE, place]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"no {REFUSING_SUITE}: {done.stderr[-300:]}")
-    return place
-
-
-def test_the_new_loader_refuses_the_original_and_loads_the_repaired(
-    pair: list[Path], newer_libc: Path
+def test_both_compute_the_same_where_both_run(
+    hosts: Hosts, trees: dict[str, Path], reference: dict[str, Any]
 ) -> None:
-    libraries = newer_libc / "usr/lib/x86_64-linux-gnu"
-    loader = libraries / "ld-linux-x86-64.so.2"
-    told = []
-    for python in pair:
-        real = os.path.realpath(python)
-        path = (
-            f"{libraries}:{Path(real).parent.parent / 'lib'}:/lib/x86_64-linux-gnu:/usr/lib/x86_64-linux-gnu"
+    """The same tokens, scores, encoder output, alignment and probabilities of 400 tokens, to the bit."""
+    assert len(reference["tokens"]) > 1 and len(reference["best"]) == len(reference["given"]) == 200
+    assert computed(hosts, TAKING, trees["repaired"]) == reference
+
+
+@pytest.mark.parametrize("suite", REFUSING)
+class TestWhereExecutableStacksAreRefused:
+    def test_the_original_does_not_load(self, hosts: Hosts, trees: dict[str, Path], suite: str) -> None:
+        done = hosts.run(suite, hosts.python, "-c", "import ctranslate2", PYTHONPATH=str(trees["original"]))
+        assert done.returncode and "cannot enable executable stack" in done.stderr
+
+    def test_the_repaired_computes_what_the_original_did_before(
+        self, hosts: Hosts, trees: dict[str, Path], reference: dict[str, Any], suite: str
+    ) -> None:
+        assert computed(hosts, suite, trees["repaired"]) == reference
+
+    def test_the_tunable_is_set_by_the_wrapper_and_nowhere_else(
+        self, hosts: Hosts, trees: dict[str, Path], base: Path, suite: str
+    ) -> None:
+        release = base / f"release-{suite}"
+        (release / "bin").mkdir(parents=True)
+        python = release / "bin/python"
+        python.write_text(
+            f'#!/bin/sh\nPYTHONHOME=/lent/usr PYTHONPATH={trees["original"]} exec {hosts.python} "$@"\n'
         )
-        site = next(python.parent.parent.glob("lib/python*/site-packages"))
-        code = f"import sys, os; sys.path.insert(0, {str(site)!r}); import ctranslate2; print(os.confstr(2))"
-        command = [str(loader), "--library-path", path, real, "-c", code]
-        told.append(subprocess.run(command, capture_output=True, text=True, check=False))
-    assert "cannot enable executable stack" in told[0].stderr
-    assert told[1].stdout.strip() == f"glibc {REFUSING_GLIBC}", told[1].stderr
+        python.chmod(0o755)
+        tunable = {"GLIBC_TUNABLES": "glibc.rtld.execstack=2"}
+        launch.write(wanted(environment=tunable, scripts=[]), str(release), str(trees["original"]))
+        code = "import ctranslate2, os; print(ctranslate2.__version__, os.environ['GLIBC_TUNABLES'])"
+        through = hosts.run(suite, str(release / "launch/python"), "-c", code)
+        assert through.stdout.split() == [VERSION, tunable["GLIBC_TUNABLES"]], through.stderr
+        beside = hosts.run(suite, str(python), "-c", "import ctranslate2")
+        assert "cannot enable executable stack" in beside.stderr
+        shell = f"{release}/launch/python -c 'import ctranslate2' && env && cat /etc/environment || true"
+        left = hosts.run(suite, "sh", "-c", shell)
+        assert "PATH=" in left.stdout and "GLIBC_TUNABLES" not in left.stdout
+
+    def test_the_tunable_computes_the_same_too(
+        self, hosts: Hosts, trees: dict[str, Path], reference: dict[str, Any], suite: str
+    ) -> None:
+        tunable = {"GLIBC_TUNABLES": "glibc.rtld.execstack=2"}
+        assert computed(hosts, suite, trees["original"], **tunable) == reference
