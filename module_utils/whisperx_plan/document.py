@@ -10,7 +10,7 @@ from packaging.version import Version
 
 from .decide import Decision
 
-__all__ = ["details", "document", "merged", "render", "table"]
+__all__ = ["details", "document", "merged", "render", "table", "why"]
 
 _HEAD = ("host", "verdict", "device", "python", "versions", "why")
 _SHOWN = ("whisperx", "faster-whisper", "ctranslate2", "torch")
@@ -87,7 +87,7 @@ def _matters(reason: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
 
 def _row(name: str, record: Mapping[str, Any]) -> tuple[str, ...]:
     if record["verdict"] != "plan":
-        return name, "refused", "-", "-", "-", record["reasons"][0]["sentence"]
+        return name, "refused", "-", "-", "-", why(record)
     pins = record["pins"]
     told = [
         key for key in _SHOWN if key in pins and (key in record["request"] or key in ("ctranslate2", "torch"))
@@ -95,13 +95,15 @@ def _row(name: str, record: Mapping[str, Any]) -> tuple[str, ...]:
     versions = ", ".join(f"{key} {pins[key]}" for key in told or list(pins)[:3])
     build = record["torch_build"]
     device = record["device"] + (f" ({build})" if build and build != record["device"] else "")
-    return name, "plan", device, record["python"], versions, _why(record)
+    return name, "plan", device, record["python"], versions, why(record)
 
 
-def _why(record: Mapping[str, Any]) -> str:
-    """Return the first reason that keeps something better away: the GPU, or a newer version of what
-    matters.
+def why(record: Mapping[str, Any]) -> str:
+    """Return the first reason of a refusal; of a plan the first that keeps something better away: the GPU, or
+    a newer version of what matters.
     """
+    if record["verdict"] != "plan":
+        return str(record["reasons"][0]["sentence"])
     for reason in record["reasons"]:
         package, _, version = reason["subject"].partition(" ")
         pin = record["pins"].get(package)

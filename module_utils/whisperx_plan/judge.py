@@ -66,7 +66,7 @@ def _on_host(host: Host, request: Request, catalogue: Catalogue) -> Plan | Refus
 
 
 def _obstacles(host: Host, request: Request, catalogue: Catalogue) -> list[Obstacle]:
-    """Return what keeps the GPU from being used, if it is wanted; a missing driver with the branch to install."""
+    """Return what keeps a GPU that is wanted from being used; a missing driver with the branch to install."""
     if request.device == "cpu":
         return []
     needed = None

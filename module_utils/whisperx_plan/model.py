@@ -235,7 +235,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a host gets no plan, and what would give it one. ``driver_advice``: empty for a host without GPU."""
+    """Why a host gets no plan, and what would give one. ``driver_advice``: empty for a host without GPU."""
 
     reasons: Sequence[Reason]
     remedies: Sequence[Mapping[str, Any]] = ()

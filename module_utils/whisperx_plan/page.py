@@ -14,6 +14,7 @@ from markupsafe import Markup
 from ..whisperx_problem import Problem
 from .compare import printable, words_of
 from .decide import Decision
+from .document import why
 
 __all__ = ["render_page"]
 
@@ -77,7 +78,7 @@ def _markdown(value: Any) -> str:
 
 
 def _view(decision: Decision, changes: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return what the templates show: totals, answers with their hosts, changes."""
+    """Return what the templates show: totals, answers with their hosts, the hosts with theirs, changes."""
     answers = _answers(decision)
     records = list(decision.hosts.values())
     totals = {
@@ -91,6 +92,10 @@ def _view(decision: Decision, changes: Mapping[str, Any] | None) -> dict[str, An
     return {
         "totals": totals,
         "answers": answers,
+        "hosts": sorted(
+            ({"host": host, **answer} for answer in answers for host in answer["hosts"]),
+            key=lambda entry: entry["host"],
+        ),
         "changes": _changes(changes),
         "compared": changes is not None,
     }
@@ -122,6 +127,7 @@ def _answer(number: int, names: list[str], record: Mapping[str, Any]) -> dict[st
         "python": record.get("python") or "-",
         "build": record.get("torch_build") or "-",
         "versions": ", ".join(f"{name} {pins[name]}" for name in _SHOWN if name in pins) or "-",
+        "why": why(record),
         "pins": pins,
         "constraints": record.get("constraints", {}),
         "environment": record.get("environment", {}),
@@ -136,11 +142,17 @@ def _reason(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {key: entry[key] for key in ("sentence", "rule", "source")}
 
 
-def _changes(found: Mapping[str, Any] | None) -> dict[str, list[dict[str, str]]]:
+def _changes(found: Mapping[str, Any] | None) -> dict[str, list[dict[str, Any]]]:
+    """Return, by title, every different change with the hosts it happens to."""
     if found is None:
         return {}
-    return {
-        title: [{"host": entry["host"], "what": words_of(kind, entry)} for entry in found[kind]]
-        for kind, title in _KINDS.items()
-        if found[kind]
-    }
+    shown: dict[str, list[dict[str, Any]]] = {}
+    for kind, title in _KINDS.items():
+        groups: dict[str, list[str]] = {}
+        for entry in found[kind]:
+            groups.setdefault(words_of(kind, entry), []).append(entry["host"])
+        if groups:
+            shown[title] = [
+                {"what": what, "hosts": hosts, "count": len(hosts)} for what, hosts in groups.items()
+            ]
+    return shown

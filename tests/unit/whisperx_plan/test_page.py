@@ -103,8 +103,8 @@ def test_what_hosts_say_is_text_in_markdown():
     assert "<" not in page.replace("\\<", "")
     assert "\x1b" not in page and "](" not in page.replace("\\](", "")
     rows = [line for line in page.splitlines() if line.startswith("|")]
-    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {9, 3}
-    assert len([row for row in rows if "\\<script\\>" in row]) == 1
+    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {10, 3}
+    assert len([line for line in page.splitlines() if line.startswith("Hosts: \\<script\\>")]) == 1
     page.encode()
 
 
@@ -121,7 +121,26 @@ def test_changes_are_on_the_page(name):
     decision = fleet()
     none = render_page(decision, changes({}, Decision({}, {})), name, TEMPLATES)
     assert "Nothing changes." in none
-    assert "New (6)" in render_page(decision, changes({}, decision), name, TEMPLATES)
+    new = render_page(decision, changes({}, decision), name, TEMPLATES)
+    assert "New (6)" in new
+    refused = sorted(host for host, record in decision.hosts.items() if record["verdict"] != "plan")
+    assert refused[-2:] == ["broken", "none"]
+    # Hosts with one change stand together.
+    assert "broken, none" in new
+
+
+def test_every_host_is_named_and_leads_to_its_answer():
+    decision = fleet()
+    page = render_page(decision, None, "p.html", TEMPLATES)
+    numbers = dict(re.findall(r'<td class="number" data-label="No."><a href="#(answer-\d+)">(\d+)</a>', page))
+    assert len(numbers) == page.count("<details id=")
+    for name in ("cpu1", "cpu2", "gpu", "none", "broken"):
+        found = re.search(
+            rf'<li><a href="#(answer-\d+)"[^>]*>\d+</a> <span class="name">{name}</span></li>', page
+        )
+        assert found is not None and found[1] in numbers
+        answer = page[page.index(f'<details id="{found[1]}"') :].partition("</details>")[0]
+        assert f"<li>{name}</li>" in answer
 
 
 @pytest.mark.parametrize("name", ["p.pdf", "p", ".html"])
