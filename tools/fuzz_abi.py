@@ -6,8 +6,8 @@ Needs atheris (libFuzzer for Python; not among the test requirements, for it has
     python -m tools.fuzz_abi CORPUS_DIRECTORY -max_total_time=300
 
 The directory is filled with samples when it is empty. A reader may answer, or refuse with abi.malformed; any
-other exception, and more than a second for one file, ends the run and leaves the file beside it. What was
-found once is kept in tests/unit/whisperx_abi/hostile/ and read by the tests.
+other exception, and more than a second for one file, ends the run and leaves the file beside it, to be made a
+test. The tests do the same with hypothesis, without the guidance and for a few seconds.
 """
 
 from __future__ import annotations

@@ -24,6 +24,9 @@ __all__ = ["BY_PATH", "BY_PRELOAD", "BY_SYSTEM", "Found", "Libraries", "Search",
 # a file of the environment has the name, and whoever loads it first lends it to all (torch's __init__ does).
 BY_PATH, BY_SYSTEM, BY_PRELOAD = "path", "system", "preload"
 
+# How far back is looked for objects that lead to one; real chains have a dozen.
+_MOST_USERS = 512
+
 _TRIPLETS = {
     "x86_64": "x86_64-linux-gnu",
     "aarch64": "aarch64-linux-gnu",
@@ -85,6 +88,7 @@ class Search:
         self._names: Dict[str, FrozenSet[str]] = {}
         self._known: Dict[Tuple[str, str], Optional[Found]] = {}
         self._users: Dict[str, List[str]] = {}
+        self._lenders: Dict[str, Tuple[str, ...]] = {}
         self._providers: Dict[str, List[str]] = {}
         for place, elf in objects.items():
             for name in {os.path.basename(place), elf.soname or ""} - {""}:
@@ -105,7 +109,7 @@ class Search:
         elf = self._objects[place]
         found = self._directly(place, elf, name)
         if found is None and elf.runpath is None:
-            found = self._inherited(place, name)
+            found = self._in(self._inherited(place), name)
         return found or self._lent(name, elf.machine)
 
     def opened(self, name: str, machine: str) -> Optional[Found]:
@@ -131,22 +135,24 @@ class Search:
             self._known[key] = found
         return self._known[key]
 
-    def _inherited(self, place: str, name: str) -> Optional[Found]:
-        """Look along the RPATH of the objects that lead here; those with RUNPATH lend nothing."""
+    def _inherited(self, place: str) -> Tuple[str, ...]:
+        """The RPATH directories of the objects that lead here; those with RUNPATH lend nothing."""
+        if place in self._lenders:
+            return self._lenders[place]
+        found: Dict[str, None] = {}
         seen: Set[str] = {place}
         waiting = list(self._users.get(place, []))
-        while waiting:
+        while waiting and len(seen) < _MOST_USERS:
             user = waiting.pop()
             if user in seen:
                 continue
             seen.add(user)
             elf = self._objects[user]
             if elf.runpath is None:
-                found = self._in(self._spelt_out(elf.rpath, os.path.dirname(user)), name)
-                if found is not None:
-                    return found
-            waiting.extend(self._users.get(user, []))
-        return None
+                found.update(dict.fromkeys(self._spelt_out(elf.rpath, os.path.dirname(user))))
+            waiting.extend(self._users.get(user, [])[:_MOST_USERS])
+        self._lenders[place] = tuple(found)
+        return self._lenders[place]
 
     def _lent(self, name: str, machine: str) -> Optional[Found]:
         for place in self._providers.get(name, []):
@@ -167,9 +173,8 @@ class Search:
 
     def _in(self, directories: Tuple[str, ...], name: str) -> Optional[Found]:
         for directory in directories:
-            place = os.path.join(directory, name)
-            if name in self._listing(directory) and os.path.exists(place):
-                return Found(BY_PATH, os.path.normpath(place))
+            if name in self._listing(directory) and os.path.exists(os.path.join(directory, name)):
+                return Found(BY_PATH, os.path.normpath(os.path.join(directory, name)))
         return None
 
     def _listing(self, directory: str) -> FrozenSet[str]:

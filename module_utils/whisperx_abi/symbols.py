@@ -23,6 +23,9 @@ __all__ = ["Symbols", "parse", "parse_versions", "read", "versions"]
 _MOST_SYMBOLS = 4_000_000
 _MOST_STRINGS = 1 << 29
 _MOST_VERSIONS = 4096
+_LONGEST = 1 << 16
+# Linkers let a name share the end of another; all names together are hardly longer than the table.
+_MOST_OVERLAP = 8
 
 _DT_HASH, _DT_SYMTAB, _DT_GNU_HASH = 4, 6, 0x6FFFFEF5
 _DT_VERDEF, _DT_VERDEFNUM = 0x6FFFFFFC, 0x6FFFFFFD
@@ -73,7 +76,7 @@ def _sorted(head: Header, entry: struct.Struct, table: bytes, strings: bytes) ->
     """Divide the table into what is exported and what is wanted."""
     exported: Set[bytes] = set()
     wanted: Set[bytes] = set()
-    wide = head.wide
+    wide, room = head.wide, len(strings) * _MOST_OVERLAP + _LONGEST
     for row in entry.iter_unpack(table):
         name, info, other, section = (row[0], row[1], row[2], row[3]) if wide else (row[0], *row[3:])
         binding = info >> 4
@@ -81,17 +84,24 @@ def _sorted(head: Header, entry: struct.Struct, table: bytes, strings: bytes) ->
             continue
         if name >= len(strings):
             raise head.bad("a symbol's name outside the string table")
+        if room < 0:
+            raise head.bad("symbols whose names overlap")
         if section and binding in (_GLOBAL, _WEAK, _UNIQUE) and other & 3 not in (_INTERNAL, _HIDDEN):
-            exported.add(_name(strings, name))
+            text = _name(strings, name)
+            exported.add(text)
         elif not section and binding == _GLOBAL:
-            wanted.add(_name(strings, name))
+            text = _name(strings, name)
+            wanted.add(text)
+        else:
+            continue
+        room -= len(text)
     return Symbols(frozenset(exported), frozenset(wanted - exported - {b""}))
 
 
 def _name(strings: bytes, place: int) -> bytes:
-    """One name; a hostile table may overlap millions of names of great length, so each is cut."""
-    end = strings.find(b"\0", place, place + 65536)
-    return strings[place : end if end >= 0 else place + 1024]
+    """One name, cut where it is longer than any compiler writes."""
+    end = strings.find(b"\0", place, place + _LONGEST)
+    return strings[place : end if end >= 0 else place + _LONGEST]
 
 
 def parse_versions(at: At, size: int, where: str) -> FrozenSet[str]:

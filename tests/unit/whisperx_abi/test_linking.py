@@ -5,14 +5,20 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from module_utils.whisperx_abi import symbols
 from module_utils.whisperx_abi.audit import Audit, Use, audit
+from module_utils.whisperx_abi.dynamic import pairs
+from module_utils.whisperx_abi.header import Header
 from module_utils.whisperx_abi.loader import libraries
 from module_utils.whisperx_problem import Problem
 from tests.unit.whisperx_abi.elf_samples import CC, compile_library, write_library
@@ -264,3 +270,77 @@ def test_symbol_tables_that_lie(bits: int, order: str) -> None:
                     reader(lambda at, count: bytes(data[at : at + count]), len(data), "sample")  # noqa: B023
                 except Problem as problem:
                     assert problem.rule == "abi.malformed"
+
+
+def test_names_that_all_overlap_are_refused_before_they_fill_the_memory(tmp_path: Path) -> None:
+    """A table whose names all run to its end: a file of 2 MB that would ask for 10 GB."""
+    base = bytearray(compile_library(tmp_path, "x.so", "-Wl,--hash-style=sysv", source=INNER).read_bytes())
+    head = Header(lambda at, size: bytes(base[at : at + size]), len(base), "sample")
+    tags = dict(pairs(head))
+    dynamic = next(item for item in head.segments if item.type == 2)
+    load = min((item for item in head.segments if item.type == 1), key=lambda item: item.offset)
+    count = 60000
+    start = len(base)
+    symbols_at, strings_at = start, start + 24 * count
+    table = b"".join(struct.pack("<IBBHQQ", 1 + index % 100, 16, 0, 1, 0, 0) for index in range(count))
+    base += table + b"\0" + b"x" * 65000 + b"\0"
+    for at in range(dynamic.offset, dynamic.offset + dynamic.filesz, 16):
+        tag = struct.unpack_from("<Q", base, at)[0]
+        if tag in (5, 6, 10):
+            value = {5: strings_at, 6: symbols_at, 10: 65002}[tag]
+            struct.pack_into("<Q", base, at + 8, value)
+    struct.pack_into("<II", base, head.place(tags[4], ""), 1, count)
+    # The first segment now maps the whole file one to one.
+    struct.pack_into("<QQ", base, load.flags_at + 28, len(base), len(base))
+    with pytest.raises(Problem) as caught:
+        symbols.parse(lambda at, size: bytes(base[at : at + size]), len(base), "sample")
+    assert "overlap" in caught.value.found
+
+
+def test_many_objects_that_all_lead_to_one_another_take_bounded_time(tmp_path: Path) -> None:
+    names = [f"lib{number}.so" for number in range(60)]
+    for name in names:
+        data = write_library(soname=name, needed=(*names, *(f"none{number}.so" for number in range(400))))
+        (tmp_path / name).write_bytes(data)
+    begun = time.process_time()
+    found = look(tmp_path, path=(str(tmp_path),), optional=("none*",))
+    assert found.objects == 60 and found.findings == ()
+    assert time.process_time() - begun < 10
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    style=st.sampled_from(["gnu", "sysv"]),
+    edits=st.lists(
+        st.tuples(st.integers(0, 2**16), st.sampled_from([0, 1, 2, 0x7F, 0x80, 0xFF]) | st.integers(0, 255)),
+        max_size=12,
+    ),
+    cut=st.none() | st.integers(0, 2**14),
+)
+def test_mutated_symbol_tables_are_read_or_refused(
+    libraries_with_symbols: dict[str, bytes], style: str, edits: list[tuple[int, int]], cut: int | None
+) -> None:
+    data = bytearray(libraries_with_symbols[style])
+    for place, value in edits:
+        # Most of what matters, the tables, lies at the beginning.
+        data[place % (len(data) if place % 3 else min(len(data), 2048))] = value
+    view = bytes(data[:cut])
+    for reader in (symbols.parse, symbols.parse_versions):
+        try:
+            reader(lambda at, size: view[at : at + size], len(view), "sample")
+        except Problem as problem:
+            assert problem.rule == "abi.malformed"
+
+
+@pytest.fixture(scope="module")
+def libraries_with_symbols(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    place = tmp_path_factory.mktemp("symbols")
+    script = place / "map"
+    script.write_text("ONE_1.0 { global: inner; }; ONE_1.1 { global: middle; } ONE_1.0;\n")
+    options = ["-s", "-Wl,--version-script=" + str(script)]
+    return {
+        style: compile_library(
+            place, f"{style}.so", *options, f"-Wl,--hash-style={style}", source=INNER + MIDDLE
+        ).read_bytes()
+        for style in ("gnu", "sysv")
+    }
