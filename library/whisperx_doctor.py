@@ -145,7 +145,7 @@ environments:
           evidence:
             - {kind: fact, text: libc.version is 2.41}
           cure: Take ctranslate2 4.6.0 or newer.
-          toolkit: {applies: here, actions: [upgrade], commands: [make site]}
+          toolkit: {applies: here, actions: [upgrade], commands: [{command: make site, does: builds a set}]}
           source: OpenNMT/CTranslate2#1849
           confidence: measured
     notes:

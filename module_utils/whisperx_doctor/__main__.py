@@ -30,8 +30,8 @@ def main(arguments: Optional[List[str]] = None) -> int:
     options = _parser().parse_args(arguments)
     paths = options.path or ([] if options.find or options.log else [DEFAULT_PATH])
     where = Where(paths, options.find, options.python, options.log)
-    asked = Asked(options.level, options.device, options.timeout, _variables(options.set), options.root)
     try:
+        asked = Asked(options.level, options.device, options.timeout, _variables(options.set), options.root)
         told = consult(where, asked, _knowledge(options.knowledge))
     except (Problem, ValueError) as problem:
         print(problem.sentence() if isinstance(problem, Problem) else problem, file=sys.stderr)

@@ -140,7 +140,7 @@ def _verdict(ran: str, lying: Sequence[Symptom], found: Sequence[Found]) -> str:
 
 def _told(found: Sequence[Found], patient: Patient, verdict: str, commands: _Commands) -> Dict[str, Any]:
     """Return the rows that were found, the reasons of the verdict apart, and what no row explains."""
-    reasons = [item for item in found if verdict == "unfit" and item.decides]
+    reasons = _reasons(found, patient) if verdict == "unfit" else []
     notes = [item for item in found if item not in reasons]
     explained = explains(found, patient)
     left = [
@@ -151,6 +151,24 @@ def _told(found: Sequence[Found], patient: Patient, verdict: str, commands: _Com
         "notes": [commands.record(item) for item in notes],
         "unexplained": [{"kind": item.kind, "name": item.name, "text": item.line()} for item in left],
     }
+
+
+def _reasons(found: Sequence[Found], patient: Patient) -> List[Found]:
+    """Return the rows that are reasons of the verdict.
+
+    Files that look wrong are none where everything that went wrong in the run has a row of its own; a row
+    that only says how it ended (a crash) is not that.
+    """
+    ran = {
+        number
+        for number, item in enumerate(patient.symptoms)
+        if item.kind in ("check", "start") and not item.minor
+    }
+    decisive = [item for item in found if item.decides]
+    known = {number for item in decisive if not item.row.get("generic") for number in item.symptoms}
+    if not ran or ran - known:
+        return decisive
+    return [item for item in decisive if item.row.get("hazard") or ran & set(item.symptoms)]
 
 
 def _about(
@@ -189,10 +207,11 @@ class _Commands:
         applies = "no" if not names else "here" if self._ours else "beside"
         return item.record(applies, [self._line(self._actions[name]) for name in names])
 
-    def _line(self, action: Mapping[str, str]) -> str:
+    def _line(self, action: Mapping[str, str]) -> Dict[str, str]:
         words = " ".join(word for word in (self._limit, action.get("arguments", "")) if word)
         arguments = f' ARGS="{words}"' if words else ""
-        return f"make {action['make']}{self._inventory}{arguments}    # {action['sentence']}"
+        command = f"make {action['make']}{self._inventory}{arguments}"
+        return {"command": command, "does": action["sentence"]}
 
 
 def _short(facts: Mapping[str, Any]) -> Dict[str, Any]:

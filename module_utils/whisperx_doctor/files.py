@@ -10,6 +10,7 @@ import base64
 import csv
 import hashlib
 import os
+import re
 from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from .installed import distributions
@@ -18,6 +19,10 @@ from .records import Symptom
 __all__ = ["examine"]
 
 _MOST_SHOWN = 20
+# What nothing needs at run time, and what images are slimmed by; a certificate bundle is edited on purpose.
+_IDLE = re.compile(
+    r"(^|/)(tests?|testing|include|docs?|examples?)/|\.(pyi|h|hpp|cuh|a|cmake|txt|md|rst|pem|typed|pxd|pyx|c|cpp)$"
+)
 _MOST_HASHED = 16 << 20
 
 
@@ -43,7 +48,7 @@ def examine(sites: Sequence[str]) -> Tuple[List[Symptom], int]:
             symptom = _judge(site, path, claims[path])
             if symptom is not None:
                 found.append(symptom)
-    found.sort(key=lambda symptom: (symptom.name, ".so" not in symptom.where))
+    found.sort(key=lambda symptom: (symptom.minor, symptom.name, ".so" not in symptom.where))
     return found[:_MOST_SHOWN], looked
 
 
@@ -65,12 +70,12 @@ def _claims(distribution: str, record: str) -> Iterator[Tuple[str, _Claim]]:
 
 def _judge(site: str, path: str, claims: List[_Claim]) -> Optional[Symptom]:
     """Return what is wrong with one file."""
-    here = os.path.join(site, path)
+    here, idle = os.path.join(site, path), _IDLE.search(path) is not None
     owners = " and ".join(dict.fromkeys(claim.distribution for claim in claims))
     try:
         size = os.stat(here).st_size
     except OSError:
-        return Symptom("files", "missing", f"{path} is missing; {owners} brought it", path)
+        return Symptom("files", "missing", f"{path} is missing; {owners} brought it", path, minor=idle)
     wrong = [claim for claim in claims if claim.size not in (-1, size)]
     if not wrong and len({claim.digest for claim in claims}) > 1 and size <= _MOST_HASHED:
         real = _digest(here)
@@ -80,9 +85,9 @@ def _judge(site: str, path: str, claims: List[_Claim]) -> Optional[Symptom]:
     first = wrong[0]
     if len({claim.distribution for claim in claims}) > 1:
         text = f"{path} is brought by {owners}; the file that lies there is not that of {first.distribution}"
-        return Symptom("files", "collision", text, path)
+        return Symptom("files", "collision", text, path, minor=idle)
     text = f"{path} has {size} bytes, {first.distribution} brought one of {first.size}"
-    return Symptom("files", "changed", text, path)
+    return Symptom("files", "changed", text, path, minor=idle)
 
 
 def _digest(path: str) -> str:

@@ -39,7 +39,9 @@ def match(rows: Sequence[Mapping[str, Any]], patient: Patient) -> List[Found]:
             if answer is not None:
                 found.append(answer)
         explained |= explains(found, patient)
-    return sorted(found, key=lambda item: (not item.decides, not item.symptoms))
+    return sorted(
+        found, key=lambda item: (not item.decides, bool(item.row.get("generic")), not item.symptoms)
+    )
 
 
 def explains(found: Sequence[Found], patient: Patient) -> Set[int]:

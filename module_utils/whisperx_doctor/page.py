@@ -73,7 +73,8 @@ def _failure(failure: Mapping[str, Any]) -> List[str]:
     found.append("    What to do:")
     found += _wrapped(failure["cure"], "      ")
     found.append(f"    {_TOOLKIT[failure['toolkit']['applies']]}")
-    found += ["      " + command for command in failure["toolkit"]["commands"]]
+    for action in failure["toolkit"]["commands"]:
+        found += [f"      {action['command']}", f"        {action['does']}"]
     return found
 
 

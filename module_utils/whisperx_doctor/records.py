@@ -109,7 +109,7 @@ class Found:
     symptoms: Tuple[int, ...] = ()
     decides: bool = True
 
-    def record(self, applies: str, commands: List[str]) -> Dict[str, Any]:
+    def record(self, applies: str, commands: List[Dict[str, str]]) -> Dict[str, Any]:
         """Return it as JSON-able data; ``applies`` and ``commands`` tell what the toolkit can do about it."""
         return {
             "id": self.row["id"],

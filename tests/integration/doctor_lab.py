@@ -78,7 +78,7 @@ class Lab:
             site.mkdir(parents=True)
             (venv / "bin").mkdir()
             (venv / "bin/python").symlink_to(f"{OTHER}/bin/python{python}")
-        (venv / "pyvenv.cfg").write_text(f"home = {OTHER}/bin\n")
+        (venv / "pyvenv.cfg").write_text(f"home = {OTHER}/bin\ninclude-system-site-packages = false\n")
         command = [self.uv, "pip", "install", "-q", "--target", str(site), "--python-version", python]
         command += ["--python-platform", platform, "--only-binary", ":all:", *packages]
         command += [] if dependencies else ["--no-deps"]
