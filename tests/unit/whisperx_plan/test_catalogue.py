@@ -212,3 +212,10 @@ def test_what_is_looked_up_is_brought_or_known():
         and not name.startswith(rows.soname_parts)
     }
     assert unknown <= {"libcublas.so.11"}, unknown
+
+
+def test_the_package_of_ffmpeg_is_known_by_its_name():
+    """roles/whisperx_venv tells it from what else the plan asks of a distribution."""
+    rows = catalogue().rows.distros
+    assert all(row.ffmpeg.startswith("ffmpeg") for row in rows if row.ffmpeg)
+    assert not any(row.distutils.startswith("ffmpeg") for row in rows if row.distutils)
