@@ -18,7 +18,7 @@ RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 # Only this machine's own inventory installs here, so only that one takes root here.
 PREFLIGHT := tools/preflight $(if $(filter inventory/local.yml,$(INVENTORY)),--root)
 
-.PHONY: help site plan verify rollback guard doctor audit bake test lint unit integration molecule bench truth docs lock-requirements clean \
+.PHONY: help site plan verify rollback guard doctor audit bake test lint unit integration molecule bench truth doctor-proof docs lock-requirements clean \
 	preflight again
 
 help:
@@ -27,6 +27,7 @@ help:
 	@echo 'make lint | unit | integration | molecule [SCENARIO=default]      one part of make test'
 	@echo 'make bench     the figures of docs/testing.md'
 	@echo 'make truth     the predictions of the planner, tried in containers (ARGS="--interpreters DIR --write")'
+	@echo 'make doctor-proof      the doctor on environments that really fail, also with torch (5 GB)'
 	@echo 'make docs      the generated pages of docs/'
 	@echo 'make clean     remove .venv, caches, test images'
 
@@ -55,6 +56,10 @@ bench: $(VENV)/.test
 truth: $(VENV)/.test
 	@tools/lab/build_images bullseye bookworm trixie forky
 	@$(RUN) python -m tools.truth $(ARGS)
+
+doctor-proof: $(VENV)/.test
+	@tools/lab/build_images bullseye bookworm trixie
+	@$(RUN) WHISPERX_FLEET_TORCH=1 python -m pytest -v tests/integration/test_doctor.py tests/integration/test_doctor_torch.py $(ARGS)
 
 docs: $(VENV)/.test
 	@$(RUN) python tools/support_matrix.py

@@ -1,4 +1,4 @@
-"""The doctor on sets with torch, which take 5 GB: only when WHISPERX_FLEET_TORCH is set (`make doctor-proof`)."""
+"""The doctor on sets with torch, which take 5 GB: only with WHISPERX_FLEET_TORCH (`make doctor-proof`)."""
 
 from __future__ import annotations
 

@@ -58,11 +58,12 @@ def test_unfit_names_row_evidence_cure_and_command(tmp_path: Path) -> None:
     assert failure["sentence"].startswith("The library libsndfile.so.1 is not")
     assert "numpy/__init__.py:1" in failure["evidence"][0]["text"]
     assert failure["toolkit"]["applies"] == "here"
-    assert failure["toolkit"]["commands"][0]["command"].startswith('make site INVENTORY=hosts.yml ARGS="--limit gpu-01"')
+    assert (
+        failure["toolkit"]["commands"][0]["command"] == 'make site INVENTORY=hosts.yml ARGS="--limit gpu-01"'
+    )
     page = "\n".join(told["page"])
     for words in ("UNFIT", "How it shows:", "What to do:", "This toolkit does it", failure["cure"][:40]):
         assert words in page
-    assert max(map(len, told["page"])) <= 140
     assert state(tmp_path) == before
 
 
