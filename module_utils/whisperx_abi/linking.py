@@ -1,27 +1,32 @@
 """Rules on what objects need from one another: libraries, their symbol versions, symbols.
 
 In: the objects of an environment and how it is used. Out: findings, and weaker notes. A library that nobody
-has is an error; one that only some file of the environment has is a note, since a module loaded earlier may
-lend it. A version is judged where one file alone can be meant; a symbol is missing when no object of the
-environment, of its libraries or of the interpreter exports it.
+has is an error where a module that Python imports needs it, by itself or through its libraries; what a
+package opens by choice (plugins, one build per version of something) is its own affair, and a note. So is a
+library that only some file of the environment has, since a module loaded earlier may lend it. A version is
+judged where one file alone can be meant; a symbol is missing when no object of the environment, of its
+libraries or of the interpreter exports it.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from fnmatch import fnmatchcase
 from typing import Dict, FrozenSet, List, Mapping, Optional, Set, Tuple
 
 from ..whisperx_problem import Problem
 from . import symbols
 from .elf import Elf, read, version_key
-from .loader import BY_PRELOAD, BY_SYSTEM, Found, Search, libraries
+from .loader import BY_PATH, BY_PRELOAD, BY_SYSTEM, Found, Search, libraries
 from .model import Finding, Host, Use
 
 __all__ = ["Linked", "link"]
 
 Linked = Tuple[List[Finding], List[Finding]]
 
+# A file that `import` takes; one whose name begins with "lib" is there to be linked or opened.
+_MODULE = re.compile(r"(?!lib)[A-Za-z_]\w*(\.[^/]+)?\.so$")
 _OF_LIBC = ("GLIBC_",)
 # How many names a sentence lists.
 _SHOWN = 3
@@ -36,6 +41,7 @@ def link(root: str, objects: Mapping[str, Elf], host: Host, use: Use) -> Linked:
     notes: List[Finding] = []
     whole: List[str] = []
     defined: Dict[str, FrozenSet[str]] = {}
+    imported = _imported(objects, search)
     for place, elf in sorted(objects.items()):
         name = os.path.relpath(place, root)
         needs = search.needs(place)
@@ -43,7 +49,8 @@ def link(root: str, objects: Mapping[str, Elf], host: Host, use: Use) -> Linked:
         lent = [soname for soname, found in needs if found is not None and found.way == BY_PRELOAD]
         hard = [soname for soname in missing if not _is_optional(soname, use)]
         if hard:
-            (notes if use.optional is None else findings).append(_missing(name, hard))
+            certain = use.optional is not None and place in imported
+            (findings if certain else notes).append(_missing(name, hard))
         elif missing:
             notes.append(_absent_option(name, missing))
         if lent:
@@ -56,6 +63,25 @@ def link(root: str, objects: Mapping[str, Elf], host: Host, use: Use) -> Linked:
     if use.deep:
         findings.extend(_symbols(root, objects, whole, search, use))
     return findings, notes
+
+
+def _imported(objects: Mapping[str, Elf], search: Search) -> Set[str]:
+    """The modules that Python imports by their name, programs, and the libraries their paths lead to."""
+    waiting = [
+        place for place, elf in objects.items() if elf.interp or _MODULE.match(os.path.basename(place))
+    ]
+    found: Set[str] = set()
+    while waiting:
+        place = waiting.pop()
+        if place in found:
+            continue
+        found.add(place)
+        for _name, item in search.needs(place):
+            if item is not None and item.way == BY_PATH:
+                target = item.path if item.path in objects else os.path.realpath(item.path)
+                if target in objects:
+                    waiting.append(target)
+    return found
 
 
 def _is_optional(soname: str, use: Use) -> bool:

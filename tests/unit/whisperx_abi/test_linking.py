@@ -116,6 +116,15 @@ def test_a_library_that_nobody_has(tmp_path: Path) -> None:
     assert (rules(unknown), noted(unknown)) == ([], [("abi.missing", "libmiddle.so")])
 
 
+def test_what_a_package_opens_by_choice_is_its_own_affair(tmp_path: Path) -> None:
+    """As torchcodec's builds for several FFmpeg, and those linked with a libpython that the host has not."""
+    library = compile_library(tmp_path, "libinner.so", "-Wl,-soname,libinner.so", source=INNER)
+    compile_library(tmp_path, "libplugin.so", KEEP, str(library), source=MIDDLE)
+    library.unlink()
+    found = look(tmp_path)
+    assert (rules(found), noted(found)) == ([], [("abi.missing", "libplugin.so")])
+
+
 def test_a_link_to_nothing_is_no_library(tmp_path: Path) -> None:
     chain(tmp_path, f"{RPATH},-rpath,$ORIGIN/../b", f"{RPATH},-rpath,$ORIGIN/../c")
     (tmp_path / "c/libinner.so").unlink()
