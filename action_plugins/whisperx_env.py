@@ -8,12 +8,19 @@ transferred and the module runs again with their paths.
 from __future__ import annotations
 
 import os
+import sys
+import time
 import typing as t
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 
 UV = "uv"
+# Seen where the plugin is loaded, in ansible-playbook's own process: the workers have no terminal.
+TERMINAL = sys.stdout.isatty() and not os.environ.get("CI")
+_TELL_EVERY_S = 5.0
+_WORTH_TELLING = 64 << 20  # bytes
 
 
 class ActionModule(ActionBase):
@@ -30,7 +37,9 @@ class ActionModule(ActionBase):
             result = self._call(given, task_vars, {})
             lacking = {item["sha256"] for item in result.get("wanted_files") or []}
             if lacking and not self._only_asked(given) and not result.get("failed"):
-                result = self._call(given, task_vars, self._bring(given, lacking))
+                paths, size = self._bring(given, lacking, (task_vars or {}).get("inventory_hostname", ""))
+                result = self._call(given, task_vars, paths)
+                result["bytes_brought"] = result.get("bytes_brought", 0) + size
                 complain_if_still_wanted(result)
         finally:
             self._remove_tmp_path(self._connection._shell.tmpdir)
@@ -55,27 +64,54 @@ class ActionModule(ActionBase):
             arguments["uv"] = {**given["uv"], "path": paths.get(given["uv"]["sha256"], "")}
         return self._execute_module(module_name="whisperx_env", module_args=arguments, task_vars=task_vars)
 
-    def _bring(self, given: dict[str, t.Any], lacking: set[str]) -> dict[str, str]:
-        """Make the lacking files readable on the host; return their paths there by SHA-256."""
+    def _bring(self, given: dict[str, t.Any], lacking: set[str], host: str) -> tuple[dict[str, str], int]:
+        """Make the lacking files readable on the host; return their paths there by SHA-256, and the bytes."""
         items = [{"file": UV, **given["uv"]}] if given.get("uv") else []
-        items += given.get("files") or []
-        return {item["sha256"]: self._bring_one(item) for item in items if item["sha256"] in lacking}
+        items = [item for item in [*items, *(given.get("files") or [])] if item["sha256"] in lacking]
+        here = {item["sha256"]: self._on_controller(item) for item in items}
+        if self._connection.transport == "local":
+            return here, 0
+        sizes = {name: os.path.getsize(path) for name, path in here.items()}
+        progress = Progress(host, len(here), sum(sizes.values()))
+        if not self._connection._shell.tmpdir:
+            self._make_tmp_path()
+        folder = self._connection._shell.tmpdir
+        there = {name: self._connection._shell.join_path(folder, name) for name in here}
+        for name, path in here.items():
+            self._transfer_file(path, there[name])
+            progress.add(sizes[name])
+        self._fixup_perms2((folder, *there.values()))
+        return there, sum(sizes.values())
 
-    def _bring_one(self, item: dict[str, t.Any]) -> str:
+    def _on_controller(self, item: dict[str, t.Any]) -> str:
         path = os.path.abspath(os.path.expanduser(item["path"]))
         if not os.path.isfile(path):
             raise AnsibleActionFail(
                 f"{item['file']} is not on the controller ({path}); wanted: the file with SHA-256 "
                 f"{item['sha256']}. Lock anew, which makes or fetches it again."
             )
-        if self._connection.transport == "local":
-            return path
-        if not self._connection._shell.tmpdir:
-            self._make_tmp_path()
-        remote = self._connection._shell.join_path(self._connection._shell.tmpdir, item["sha256"])
-        self._transfer_file(path, remote)
-        self._fixup_perms2((self._connection._shell.tmpdir, remote))
-        return remote
+        return path
+
+
+class Progress:
+    """Tells on a terminal how far a large transfer is: size and count first, then bytes and files."""
+
+    def __init__(self, host: str, count: int, size: int) -> None:
+        self.host, self.count, self.size = host, count, size
+        self.files = self.bytes = 0
+        self.told = time.monotonic()
+        self.wanted = TERMINAL and size >= _WORTH_TELLING
+        if self.wanted:
+            Display().display(f"{host}: {count} files to send, {size / 1e6:.0f} MB")
+
+    def add(self, size: int) -> None:
+        """Count one file that arrived."""
+        self.files += 1
+        self.bytes += size
+        if self.wanted and (self.files == self.count or time.monotonic() - self.told >= _TELL_EVERY_S):
+            self.told = time.monotonic()
+            shown = f"{self.bytes / 1e6:.0f} of {self.size / 1e6:.0f} MB"
+            Display().display(f"{self.host}: {shown}, {self.files} of {self.count} files sent")
 
 
 def complain_if_still_wanted(result: dict[str, t.Any]) -> None:

@@ -125,7 +125,9 @@ options:
         type: path
         default: ""
   files:
-    description: Files on the controller that the lock needs and no index has.
+    description:
+      - Files on the controller that the lock needs and the host is not to look for in an index.
+      - When every file of the lock is among them, the host uses no index and no network but O(files[].url).
     type: list
     elements: dict
     default: []
@@ -141,6 +143,10 @@ options:
       path:
         description: Path of the file on the controller.
         type: path
+        default: ""
+      url:
+        description: Where the host takes the file from by itself; it is not transferred then.
+        type: str
         default: ""
   assess:
     description: Only say what would be done, as check mode does, and which files the host lacks.
@@ -200,6 +206,10 @@ timings:
   description: Seconds spent on each kind of step.
   returned: success
   type: dict
+bytes_brought:
+  description: Bytes of files that came to the host, over Ansible's connection or from RV(ignore:files[].url).
+  returned: success
+  type: int
 wanted_files:
   description: Files that the host lacks for the build. The module's action plugin brings them.
   returned: success
@@ -273,6 +283,7 @@ ARGUMENTS: Dict[str, Any] = {
             "sha256": {"required": True},
             "file": {"required": True},
             "path": {"type": "path", "default": ""},
+            "url": {"default": ""},
         },
     },
     "assess": {"type": "bool", "default": False},
@@ -310,6 +321,7 @@ def main() -> None:
         verify=outcome.verify,
         timings=outcome.timings,
         wanted_files=outcome.wanted_files,
+        bytes_brought=outcome.fetched,
     )
 
 
@@ -373,7 +385,7 @@ def check_paths(given: Dict[str, Any]) -> None:
 
 def carried(given: Dict[str, Any]) -> Tuple[Carried, ...]:
     """Return the files that travel with the run."""
-    items = [Carried(item["sha256"], item["file"], item["path"]) for item in given["files"]]
+    items = [Carried(item["sha256"], item["file"], item["path"], item["url"]) for item in given["files"]]
     if given["uv"]:
         items.append(Carried(given["uv"]["sha256"], "uv", given["uv"]["path"]))
     return tuple(items)

@@ -9,7 +9,7 @@ import contextlib
 import os
 from typing import Callable, Dict, Iterator, Optional
 
-from . import decide, disk, state
+from . import decide, disk, shelf, state
 from .decide import Decision
 from .files import read_json, write_json
 from .hooks import Hooks
@@ -36,7 +36,7 @@ def present(layout: Layout, wanted: Wanted, options: Options, hooks: Hooks, chec
     if decision.steps:
         disk.check_writable(_touched(layout))
     if decision.builds:
-        disk.check_room(wanted, found, layout)
+        disk.check_room(wanted, found, layout, whole=shelf.from_wheelhouse(wanted, options))
         outcome = _outcome(decision)
         outcome.wanted_files = decide.missing_files(found, wanted, options)
         if check or outcome.wanted_files:
@@ -76,7 +76,7 @@ def _plain(layout: Layout, options: Options, hooks: Hooks, choose: Decide, check
 def _act(layout: Layout, options: Options, hooks: Hooks, choose: Decide, wanted: Optional[Wanted]) -> Outcome:
     """Take the lock, decide again on what is there now, and do it."""
     # Here and not above: a converged host, of which there are many, never needs these.
-    from .perform import Run, carry, perform
+    from .perform import Run, carry, perform, take
 
     with _open_umask():
         if wanted is not None:
@@ -93,6 +93,7 @@ def _act(layout: Layout, options: Options, hooks: Hooks, choose: Decide, wanted:
                 hooks.emit("marker")
                 for item in options.carried:
                     carry(layout, item)
+                take(run, decision)
                 hooks.emit("carried")
             perform(run, decision)
             return run.outcome

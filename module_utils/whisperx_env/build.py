@@ -6,10 +6,10 @@ import os
 from typing import Dict, List, Mapping, Tuple
 
 from ..whisperx_problem import Problem
-from . import commands, integrity, launch, process
+from . import commands, integrity, launch, process, shelf
 from .files import discard, write_text
 from .hooks import Emit
-from .model import Layout, Options, Wanted
+from .model import Layout, Options, Sources, Wanted
 
 __all__ = ["forget_downloads", "site_packages", "stage"]
 
@@ -58,9 +58,12 @@ def stage(
     python = os.path.join(path, "bin", "python")
     code, said = process.run(commands.sync(uv, python, requirements), environment, options.timeout)
     if code:
+        shelf.forget_all(layout)
         raise _install_problem(code, commands.redact(said, options.sources), options)
     emit("sync")
     _check_complete(wanted, site_packages(wanted, path), said)
+    if shelf.from_wheelhouse(wanted, options):
+        shelf.put_away(layout, wanted)
     launch.write(wanted, path, site_packages(wanted, path))
     emit("launch")
 
@@ -73,6 +76,7 @@ def forget_downloads(layout: Layout, names: List[str], uv: str, inherited: Mappi
     if uv and names and os.path.isdir(layout.cache):
         environment = commands.environment(Options().sources, layout.cache, "", (), inherited)
         process.run(commands.clean(uv, sorted(names)), environment, timeout=600)
+        shelf.forget(layout, names)
 
 
 def _environment(
@@ -81,6 +85,9 @@ def _environment(
     local: Tuple[str, ...] = tuple(
         layout.path("files", package.sha256) for package in wanted.lock.packages if package.travels
     )
+    if shelf.from_wheelhouse(wanted, options):
+        sources = Sources(index_url=shelf.write_index(layout, wanted), offline=True)
+        return commands.environment(sources, layout.cache, "", local, inherited)
     backend = wanted.lock.header.get("torch-backend", "")
     return commands.environment(options.sources, layout.cache, backend, local, inherited)
 

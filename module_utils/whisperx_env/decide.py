@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Dict, List, Optional, Sequence, Tuple
 
 from ..whisperx_problem import Problem
-from . import integrity, launch, outside
+from . import integrity, launch, outside, shelf
 from .model import Layout, Options, Release, State, Wanted
 
 __all__ = ["LEVELS", "Decision", "Step", "absent", "missing_files", "present", "rolled_back"]
@@ -78,12 +78,11 @@ def present(layout: Layout, state: State, wanted: Wanted, options: Options) -> D
 
 
 def missing_files(state: State, wanted: Wanted, options: Options) -> List[Dict[str, str]]:
-    """Return what has to travel to the host before a build: the uv binary, and wheels no index has."""
-    here = set(state.carried) | {item.sha256 for item in options.carried if item.path}
+    """Return what has to travel to the host before a build: uv, and wheels it cannot take itself."""
+    here = set(state.carried) | {item.sha256 for item in options.carried if item.path or item.url}
     missing = [
         {"file": package.file, "sha256": package.sha256}
-        for package in wanted.lock.packages
-        if package.travels and package.sha256 not in here
+        for package in shelf.to_bring(wanted, options, here, state.unpacked)
     ]
     uv = next((item.sha256 for item in options.carried if item.file == "uv"), "")
     if uv not in here:

@@ -16,30 +16,35 @@ _MIB = 1024 * 1024
 # Bytes on disk per byte of wheel. WhisperX 3.8.6 with CUDA 12: 4.2 GB of wheels, 7.2 GB installed (1.71); uv
 # unpacks while it downloads and keeps no wheel. The rest is for compiled Python.
 _UNPACKED = 1.8
+# Wheels from the site's wheelhouse are on the host whole until they are unpacked.
+_WHOLE = 1.0
 # uv itself is 60 MB.
 _SPARE = 128 * _MIB
 
 Statvfs = Callable[[str], os.statvfs_result]
 
 
-def needed(wanted: Wanted, state: State, layout: Layout) -> int:
+def needed(wanted: Wanted, state: State, layout: Layout, whole: bool = False) -> int:
     """Return how many bytes the wanted release adds to the disk.
 
     Wheels of the releases that are here lie unpacked in the cache and cost nothing again. Sizes that the lock
-    does not know count as nothing.
+    does not know count as nothing. With ``whole``, wheels are brought before they are unpacked.
     """
-    return int(_download(wanted, state, layout) * _UNPACKED) + _SPARE
+    return int(_download(wanted, state, layout, whole) * (_UNPACKED + (_WHOLE if whole else 0))) + _SPARE
 
 
-def _download(wanted: Wanted, state: State, layout: Layout) -> int:
+def _download(wanted: Wanted, state: State, layout: Layout, whole: bool) -> int:
     """Return how many bytes of wheels are to be fetched."""
     present = _unpacked(state) if os.path.isdir(layout.cache) else set()
+    present = set(state.unpacked) if whole else present
     return sum(package.size or 0 for package in wanted.lock.packages if package.sha256 not in present)
 
 
-def check_room(wanted: Wanted, state: State, layout: Layout, statvfs: Statvfs = os.statvfs) -> None:
+def check_room(
+    wanted: Wanted, state: State, layout: Layout, statvfs: Statvfs = os.statvfs, whole: bool = False
+) -> None:
     """Raise Problem "env.disk-space" when the root's file system, or the cache's, is too small."""
-    wish = needed(wanted, state, layout)
+    wish = needed(wanted, state, layout, whole)
     for place, option in ((layout.root, "whisperx_venv_root"), (layout.cache, "whisperx_venv_cache")):
         place = _existing(place)
         answer = statvfs(place)
@@ -50,7 +55,7 @@ def check_room(wanted: Wanted, state: State, layout: Layout, statvfs: Statvfs = 
                 "{} MiB free".format(room // _MIB),
                 place,
                 "{} MiB, for {} MiB of wheels to fetch and unpack".format(
-                    -(-wish // _MIB), -(-_download(wanted, state, layout) // _MIB)
+                    -(-wish // _MIB), -(-_download(wanted, state, layout, whole) // _MIB)
                 ),
                 "Free some space, or set {} to a larger file system.".format(option),
             )

@@ -7,7 +7,7 @@ import json
 import os
 import re
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Tuple
 
 from ..whisperx_problem import Problem
 from . import lockfile
@@ -121,7 +121,8 @@ class State:
 
     ``current`` and ``previous`` are names of complete releases, "" when the link is absent or dead.
 
-    ``carried`` are the SHA-256 of the files that earlier runs brought.
+    ``carried`` are the SHA-256 of the files that earlier runs brought, ``unpacked`` of wheels that came from
+    the site's wheelhouse and lie unpacked in uv's cache.
     """
 
     exists: bool
@@ -129,6 +130,7 @@ class State:
     previous: str = ""
     releases: Mapping[str, Release] = field(default_factory=dict)
     carried: Tuple[str, ...] = ()
+    unpacked: FrozenSet[str] = frozenset()
 
     def get(self, name: str) -> Optional[Release]:
         """Return a complete release by name."""
@@ -160,11 +162,15 @@ class Sources:
 
 @dataclass(frozen=True)
 class Carried:
-    """A file that travels with the run: uv (``file`` is "uv") or a wheel; ``path`` on this host, or ""."""
+    """A file that travels with the run: uv (``file`` is "uv") or a wheel; ``path`` on this host, or "".
+
+    With ``url`` the host takes it from there by itself.
+    """
 
     sha256: str
     file: str
     path: str = ""
+    url: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
@@ -226,6 +232,7 @@ class Outcome:
     timings: Dict[str, float] = field(default_factory=dict)
     verify: Dict[str, Any] = field(default_factory=dict)
     notes: List[str] = field(default_factory=list)
+    fetched: int = 0
 
 
 def want(plan: Mapping[str, Any], text: str) -> Wanted:

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, List, Mapping, Optional, Set
 
 from ..whisperx_problem import Problem
-from . import build, gate, host, integrity, launch, outside, state
+from . import build, gate, host, integrity, launch, outside, shelf, state
 from .decide import Decision, Step
 from .files import discard, link, read_json, read_text, sha256, write_json
 from .hooks import Hooks
 from .model import SCHEMA, Carried, Layout, Options, Outcome, Release, State, Wanted
 
-__all__ = ["Run", "carry", "perform"]
+__all__ = ["Run", "carry", "perform", "take"]
 
 
 @dataclass
@@ -98,6 +98,22 @@ def carry(layout: Layout, item: Carried) -> None:
         )
     os.chmod(beside, 0o755 if item.file == "uv" else 0o644)
     os.replace(beside, target)
+
+
+def take(run: Run, decision: Decision) -> None:
+    """Fetch from the site's wheelhouse what the build needs and the host lacks. Raises Problem."""
+    offered = {item.sha256: item for item in run.options.carried if item.url}
+    if not (offered and decision.builds):
+        return
+    from .fetch import fetch  # only where something is fetched
+
+    here = state.read(run.layout).carried
+    lacking = shelf.to_bring(run.plan, run.options, here, run.before.unpacked)
+    started = time.monotonic()
+    run.outcome.fetched = fetch(
+        run.layout, [offered[package.sha256] for package in lacking if package.sha256 in offered]
+    )
+    run.outcome.timings["fetch"] = round(time.monotonic() - started, 3)
 
 
 def _discard(run: Run, step: Step) -> None:
@@ -275,7 +291,7 @@ def _erase(run: Run, step: Step) -> None:
     for name in sorted(run.before.releases):
         discard(layout.release(name))
         run.hooks.emit("erase:release")
-    for name in ("releases", "cache", "files"):
+    for name in ("releases", "cache", "files", "index"):
         discard(layout.path(name))
     left: List[str] = sorted(set(os.listdir(layout.root)) - {".lock", os.path.basename(layout.marker)})
     if left:

@@ -6,6 +6,7 @@ import os
 from typing import Dict, List, Tuple
 
 from ..whisperx_problem import Problem
+from . import shelf
 from .files import GOING, read_json
 from .model import Layout, Release, State
 
@@ -37,6 +38,7 @@ def read(layout: Layout) -> State:
         previous=_link_target(layout, layout.previous, releases),
         releases=releases,
         carried=_carried(layout),
+        unpacked=frozenset(shelf.unpacked(layout)),
     )
 
 

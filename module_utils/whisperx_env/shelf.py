@@ -1,0 +1,97 @@
+"""Wheels that come from the site's wheelhouse instead of an index, and how uv finds them on the host.
+
+They arrive in files/<SHA-256>/, over Ansible's connection or over HTTP. For uv the host itself is the index:
+pages in index/ name the locked files by their place and digest, so uv needs no network at all. Once uv has
+unpacked a wheel into its cache, the wheel goes and a mark in the cache stays: the next release links the
+unpacked files, and nothing travels twice. When somebody removes the cache, the marks go with it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import Iterable, List, Set
+from urllib.request import pathname2url
+
+from .files import discard, read_text, write_text
+from .lockfile import LockedPackage
+from .model import Layout, Options, Wanted
+
+__all__ = ["forget", "forget_all", "from_wheelhouse", "put_away", "to_bring", "unpacked", "write_index"]
+
+_MARKS = "whisperx-fleet-unpacked"
+
+
+def from_wheelhouse(wanted: Wanted, options: Options) -> bool:
+    """Whether the run offers every locked file itself, so that the host needs no index."""
+    offered = {item.sha256 for item in options.carried}
+    return all(package.sha256 in offered for package in wanted.lock.packages if not package.travels) and any(
+        not package.travels for package in wanted.lock.packages
+    )
+
+
+def to_bring(
+    wanted: Wanted, options: Options, here: Iterable[str], known: Iterable[str]
+) -> List[LockedPackage]:
+    """Return the packages whose wheels the host lacks.
+
+    ``here`` are digests of files on the host, ``known`` of wheels that uv has unpacked. Wheels from an index
+    are left to uv unless the run offers all of them.
+    """
+    offered = from_wheelhouse(wanted, options)
+    present, skip = set(here), set(known)
+    return [
+        package
+        for package in wanted.lock.packages
+        if package.sha256 not in present and (package.travels or (offered and package.sha256 not in skip))
+    ]
+
+
+def unpacked(layout: Layout) -> Set[str]:
+    """Return the SHA-256 of every wheel that lies unpacked in uv's cache, for the index of this root."""
+    try:
+        return set(os.listdir(_marks(layout)))
+    except (FileNotFoundError, NotADirectoryError):
+        return set()
+
+
+def write_index(layout: Layout, wanted: Wanted) -> str:
+    """Write a page per locked package; return the address of the index."""
+    top = layout.path("index")
+    for package in wanted.lock.packages:
+        directory = os.path.join(top, package.name)
+        os.makedirs(directory, exist_ok=True)
+        where = "file://" + pathname2url(layout.path("files", package.sha256, package.file))
+        line = '<a href="{}#sha256={}">{}</a>'.format(where, package.sha256, package.file)
+        write_text(os.path.join(directory, "index.html"), "<!DOCTYPE html><body>{}</body>\n".format(line))
+    return "file://" + pathname2url(top)
+
+
+def put_away(layout: Layout, wanted: Wanted) -> None:
+    """Note that uv has unpacked the wheels of the wheelhouse, and remove them. Built wheels stay."""
+    for package in wanted.lock.packages:
+        if not package.travels:
+            os.makedirs(_marks(layout), exist_ok=True)
+            write_text(os.path.join(_marks(layout), package.sha256), package.name)
+            discard(layout.path("files", package.sha256))
+
+
+def forget(layout: Layout, names: Iterable[str]) -> None:
+    """Drop the marks of packages that were removed from the cache, for every root that shares it."""
+    gone = set(names)
+    top = os.path.join(layout.cache, _MARKS)
+    for directory, _, marks in os.walk(top):
+        for mark in marks:
+            path = os.path.join(directory, mark)
+            if read_text(path) in gone:
+                discard(path)
+
+
+def forget_all(layout: Layout) -> None:
+    """Drop the marks of this root: uv did not find what they promise, so the next run brings it."""
+    discard(_marks(layout))
+
+
+def _marks(layout: Layout) -> str:
+    """uv files what it unpacked under the address of the index, which is this root's."""
+    return os.path.join(layout.cache, _MARKS, hashlib.sha256(layout.root.encode("utf-8")).hexdigest()[:16])

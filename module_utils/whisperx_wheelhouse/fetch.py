@@ -1,0 +1,151 @@
+"""Download locked files into the wheelhouse: in parallel, resumed, verified, each whole or not at all."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import http.client
+import os
+import ssl
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..whisperx_plan.lock_sources import Sources
+from ..whisperx_problem import Problem
+from .addresses import Address
+from .house import House
+from .progress import Progress
+
+__all__ = ["Fetcher"]
+
+_AT_ONCE = 4
+_BLOCK = 1 << 18
+_TIMEOUT = 60  # seconds without a byte
+_TRIES = 4
+
+
+@dataclass
+class Fetcher:
+    """Fetches into one house, with the credentials of ``sources``. ``pause`` in seconds, per failed try."""
+
+    house: House
+    sources: Sources
+    progress: Progress
+    pause: float = 1.0
+    _context: ssl.SSLContext = field(default_factory=ssl.create_default_context, repr=False)
+
+    def fetch(self, addresses: Sequence[Address]) -> None:
+        """Fetch every file. Raises Problem; what had arrived until then stays."""
+        self.progress.begin(len(addresses), sum(address.size or 0 for address in addresses))
+        # The largest first: the last thread is not left alone with it.
+        queue = sorted(addresses, key=lambda address: -(address.size or 0))
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            waiting = [pool.submit(self._one, address) for address in queue]
+            try:
+                for answer in waiting:
+                    answer.result()
+            except BaseException:
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+
+    def _one(self, address: Address) -> None:
+        part = self.house.part(address.sha256)
+        self.progress.add(_size(part))
+        why = ""
+        for attempt in range(_TRIES):
+            if attempt:
+                time.sleep(self.pause * 2 ** (attempt - 1))
+            began = _size(part)
+            try:
+                self._rest(address, part)
+            except urllib.error.HTTPError as error:
+                why = f"HTTP {error.code}"
+                if error.code == 416:  # the part is as long as the file, or longer
+                    began = max(began, 1)
+                elif error.code < 500 and error.code != 429:
+                    break
+                else:
+                    continue
+            except (OSError, http.client.HTTPException) as error:
+                why = str(getattr(error, "reason", None) or error) or type(error).__name__
+                continue
+            if _digest(part) == address.sha256:
+                self._keep(address, part)
+                return
+            self.progress.add(-_size(part))
+            part.unlink(missing_ok=True)
+            if not began:
+                raise self._wrong(address)
+            why = "the part that was there did not fit the rest"
+        raise self._unreachable(address, why)
+
+    def _rest(self, address: Address, part: Path) -> None:
+        """Append to ``part`` what it lacks."""
+        have = _size(part)
+        with urllib.request.urlopen(
+            self._request(address, have), timeout=_TIMEOUT, context=self._context
+        ) as answer:
+            resumed = answer.status == 206
+            if not resumed:
+                self.progress.add(-have)
+            left = int(answer.headers.get("Content-Length") or -1)
+            with part.open("ab" if resumed else "wb") as stream:
+                while block := answer.read(_BLOCK):
+                    stream.write(block)
+                    self.progress.add(len(block))
+                    left -= len(block)
+        if left > 0:
+            raise http.client.IncompleteRead(b"", left)
+
+    def _request(self, address: Address, have: int) -> urllib.request.Request:
+        request = urllib.request.Request(address.url, headers={"Accept-Encoding": "identity"})
+        if have:
+            request.add_header("Range", f"bytes={have}-")
+        username, password = self.sources.credentials_for(address.url)
+        if username or password:
+            pair = base64.b64encode(f"{username}:{password}".encode()).decode()
+            # Unredirected: another server, to which this one may point, does not get it.
+            request.add_unredirected_header("Authorization", "Basic " + pair)
+        return request
+
+    def _keep(self, address: Address, part: Path) -> None:
+        """Put a verified file into its place, so that it is there whole even when the power fails."""
+        target = self.house.path(address.sha256, address.file)
+        target.parent.mkdir(exist_ok=True)
+        with part.open("rb") as stream:
+            os.fsync(stream.fileno())
+        part.chmod(0o644)
+        os.replace(part, target)
+        self.progress.done()
+
+    def _wrong(self, address: Address) -> Problem:
+        return Problem(
+            "wheelhouse.wrong-hash",
+            f"{address.file} is another file than the locked one",
+            self.sources.name_of(address.url),
+            f"SHA-256 {address.sha256}",
+            "Do not use this index until it is known why the file changed.",
+        )
+
+    def _unreachable(self, address: Address, why: str) -> Problem:
+        return Problem(
+            "wheelhouse.download",
+            self.sources.scrub(f"{address.file} cannot be fetched: {why}"),
+            self.sources.name_of(address.url),
+            "the file that the index lists",
+            "Check the network and the credentials; the next run goes on where this one stopped.",
+        )
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
