@@ -52,11 +52,12 @@ options:
         description: Its plan, as returned by M(whisperx_plan).
         type: dict
         required: true
-      capabilities:
-        description: Compute capabilities for which the plan is the same.
-        type: list
-        elements: str
-        default: []
+      variants:
+        description:
+          - What M(whisperx_plan) answered for other compute capabilities, by capability. Where it is the same
+            environment, such a GPU may boot the image too.
+        type: dict
+        default: {}
 attributes:
   check_mode:
     support: full
@@ -92,7 +93,7 @@ rule:
 
 import os
 from importlib import import_module
-from typing import Any, Dict
+from typing import Any, Dict, Tuple
 
 import ansible.module_utils.distro  # noqa: F401 - so that Ansible sends the file below
 from ansible.module_utils.basic import AnsibleModule
@@ -100,6 +101,20 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.whisperx_firstboot.records import Image, Places, Profile
 from ..module_utils.whisperx_firstboot.sources import install
 from ..module_utils.whisperx_problem import Problem
+
+# The parts of a plan that make the environment what it is.
+ENVIRONMENT = (
+    "verdict",
+    "runtime",
+    "device",
+    "python",
+    "torch_build",
+    "pins",
+    "requirements",
+    "environment",
+    "loader_paths",
+    "repairs",
+)
 
 ARGUMENTS: Dict[str, Any] = {
     "root": {"type": "path", "default": "/opt/whisperx"},
@@ -115,7 +130,7 @@ ARGUMENTS: Dict[str, Any] = {
             "name": {"required": True},
             "release": {"required": True},
             "plan": {"type": "dict", "required": True},
-            "capabilities": {"type": "list", "elements": "str", "default": []},
+            "variants": {"type": "dict", "default": {}},
         },
     },
 }
@@ -154,7 +169,8 @@ def main() -> None:
 def profile(item: Dict[str, Any]) -> Profile:
     """Return what the boot needs to know of a profile."""
     plan = item["plan"]
-    driver, libc = plan.get("driver_advice") or {}, plan.get("libc") or {}
+    libc = plan.get("libc") or {}
+    same = {key: other for key, other in item["variants"].items() if is_same(plan, other)}
     return Profile(
         name=item["name"],
         release=item["release"],
@@ -162,13 +178,22 @@ def profile(item: Dict[str, Any]) -> Profile:
         machine=plan.get("machine") or "",
         libc_family=libc.get("family") or "",
         libc_version=libc.get("version") or "",
-        driver_minimum=driver.get("minimum") or "",
-        driver_maximum=driver.get("maximum") or "",
-        capabilities=tuple(
-            sorted(item["capabilities"], key=lambda text: [int(part) for part in text.split(".")])
-        ),
+        capabilities={
+            key: bounds(same[key]) for key in sorted(same, key=lambda text: [*map(int, text.split("."))])
+        },
         scripts=tuple(plan.get("scripts") or ()),
     )
+
+
+def is_same(plan: Dict[str, Any], other: Dict[str, Any]) -> bool:
+    """Whether another GPU would get the very same environment."""
+    return all(plan.get(key) == other.get(key) for key in ENVIRONMENT)
+
+
+def bounds(plan: Dict[str, Any]) -> Tuple[str, str]:
+    """Return the oldest driver and the newest branch of it that the plan admits, "" for any."""
+    advice = plan.get("driver_advice") or {}
+    return advice.get("minimum") or "", advice.get("maximum") or ""
 
 
 if __name__ == "__main__":

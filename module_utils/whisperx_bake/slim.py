@@ -33,7 +33,7 @@ def compile_one(item):
             with open(path, "rb") as stream:
                 compile(stream.read(), name, "exec")
             return 1
-        py_compile.compile(path, dfile=name, doraise=True, quiet=2,
+        py_compile.compile(path, dfile=name, doraise=True,
                            invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
         return 1
     except Exception:

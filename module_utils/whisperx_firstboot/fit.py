@@ -92,21 +92,22 @@ def _gpu_misfits(profile: Profile, facts: Mapping[str, Any]) -> List[str]:
     if state != "running":
         detail = driver.get("detail") or "its driver is {}".format(state)
         return ["baked for an NVIDIA GPU that can be used; {}".format(detail)]
-    told: List[str] = []
-    least, most = profile.driver_minimum, profile.driver_maximum
+    found = [str(gpu.get("compute_capability") or "") for gpu in gpus]
+    served = [capability for capability in found if capability in profile.capabilities]
+    if not served:
+        wanted, here = ", ".join(profile.capabilities), ", ".join(filter(None, found)) or "an unknown one"
+        return ["planned for compute capability {}, the GPU here has {}".format(wanted, here)]
+    refused = [_bounds(version, *profile.capabilities[capability]) for capability in served]
+    return [] if "" in refused else refused[:1]
+
+
+def _bounds(version: str, least: str, most: str) -> str:
+    """Return which bound the driver is beyond, "" for none."""
     if least and _numbers(version) < _numbers(least):
-        found = version or "an unknown one"
-        told.append("needs the NVIDIA driver {} or newer, here is {}".format(least, found))
+        return "needs the NVIDIA driver {} or newer, here is {}".format(least, version or "an unknown one")
     if most and _numbers(version)[:1] > _numbers(most)[:1]:
-        told.append("the NVIDIA driver may be of branch {} at most, here is {}".format(most, version))
-    capabilities = [str(gpu.get("compute_capability") or "") for gpu in gpus]
-    if profile.capabilities and not set(capabilities) & set(profile.capabilities):
-        told.append(
-            "planned for compute capability {}, the GPU here has {}".format(
-                ", ".join(profile.capabilities), ", ".join(filter(None, capabilities)) or "an unknown one"
-            )
-        )
-    return told
+        return "the NVIDIA driver may be of branch {} at most, here is {}".format(most, version)
+    return ""
 
 
 def _failing_gpu(facts: Mapping[str, Any]) -> str:

@@ -50,9 +50,9 @@ class Places:
 class Profile:
     """One environment of the image and what it was planned for.
 
-    ``driver_minimum`` and ``driver_maximum`` bound the NVIDIA driver ("525", "580"; "" for no bound; the
-    maximum is a branch), ``capabilities`` are the compute capabilities for which the plan is the same; ()
-    asks for none.
+    ``capabilities`` maps each compute capability for which the plan is the same to the bounds of the NVIDIA
+    driver there, minimum and maximum ("525", "580"; "" for none; the maximum is a branch). {} for a profile
+    of the CPU.
     """
 
     name: str
@@ -61,17 +61,18 @@ class Profile:
     machine: str
     libc_family: str
     libc_version: str
-    driver_minimum: str = ""
-    driver_maximum: str = ""
-    capabilities: Tuple[str, ...] = ()
+    capabilities: Mapping[str, Tuple[str, str]] = field(default_factory=dict)
     scripts: Tuple[str, ...] = ()
 
     @staticmethod
     def read(record: Mapping[str, Any]) -> Profile:
-        """Return the profile in a JSON object. Raises TypeError for fields that are missing or unknown."""
+        """Return the profile in a JSON object. Raises TypeError for fields that are missing or unknown,
+        ValueError for bounds that are none.
+        """
         values: Dict[str, Any] = dict(record)
-        for key in ("capabilities", "scripts"):
-            values[key] = tuple(values.get(key) or ())
+        values["scripts"] = tuple(values.get("scripts") or ())
+        bounds = (values.get("capabilities") or {}).items()
+        values["capabilities"] = {key: (str(least), str(most)) for key, (least, most) in bounds}
         return Profile(**values)
 
 

@@ -18,7 +18,7 @@ from .. import (
 )
 
 # Named so that Ansible sends them: it follows imports, and the program's are these.
-from ..whisperx_env.files import link, read_text, write_text
+from ..whisperx_env.files import discard, link, read_text, write_text
 from ..whisperx_host import nvml, nvml_child
 from . import main
 from .enact import UNDECIDED, layout, refusal, withdraw, write_refusal
@@ -53,6 +53,7 @@ def install(image: Image, python: str, distro: ModuleType, places: Places, check
     if _undecided(image, places):
         done.append("Left the choice to the first boot")
         if not check:
+            discard(places.verdict)
             withdraw(image, places, UNDECIDED)
     return done
 
