@@ -194,7 +194,7 @@ from typing import Any, Dict
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.whisperx_container import apply, engine, leave, surroundings
+from ..module_utils.whisperx_container import apply, engine, leave, store, surroundings
 from ..module_utils.whisperx_container.model import Options, Result, want
 from ..module_utils.whisperx_container.prove import prover
 from ..module_utils.whisperx_env import files, state, summary
@@ -297,7 +297,8 @@ def answer(given: Dict[str, Any], layout: Layout, check: bool) -> Result:
 
     def find(name: str) -> engine.Engine:
         conf = storage(given, layout, name).get("CONTAINERS_STORAGE_CONF", "")
-        return engine.find(name, conf, missing_is_well=check and given["installing"])
+        run = store.run_conf(layout) if conf else ""
+        return engine.find(name, conf, run, missing_is_well=check and given["installing"])
 
     if given["state"] == "absent":
         return leave.absent(layout, options, find, given["engine"], check)
@@ -332,7 +333,7 @@ def storage(given: Dict[str, Any], layout: Layout, name: str) -> Dict[str, str]:
     """Return the environment that leads podman to the store for all users."""
     if name != "podman" or not given["store"]:
         return {}
-    return {"CONTAINERS_STORAGE_CONF": apply.storage_conf(layout)}
+    return {"CONTAINERS_STORAGE_CONF": store.storage_conf(layout)}
 
 
 def told(given: Dict[str, Any], line: str) -> str:

@@ -18,13 +18,13 @@ from ..whisperx_env.decide import LEVELS
 from ..whisperx_env.files import discard, link, read_json, read_text, write_json, write_text
 from ..whisperx_env.lock import held
 from ..whisperx_env.model import SCHEMA, Layout, Release, State
-from . import fact
+from . import fact, store
 from .engine import Engine
 from .model import CURRENT, Found, Options, Result, Wanted
 from .surroundings import check_machine
 from .wrapper import Command, render
 
-__all__ = ["Hooks", "Place", "incoming", "present", "storage_conf"]
+__all__ = ["Hooks", "Place", "incoming", "present"]
 
 Prove = Callable[[str, Wanted, Options], Dict[str, Any]]
 
@@ -55,11 +55,6 @@ class Place:
     def current_tag(self) -> str:
         """Return the id of the image that the tag `current` leads to, "" for none."""
         return next((image.id for image in self.images.values() if CURRENT in image.tags), "")
-
-
-def storage_conf(layout: Layout) -> str:
-    """Return the path of the file that names the store of images for all users."""
-    return layout.path("storage.conf")
 
 
 def incoming(layout: Layout) -> str:
@@ -115,6 +110,8 @@ def _decide(place: Place, wanted: Wanted, found: Optional[Found]) -> Result:
     told += [
         "Linked {}".format(layout.command(name)) for name in outside.wrong_commands(layout, wanted.scripts)
     ]
+    if store.is_closed(place.engine, options):
+        told.append("Let every user read the images in {}".format(options.store))
     told += ["Removed {}".format(layout.command(name)) for name in _strange_links(layout, wanted)]
     staying = mine if mine and place.state.current == wanted.name else None
     if layout.fact and not (staying and fact.is_right(layout, staying.record or {})):
@@ -145,7 +142,7 @@ def _texts(place: Place, wanted: Wanted) -> Dict[str, str]:
             image=wanted.image,
             scripts=wanted.scripts,
             store=options.store if podman else "",
-            storage_conf=place.engine.storage_conf,
+            run_conf=place.engine.run_conf,
             storage_driver=options.storage_driver,
             fuse="/usr/bin/fuse-overlayfs" if os.path.exists("/usr/bin/fuse-overlayfs") else "",
             network=options.network,
@@ -274,43 +271,12 @@ class _Run:
 
 
 def _claim(place: Place) -> None:
-    """Mark the root as ours and make the store that the image modules load into."""
+    """Mark the root as ours, and make the store that the image modules load into."""
     layout, options = place.layout, place.options
     if read_json(layout.marker) is None:
         write_json(layout.marker, {"schema": SCHEMA, "made_by": "whisperx-fleet"})
     discard(incoming(layout))
-    if not place.engine.storage_conf:
-        return
-    os.makedirs(options.store, exist_ok=True)
-    text = "# Images of whisperx-fleet, for every user of this host.\n[storage]\n"
-    text += 'driver = "{}"\ngraphroot = "{}"\nrunroot = "/run/whisperx-fleet"\n'.format(
-        options.storage_driver, options.store
-    )
-    if read_text(place.engine.storage_conf) != text:
-        write_text(place.engine.storage_conf, text)
-    _open_store(options)
-
-
-def _open_store(options: Options) -> None:
-    """Let every user read the images: podman makes its directories for root alone."""
-    for name in ("", "-images", "-layers"):
-        top = os.path.join(options.store, options.storage_driver + name)
-        for directory, _, files in os.walk(top) if name else _level(top):
-            os.chmod(directory, os.stat(directory).st_mode | 0o055)
-            for file in files:
-                path = os.path.join(directory, file)
-                if not os.path.islink(path):
-                    os.chmod(path, os.stat(path).st_mode | 0o044)
-
-
-def _level(top: str) -> Iterator[Any]:
-    """Yield ``top`` and the directories in it as os.walk does; what lies deeper has the image's own modes."""
-    if os.path.isdir(top):
-        yield top, [], []
-        for entry in os.scandir(top):
-            if entry.is_dir(follow_symlinks=False):
-                files = [name for name in ("link", "lower") if os.path.isfile(os.path.join(entry.path, name))]
-                yield entry.path, [], files
+    store.make(place.engine, options)
 
 
 def _touched(place: Place) -> Dict[str, str]:

@@ -71,24 +71,30 @@ _COMPLAINTS: Tuple[Tuple[str, str, str, str], ...] = (
 
 @dataclass(frozen=True)
 class Engine:
-    """An engine on this host: name, absolute path, the file that names its storage ("" for its own)."""
+    """An engine on this host: name, absolute path, and two files that name storages, "" for its own.
+
+    ``storage_conf`` leads to the images of all users, to be changed there; ``run_conf`` to what root runs,
+    with those images beneath, read-only: podman's lists would be closed to other users by every run there.
+    """
 
     name: str
     path: str
     storage_conf: str = ""
+    run_conf: str = ""
 
     def environment(self) -> Dict[str, str]:
         """Return what the engine's command, and the modules that call it, need in their environment."""
         return {"CONTAINERS_STORAGE_CONF": self.storage_conf} if self.storage_conf else {}
 
-    def run(self, *arguments: str) -> str:
+    def run(self, *arguments: str, conf: str = "") -> str:
         """Return what the engine prints, nothing while it is not there. Raises Problem, see ``complaint``."""
         if not self.path:
             return ""
+        storage = {"CONTAINERS_STORAGE_CONF": conf} if conf else self.environment()
         try:
             ended = subprocess.run(
                 [self.path, *arguments],
-                env=dict(os.environ, **self.environment()),
+                env=dict(os.environ, **storage),
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 timeout=PATIENCE,
@@ -117,12 +123,12 @@ class Engine:
 
     def remove_containers(self, label: str) -> None:
         """Remove the containers with a label, running ones too: what a killed proof may have left."""
-        ids = self.run("ps", "--all", "--quiet", "--filter", "label=" + label).split()
+        ids = self.run("ps", "--all", "--quiet", "--filter", "label=" + label, conf=self.run_conf).split()
         if ids:
-            self.run("rm", "--force", *ids)
+            self.run("rm", "--force", *ids, conf=self.run_conf)
 
 
-def find(name: str, storage_conf: str = "", missing_is_well: bool = False) -> Engine:
+def find(name: str, storage_conf: str = "", run_conf: str = "", missing_is_well: bool = False) -> Engine:
     """Return the engine of that name, with no path and no images if its absence is well.
 
     Raises Problem "container.engine-missing".
@@ -136,7 +142,8 @@ def find(name: str, storage_conf: str = "", missing_is_well: bool = False) -> En
             "the engine {}, as the plan says".format(name),
             "Install the package {}, or set whisperx_container_install: true.".format(_PACKAGES[name]),
         )
-    return Engine(name, path or "", storage_conf if name == "podman" else "")
+    confs = (storage_conf, run_conf) if name == "podman" else ("", "")
+    return Engine(name, path or "", *confs)
 
 
 def complaint(name: str, arguments: Tuple[str, ...], text: str) -> Problem:

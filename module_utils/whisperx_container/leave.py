@@ -15,9 +15,10 @@ from ..whisperx_env.model import Layout, Outcome, Release, Wanted
 from ..whisperx_env.model import Options as VenvOptions
 from ..whisperx_problem import Problem
 from . import fact
-from .apply import Hooks, Place, incoming, storage_conf
+from .apply import Hooks, Place, incoming
 from .engine import Engine
 from .model import CURRENT, Options, Result
+from .store import run_conf, storage_conf
 
 __all__ = ["absent", "rolled_back"]
 
@@ -86,6 +87,7 @@ def absent(layout: Layout, options: Options, find: Find, chosen: str, check: boo
         with held(layout):
             _remove_store(store, options)
             discard(storage_conf(layout))
+            discard(run_conf(layout))
     if not check and found.exists:
         discard(incoming(layout))
     outcome = venv.absent(layout, VenvOptions(), VenvHooks(_no_proof), check)
@@ -146,9 +148,9 @@ def _switch(place: Place, target: Release, hooks: Hooks) -> None:
 
 def _remove_store(store: str, options: Options) -> None:
     """Remove the store. The engine keeps its directory mounted upon itself, which is undone first."""
-    top = os.path.join(store, options.storage_driver)
-    while os.path.ismount(top):
-        ended = _umount(top)
+    own = os.path.join(store, "containers")
+    for top in [os.path.join(place, options.storage_driver) for place in (own, store)]:
+        ended = _umount(top) if os.path.ismount(top) else None
         if ended is not None:
             raise Problem(
                 "container.store-busy",

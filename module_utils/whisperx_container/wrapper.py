@@ -184,11 +184,11 @@ _STACKS_ALONE = (4,)
 class Command:
     """What the scripts of one release say.
 
-    ``version`` of the engine as numbers. ``store`` and ``storage_conf`` are the directory of images for all
-    users and the file that names it, "" for root's own storage; ``fuse`` the path of fuse-overlayfs, "" if
-    there is none. ``cache`` is a directory of models for all users, "" for each user's own; ``gpu`` "cdi",
-    "device_request" or ""; ``driver`` the oldest driver the image takes; ``confined`` whether SELinux is
-    enforcing; ``host_root`` where driver and devices are looked for.
+    ``version`` of the engine as numbers. ``store`` and ``run_conf`` are the directory of images for all
+    users and the file with which root runs them, "" for root's own storage; ``fuse`` the path of
+    fuse-overlayfs, "" if there is none. ``cache`` is a directory of models for all users, "" for each
+    user's own; ``gpu`` "cdi", "device_request" or ""; ``driver`` the oldest driver the image takes;
+    ``confined`` whether SELinux is enforcing; ``host_root`` where driver and devices are looked for.
     """
 
     release: str
@@ -197,7 +197,7 @@ class Command:
     image: str
     scripts: Tuple[str, ...]
     store: str = ""
-    storage_conf: str = ""
+    run_conf: str = ""
     storage_driver: str = "overlay"
     fuse: str = ""
     network: str = ""
@@ -236,7 +236,7 @@ def _script(command: Command, name: str) -> str:
         "INIT": _INIT,
         "HF": cache + "/huggingface" if cache else "$cache/huggingface",
         "TORCH": cache + "/torch" if cache else "$cache/torch",
-        "ROOTS_STORE": "export CONTAINERS_STORAGE_CONF='{}'".format(command.storage_conf)
+        "ROOTS_STORE": "export CONTAINERS_STORAGE_CONF='{}'".format(command.run_conf)
         if command.store
         else ":",
         "USERS_STORE": " ".join(_users_store(command)),
