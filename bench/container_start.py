@@ -3,8 +3,8 @@
     tools/lab/with python bench/container_start.py [--repeat 15] [--engine podman]
 
 Runs, in turns, the release's command and a bare `podman run --rm` of the same image with the same program,
-which does nothing. Takes root. The image is a Debian root of the lab with a launch script: what is measured is
-the way into the container, and that does not depend on what lies in the image.
+which does nothing. Takes root. The image is a Debian root of the lab with a launch script: what is measured
+is the way into the container, and that does not depend on what lies in the image.
 """
 
 from __future__ import annotations
