@@ -125,7 +125,9 @@ def _lines(
     if len(breaks) > _SHOWN:
         yield "  and {} more".format(len(breaks) - _SHOWN)
     if breaks or result["state"] == "broken":
-        yield from _cure(result, release)
+        yield from _site(result, release, "site.yml cures it: ", "it builds the environment anew")
+    elif coming:
+        yield from _site(result, release, "site.yml would then: ", "")
     if result["previous"] and not result["previous"]["would_fit"]:
         yield "  no way back: {} does not fit either: {}".format(
             result["previous"]["release"], result["previous"]["why"][0]
@@ -140,11 +142,12 @@ def _named(what: str, result: Mapping[str, Any]) -> str:
     return "{} {}".format(what, version) if version else ""
 
 
-def _cure(result: Mapping[str, Any], release: Release) -> Iterator[str]:
-    """What site.yml would do about it."""
+def _site(result: Mapping[str, Any], release: Release, lead: str, otherwise: str) -> Iterator[str]:
+    """What site.yml would do, after ``lead``; ``otherwise`` where it names no version or remedy."""
     plan = result["plan"]
     if not plan:
-        yield "  next: playbooks/plan.yml tells what would run here."
+        if otherwise:
+            yield "  next: playbooks/plan.yml tells what would run here."
         return
     if plan["verdict"] == "refused":
         yield "  site.yml would refuse: " + (plan["reasons"] or ["see playbooks/plan.yml"])[0]
@@ -156,6 +159,8 @@ def _cure(result: Mapping[str, Any], release: Release) -> Iterator[str]:
             "{} {} -> {}".format(name, old or "none", new)
             for name, (old, new) in sorted(plan["versions"].items(), key=lambda row: row[0] not in asked)
         ]
-        yield "  site.yml cures it: " + (", ".join(deeds[:_SHOWN]) or "it builds the environment anew")
-    for sentence in plan["remedies"][:2]:
+        told = ", ".join(deeds[:_SHOWN]) or otherwise
+        if told:
+            yield "  " + lead + told
+    for sentence in plan["remedies"][:2] if otherwise or plan["verdict"] == "refused" else []:
         yield "  remedy: " + sentence

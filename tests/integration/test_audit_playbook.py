@@ -41,12 +41,11 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
 def play(lab: Lab, tmp_path: Path, *options: str, **variables: Any) -> tuple[int, str, dict[str, Any]]:
     """Run the playbook; return its exit status, what it printed and the result of the host."""
     inventory = tmp_path / "hosts.yml"
-    here = {
-        "ansible_connection": "local",
-        "ansible_python_interpreter": sys.executable,
-        "ansible_become": False,
-    }
-    inventory.write_text(yaml.safe_dump({"all": {"hosts": {"here": here}}}))
+    here = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    # One that nobody can reach comes along, and is left alone because it is only described.
+    described = {"whisperx_host_source": "assume", "whisperx_host_assume": {"machine": "x86_64"}}
+    hosts = {"described": described, "here": {**here, "ansible_become": False}}
+    inventory.write_text(yaml.safe_dump({"all": {"hosts": hosts}}))
     output = tmp_path / "audit.json"
     given = {"whisperx_venv_root": str(lab.root), "whisperx_audit_output": str(output), **variables}
     command = [
@@ -54,10 +53,9 @@ def play(lab: Lab, tmp_path: Path, *options: str, **variables: Any) -> tuple[int
         "-i",
         inventory,
         "playbooks/audit.yml",
-        *options,
     ]
     done = subprocess.run(
-        [*command, "--extra-vars", json.dumps(given)],
+        [*command, "--extra-vars", json.dumps(given), *options],
         cwd=ROOT,
         env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
         capture_output=True,
@@ -65,7 +63,9 @@ def play(lab: Lab, tmp_path: Path, *options: str, **variables: Any) -> tuple[int
         check=False,
     )
     assert output.exists(), done.stdout + done.stderr
-    return done.returncode, done.stdout, json.loads(output.read_text())["hosts"]["here"]
+    found = json.loads(output.read_text())["hosts"]
+    assert list(found) == ["here"]
+    return done.returncode, done.stdout, found["here"]
 
 
 def snapshot(lab: Lab) -> list[tuple[str, int, int]]:
@@ -92,7 +92,8 @@ def test_glibc_241_is_announced_before_it_comes(lab: Lab, tmp_path: Path) -> Non
 
 
 def test_a_run_may_fail_for_it(lab: Lab, tmp_path: Path) -> None:
-    code, printed, found = play(lab, tmp_path, whisperx_host_override=LIBC, whisperx_audit_fail=True)
+    options = ("--extra-vars", "whisperx_audit_fail=true")
+    code, printed, found = play(lab, tmp_path, *options, whisperx_host_override=LIBC)
     assert (code, found["would_break"]) == (2, True)
     assert "failed=1" in printed
 

@@ -200,6 +200,16 @@ def test_what_site_would_do_about_it(host: Host) -> None:
     assert "site.yml would refuse: no way" in text and "remedy: a container" in text
 
 
+def test_what_site_would_do_once_a_harmless_libc_is_there(host: Host) -> None:
+    plan: dict[str, Any] = {"verdict": "plan", "pins": {"whisperx": "1.0", "numpy": "2.0"}}
+    lines = ask(host, libc="9.9", plan=plan)["lines"]
+    assert lines[1:] == ["with glibc 9.9: would go on as it is"]
+    refused = {"verdict": "refused", "reasons": [{"sentence": "no Python"}]}
+    assert "site.yml would refuse: no Python" in ask(host, libc="9.9", plan=refused)["lines"][-1]
+    plan["pins"]["numpy"] = "3.0"
+    assert ask(host, libc="9.9", plan=plan)["lines"][-1].strip() == "site.yml would then: numpy 2.0 -> 3.0"
+
+
 def test_an_environment_with_the_tunable_goes_on(tmp_path: Path) -> None:
     made = Host(tmp_path)
     release(made, needs={**NEEDS, "execstack_allowed": True})
