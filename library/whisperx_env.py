@@ -127,7 +127,7 @@ options:
   files:
     description:
       - Files on the controller that the lock needs and the host is not to look for in an index.
-      - When every file of the lock is among them, the host uses no index and no network but O(files[].url).
+      - When every file of the lock is among them, the host uses no index and no network.
     type: list
     elements: dict
     default: []
@@ -144,10 +144,12 @@ options:
         description: Path of the file on the controller.
         type: path
         default: ""
-      url:
-        description: Where the host takes the file from by itself; it is not transferred then.
-        type: str
-        default: ""
+  wheelhouse_url:
+    description:
+      - Address of the site's own store of wheels, as C(ADDRESS/SHA256/FILE). With it the host asks no index.
+      - It is shown nowhere, for it may hold the key of this run.
+    type: str
+    default: ""
   assess:
     description: Only say what would be done, as check mode does, and which files the host lacks.
     type: bool
@@ -207,7 +209,7 @@ timings:
   returned: success
   type: dict
 bytes_brought:
-  description: Bytes of files that came to the host, over Ansible's connection or from RV(ignore:files[].url).
+  description: Bytes of files that came to the host, over Ansible's connection or from O(wheelhouse_url).
   returned: success
   type: int
 wanted_files:
@@ -283,9 +285,9 @@ ARGUMENTS: Dict[str, Any] = {
             "sha256": {"required": True},
             "file": {"required": True},
             "path": {"type": "path", "default": ""},
-            "url": {"default": ""},
         },
     },
+    "wheelhouse_url": {"default": "", "no_log": True},
     "assess": {"type": "bool", "default": False},
 }
 
@@ -343,6 +345,7 @@ def answer(given: Dict[str, Any], layout: Layout, check: bool) -> Outcome:
             offline=given["offline"],
         ),
         carried=carried(given),
+        wheelhouse=given["wheelhouse_url"],
     )
     hooks = Hooks(prove)
     if given["state"] == "absent":
@@ -385,7 +388,7 @@ def check_paths(given: Dict[str, Any]) -> None:
 
 def carried(given: Dict[str, Any]) -> Tuple[Carried, ...]:
     """Return the files that travel with the run."""
-    items = [Carried(item["sha256"], item["file"], item["path"], item["url"]) for item in given["files"]]
+    items = [Carried(item["sha256"], item["file"], item["path"]) for item in given["files"]]
     if given["uv"]:
         items.append(Carried(given["uv"]["sha256"], "uv", given["uv"]["path"]))
     return tuple(items)

@@ -67,6 +67,12 @@ options:
     description:
       - Password that goes with O(username).
     type: str
+  bundle:
+    description:
+      - A bundle that C(playbooks/bundle.yml) made. Its locks take the place of O(lock_dir), its wheels and
+        C(uv) that of all sources.
+      - It is compared with its digests first; nothing is resolved, written or downloaded.
+    type: path
   cache_dir:
     description:
       - Directory on the controller for wheels that are made here, for C(uv) of other platforms, and for
@@ -167,6 +173,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.whisperx_plan.lock import LockResult, make_all, open_workshop, read_locks, write
 from ..module_utils.whisperx_plan.lock_sources import make_sources, passwords_in
 from ..module_utils.whisperx_problem import Problem
+from ..module_utils.whisperx_wheelhouse.bundle import check
 
 
 def main() -> None:
@@ -183,6 +190,7 @@ def main() -> None:
             "torch_index": {"type": "str"},
             "username": {"type": "str"},
             "password": {"type": "str", "no_log": True},
+            "bundle": {"type": "path"},
             "cache_dir": {"type": "path"},
         },
         supports_check_mode=True,
@@ -205,12 +213,16 @@ def run(options: Dict[str, Any], check_mode: bool) -> Dict[str, Any]:
         username=options["username"] or "",
         password=options["password"] or "",
     )
-    lock_dir = Path(options["lock_dir"]).absolute()
-    shop = open_workshop(sources, lock_dir, options["uv"] or "", options["cache_dir"] or "")
-    results, problems = make_all(options["classes"], read_locks(lock_dir), options["state"], shop)
+    lock_dir, state = Path(options["lock_dir"]).absolute(), options["state"]
+    bundle = Path(options["bundle"]).absolute() if options["bundle"] else None
+    if bundle:
+        check(bundle)
+        lock_dir, state, check_mode = bundle / "locks", "locked", True
+    shop = open_workshop(sources, lock_dir, options["uv"] or "", options["cache_dir"] or "", bundle)
+    results, problems = make_all(options["classes"], read_locks(lock_dir), state, shop)
     if problems and not results:
         raise problems[min(problems)]
-    changed = [name for name, result in results.items() if result.changed]
+    changed = [name for name, result in results.items() if result.changed and not bundle]
     if not check_mode:
         for name in changed:
             write(lock_dir, name, results[name].text)

@@ -79,10 +79,11 @@ def present(layout: Layout, state: State, wanted: Wanted, options: Options) -> D
 
 def missing_files(state: State, wanted: Wanted, options: Options) -> List[Dict[str, str]]:
     """Return what has to travel to the host before a build: uv, and wheels it cannot take itself."""
-    here = set(state.carried) | {item.sha256 for item in options.carried if item.path or item.url}
+    here = set(state.carried) | {item.sha256 for item in options.carried if item.path}
     missing = [
         {"file": package.file, "sha256": package.sha256}
         for package in shelf.to_bring(wanted, options, here, state.unpacked)
+        if package.travels or not options.wheelhouse
     ]
     uv = next((item.sha256 for item in options.carried if item.file == "uv"), "")
     if uv not in here:

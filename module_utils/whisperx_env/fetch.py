@@ -12,7 +12,8 @@ from typing import Sequence, Tuple
 
 from ..whisperx_problem import Problem
 from .files import discard, sha256
-from .model import Carried, Layout
+from .lockfile import LockedPackage
+from .model import Layout
 
 __all__ = ["fetch"]
 
@@ -23,18 +24,18 @@ _TRIES = 3
 _BROKEN = (OSError, http.client.HTTPException)
 
 
-def fetch(layout: Layout, items: Sequence[Carried]) -> int:
-    """Put each file at files/<SHA-256>/<name>. Returns how many bytes came over the network.
+def fetch(layout: Layout, packages: Sequence[LockedPackage], wheelhouse: str) -> int:
+    """Put each file of ``wheelhouse``/<SHA-256>/<name> at files/<SHA-256>/<name>; return the bytes that came.
 
     Raises Problem "env.wheelhouse" when the wheelhouse does not answer, "env.transfer" for a wrong file.
     """
     # Within a site nothing stands between a host and its wheelhouse.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return sum(pool.map(lambda item: _one(opener, layout, item), items))
+        return sum(pool.map(lambda package: _one(opener, layout, package, wheelhouse), packages))
 
 
-def _one(opener: urllib.request.OpenerDirector, layout: Layout, item: Carried) -> int:
+def _one(opener: urllib.request.OpenerDirector, layout: Layout, item: LockedPackage, wheelhouse: str) -> int:
     target = layout.path("files", item.sha256, item.file)
     if os.path.isfile(target):
         return 0
@@ -43,7 +44,7 @@ def _one(opener: urllib.request.OpenerDirector, layout: Layout, item: Carried) -
     moved, why = 0, ""
     for _ in range(_TRIES):
         try:
-            moved += _rest(opener, item.url, beside)
+            moved += _rest(opener, "/".join((wheelhouse.rstrip("/"), item.sha256, item.file)), beside)
         except urllib.error.HTTPError as error:
             why = "HTTP {}".format(error.code)
             if error.code != 416:
@@ -69,7 +70,7 @@ def _one(opener: urllib.request.OpenerDirector, layout: Layout, item: Carried) -
     raise Problem(
         "env.wheelhouse",
         "{} cannot be had from the wheelhouse: {}".format(item.file, why),
-        _server(item.url),
+        _server(wheelhouse),
         "a wheelhouse that this host reaches",
         "Open the port, set whisperx_wheelhouse_address, or set whisperx_wheelhouse_mode to connection.",
     )

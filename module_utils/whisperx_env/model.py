@@ -162,21 +162,18 @@ class Sources:
 
 @dataclass(frozen=True)
 class Carried:
-    """A file that travels with the run: uv (``file`` is "uv") or a wheel; ``path`` on this host, or "".
-
-    With ``url`` the host takes it from there by itself.
-    """
+    """A file that travels with the run: uv (``file`` is "uv") or a wheel; ``path`` on this host, or ""."""
 
     sha256: str
     file: str
     path: str = ""
-    url: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
 class Options:
     """How to apply. ``keep`` complete releases stay; times in seconds.
 
+    ``wheelhouse`` is the address of the site's own store, from which the host takes what an index would have.
     Without ``activate`` the release is made ready beside the others, and nothing that is in use changes.
     """
 
@@ -187,6 +184,7 @@ class Options:
     verify_timeout: int = 600
     sources: Sources = Sources()
     carried: Tuple[Carried, ...] = ()
+    wheelhouse: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)

@@ -102,8 +102,7 @@ def carry(layout: Layout, item: Carried) -> None:
 
 def take(run: Run, decision: Decision) -> None:
     """Fetch from the site's wheelhouse what the build needs and the host lacks. Raises Problem."""
-    offered = {item.sha256: item for item in run.options.carried if item.url}
-    if not (offered and decision.builds):
+    if not (run.options.wheelhouse and decision.builds):
         return
     from .fetch import fetch  # only where something is fetched
 
@@ -111,7 +110,7 @@ def take(run: Run, decision: Decision) -> None:
     lacking = shelf.to_bring(run.plan, run.options, here, run.before.unpacked)
     started = time.monotonic()
     run.outcome.fetched = fetch(
-        run.layout, [offered[package.sha256] for package in lacking if package.sha256 in offered]
+        run.layout, [package for package in lacking if not package.travels], run.options.wheelhouse
     )
     run.outcome.timings["fetch"] = round(time.monotonic() - started, 3)
 

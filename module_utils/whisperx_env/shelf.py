@@ -25,9 +25,8 @@ _MARKS = "whisperx-fleet-unpacked"
 def from_wheelhouse(wanted: Wanted, options: Options) -> bool:
     """Whether the run offers every locked file itself, so that the host needs no index."""
     offered = {item.sha256 for item in options.carried}
-    return all(package.sha256 in offered for package in wanted.lock.packages if not package.travels) and any(
-        not package.travels for package in wanted.lock.packages
-    )
+    indexed = [package.sha256 for package in wanted.lock.packages if not package.travels]
+    return bool(indexed) and (bool(options.wheelhouse) or offered.issuperset(indexed))
 
 
 def to_bring(

@@ -78,25 +78,29 @@ class LockResult:
 class Workshop:
     """What all classes of a run share: the resolver (with uv and the sources), the wheels, the cache.
 
-    ``lock_dir`` is for messages only: reading and writing it is not the business of `make`.
+    ``lock_dir`` is for messages only: reading and writing it is not the business of `make`. With a ``bundle``
+    there is nothing beside it: no index, no network.
     """
 
     resolver: Resolver
     wheels: Wheels
     store: Store
     lock_dir: Path = Path()
+    bundle: Path | None = None
 
     def where(self, name: str) -> Path:
         """The file of the lock of a class."""
         return self.lock_dir / f"{name}.txt"
 
 
-def open_workshop(sources: Sources, lock_dir: Path, uv: str = "", cache_dir: str = "") -> Workshop:
+def open_workshop(
+    sources: Sources, lock_dir: Path, uv: str = "", cache_dir: str = "", bundle: Path | None = None
+) -> Workshop:
     """Return what a run needs. Empty ``uv`` and ``cache_dir`` stand for the usual places."""
     store = Store(Path(cache_dir).expanduser().absolute() if cache_dir else default_cache_dir())
     program = Uv(find_uv(uv), sources)
-    wheels = Wheels(program, store)
-    return Workshop(Resolver(program, wheels), wheels, store, lock_dir)
+    wheels = Wheels(program, store, bundle / "wheels" if bundle else None)
+    return Workshop(Resolver(program, wheels), wheels, store, lock_dir, bundle)
 
 
 def make(
@@ -122,6 +126,8 @@ def make(
         text, more = _adopted(name, plan, locks, shop)
         notes += more
     if not text:
+        if shop.bundle:
+            raise _not_bundled(name, shop.bundle, notes)
         resolution = shop.resolver.resolve(plan)
         text = _text(name, plan, resolution, shop)
         notes += resolution.notes
@@ -242,7 +248,13 @@ def _fallback_note(lock: Lock, plan: Mapping[str, Any], notes: tuple[str, ...]) 
 
 def _uv(plan: Mapping[str, Any], shop: Workshop) -> TargetUv:
     own = shop.resolver.uv.path
-    if not fits_target(own, str(plan["machine"]), plan.get("libc") or {}):
+    machine, libc = str(plan["machine"]), plan.get("libc") or {}
+    if shop.bundle:
+        bundled = sorted(shop.bundle.glob("uv/*/uv"))
+        own = next((path for path in bundled if fits_target(path, machine, libc)), own)
+    if not fits_target(own, machine, libc):
+        if shop.bundle:
+            raise _not_bundled(machine, shop.bundle, ("it has no uv for this machine",))
         platform = str(plan["platform"])
         key = f"{shop.store.digest(own)[:16]}-{platform}"  # stands for the version, without starting uv
         own = shop.store.uv(key, lambda folder: shop.resolver.uv.fetch_self(platform, folder))
@@ -266,6 +278,17 @@ def _odd_class(name: str) -> Problem:
         "classes",
         "a name that can be a file's",
         "Give it another name.",
+    )
+
+
+def _not_bundled(name: str, bundle: Path, notes: tuple[str, ...]) -> Problem:
+    why = f" ({'; '.join(notes)})" if notes else ""
+    return Problem(
+        "bundle.no-lock",
+        f"the bundle has nothing that fits {name}{why}",
+        str(bundle),
+        "a bundle that was made for such hosts and this request",
+        "Make one with playbooks/bundle.yml, of the same checkout, for these hosts and the same request.",
     )
 
 

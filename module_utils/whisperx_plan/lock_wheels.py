@@ -33,10 +33,11 @@ class LocalFile:
 
 @dataclass(frozen=True)
 class Wheels:
-    """Makes and finds such wheels."""
+    """Makes and finds such wheels. A ``house`` has them all, as HOUSE/SHA256/FILE."""
 
     uv: Uv
     store: Store
+    house: Path | None = None
 
     def built(self, plan: Mapping[str, Any]) -> dict[str, Path]:
         """Return name -> wheel of what the plan wants built from source. Builds what the cache lacks."""
@@ -66,7 +67,9 @@ class Wheels:
         )
 
     def _path(self, package: LockedPackage, plan: Mapping[str, Any]) -> Path:
-        if package.origin == "local":
+        if self.house:
+            candidates = [self.house / package.sha256 / package.file]
+        elif package.origin == "local":
             candidates = [folder / package.file for folder in self.uv.sources.find_links]
         else:
             found = self.store.find(package.file, package.sha256)

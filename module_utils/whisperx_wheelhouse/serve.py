@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import NoReturn
 
 from ..whisperx_problem import Problem
 
@@ -34,10 +35,10 @@ class Server:
     port: int
     key: str
 
-    def url(self, address: str, sha256: str, file: str) -> str:
-        """Return where a host that reaches the controller at ``address`` finds a file."""
+    def url(self, address: str) -> str:
+        """Return the address, without /SHA256/FILE, for a host that reaches the controller at ``address``."""
         shown = f"[{address}]" if ":" in address else address
-        return f"http://{shown}:{self.port}/{self.key}/{sha256}/{file}"
+        return f"http://{shown}:{self.port}/{self.key}"
 
 
 def start(files: Mapping[str, Path], bind: str, port: int, serves: int) -> Server:
@@ -83,7 +84,7 @@ def address_towards(host: str) -> str:
     return "127.0.0.1"
 
 
-def _serve(http: ThreadingHTTPServer, serves: int) -> None:
+def _serve(http: ThreadingHTTPServer, serves: int) -> NoReturn:
     """Be the server; never returns."""
     try:
         os.setsid()

@@ -31,7 +31,7 @@ FILES = sorted(
 )
 # Modules run under Ansible, which brings these.
 LIBRARY = sorted((ROOT / "library").glob("*.py"))
-CONTROLLER_ONLY = {"whisperx_plan.py", "whisperx_lock.py"}
+CONTROLLER_ONLY = {"whisperx_plan.py", "whisperx_lock.py", "whisperx_wheelhouse.py"}
 
 # The probes run inside the environment they prove and import what it holds: only here, only in functions.
 PROBED = {"ctranslate2", "faster_whisper", "numpy", "torch", "torchaudio", "whisperx"}
