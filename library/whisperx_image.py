@@ -157,6 +157,12 @@ images:
       description: Its layers, lowest first, each with C(digest), C(bytes) and C(what).
       type: list
       elements: dict
+    upgrade:
+      description:
+        - The copy for a host that has the image nearest to it. C(archive) lacks the layers C(without), which
+          are in the image of the release C(from); engines take it as they take the whole one. C(bytes) is its
+          size. Null where there is no such image.
+      type: dict
     lock:
       description: SHA-256 of the lock's text.
       type: str
@@ -188,7 +194,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.whisperx_env.model import Sources, want
 from ..module_utils.whisperx_image.build import build
 from ..module_utils.whisperx_image.model import Job, Settings, base_of
-from ..module_utils.whisperx_image.shelf import built, expected, prune
+from ..module_utils.whisperx_image.shelf import built, expected, keep, prune
 from ..module_utils.whisperx_problem import Problem
 
 ARGUMENTS: dict[str, Any] = {
@@ -243,7 +249,7 @@ def run(given: dict[str, Any], check: bool) -> dict[str, Any]:
         found = built(job, digest)
         if found is None:
             made.append(job.image)
-            found = expected(job, digest) if check else build(job, digest)
+            found = expected(job, digest) if check else keep(job, build(job, digest))
             removed += [] if check else prune(job)
         images[name] = found
     diff = {"before": "", "after": "".join(f"{name}\n" for name in made)}

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 from .layer import Entry, write_layer
 
-__all__ = ["ARCHITECTURES", "Archive", "Layer"]
+__all__ = ["ARCHITECTURES", "Archive", "Layer", "partial"]
 
 # What uname calls a machine -> what images call it.
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -138,3 +138,29 @@ def _index(digest: str, size: int, names: Sequence[str]) -> dict[str, Any]:
             for name in names
         ],
     }
+
+
+def partial(source: str, target: str, without: Iterable[str]) -> int:
+    """Copy an archive without the layers of these digests ("sha256:…"); return the size of the copy in bytes.
+
+    An engine that has those layers already takes it as it takes the whole one: it looks for a layer in its
+    storage before it reads it. OSError or tarfile.TarError for what cannot be read or written.
+    """
+    names = {_blob(digest.partition(":")[2]) for digest in without}
+    part = target + ".part"
+    with tarfile.open(source, "r:") as archive, open(source, "rb") as stream, open(part, "wb") as copy:
+        for member in archive:
+            if member.name in names:
+                continue
+            copy.write(_header(member.name, member.size))
+            stream.seek(member.offset_data)
+            left = member.size + -member.size % tarfile.BLOCKSIZE
+            while left:
+                block = stream.read(min(left, 1 << 20))
+                if not block:
+                    raise OSError(f"{source} is cut short")
+                copy.write(block)
+                left -= len(block)
+        copy.write(b"\0" * 2 * tarfile.BLOCKSIZE)
+    os.replace(part, target)
+    return os.stat(target).st_size

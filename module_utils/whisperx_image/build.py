@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..whisperx_env.files import discard, read_json, write_json
+from ..whisperx_env.files import discard, read_json
 from ..whisperx_problem import Problem
 from . import filesystem, inside, payload
 from .archive import ARCHITECTURES, Archive
@@ -113,7 +113,7 @@ def _build(job: Job, engine: Engine, shop: Workshop, base_digest: str) -> dict[s
         image_id = archive.finish(config, [job.image])
     finally:
         archive.discard()
-    result = {
+    return {
         "release": job.wanted.name,
         "image": job.image,
         "image_id": image_id,
@@ -125,8 +125,6 @@ def _build(job: Job, engine: Engine, shop: Workshop, base_digest: str) -> dict[s
         "verify": answer["verify"],
         "seconds": round(time.time() - started, 1),
     }
-    write_json(job.archive + ".json", result)
-    return result
 
 
 def _base(job: Job, engine: Engine, shop: Workshop) -> tuple[str, Mapping[str, Any]]:

@@ -77,6 +77,9 @@ class Engine:
         self._run(
             "run",
             "--detach",
+            # It has nothing to finish: whoever removes it need not wait.
+            "--stop-signal",
+            "SIGKILL",
             "--name",
             name,
             "--label",

@@ -142,7 +142,7 @@ def labels(job: Job, base_digest: str) -> dict[str, str]:
     wanted, plan = job.wanted, job.wanted.plan
     own = {
         "schema": "1",
-        "recipe": RECIPE,
+        "recipe": "-".join((RECIPE, _short([job.commands, job.layers]))),
         "class": job.class_name,
         "release": wanted.name,
         "plan": wanted.digest,
@@ -160,6 +160,10 @@ def labels(job: Job, base_digest: str) -> dict[str, str]:
     }
 
 
+def _short(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:8]
+
+
 def same(job: Job, base_digest: str, found: Mapping[str, str]) -> bool:
     """Say whether an image with the labels ``found`` is the one that is asked for.
 
@@ -173,4 +177,6 @@ def same(job: Job, base_digest: str, found: Mapping[str, str]) -> bool:
         if not str(found.get(key, "")).startswith(name + "@") and found.get(key) != name:
             return False
         wished[key] = str(found[key])
-    return dict(found) == wished
+    # Another catalogue that comes to the same plan and lock makes no other image.
+    key = LABEL + "catalogue"
+    return {**found, key: ""} == {**wished, key: ""}

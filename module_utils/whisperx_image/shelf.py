@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from ..whisperx_env.files import discard, read_json
+from ..whisperx_env.files import discard, read_json, write_json
+from .archive import partial
 from .model import Job, labels, same
 
-__all__ = ["RECORD", "built", "expected", "prune"]
+__all__ = ["built", "expected", "keep", "prune"]
 
-# What is appended to an archive's name for its record.
+# What is appended to an archive's name: for its record, and for the copy that lacks layers.
 RECORD = ".json"
+UPGRADE = ".upgrade"
 
 
 def built(job: Job, base_digest: str) -> dict[str, Any] | None:
@@ -19,11 +21,12 @@ def built(job: Job, base_digest: str) -> dict[str, Any] | None:
     record = read_json(job.archive + RECORD)
     if record is None or not same(job, base_digest, record.get("labels") or {}):
         return None
-    try:
-        whole = os.stat(job.archive).st_size == record.get("bytes")
-    except OSError:
+    if _size(job.archive) != record.get("bytes"):
         return None
-    return dict(record, archive=job.archive) if whole else None
+    upgrade = record.get("upgrade")
+    if upgrade and _size(job.archive + UPGRADE) != upgrade.get("bytes"):
+        record["upgrade"] = None
+    return record
 
 
 def expected(job: Job, base_digest: str) -> dict[str, Any]:
@@ -35,26 +38,74 @@ def expected(job: Job, base_digest: str) -> dict[str, Any]:
         "archive": job.archive,
         "bytes": None,
         "layers": [],
+        "upgrade": None,
         "lock": job.wanted.lock_digest,
         "labels": labels(job, base_digest),
     }
 
 
+def keep(job: Job, result: dict[str, Any]) -> dict[str, Any]:
+    """Write the record of a new archive, and the copy for hosts that have the archive nearest to it."""
+    digests = [layer["digest"] for layer in result["layers"]]
+    nearest, shared = "", []
+    for record in _neighbours(job):
+        there = {layer["digest"] for layer in record.get("layers") or []}
+        common = [digest for digest in digests if digest in there]
+        if len(common) > len(shared):
+            nearest, shared = str(record["release"]), common
+    result = {**result, "upgrade": None}
+    if shared:
+        path = job.archive + UPGRADE
+        size = partial(job.archive, path, shared)
+        result["upgrade"] = {"from": nearest, "archive": path, "bytes": size, "without": shared}
+    write_json(job.archive + RECORD, result)
+    return result
+
+
 def prune(job: Job) -> list[str]:
-    """Remove the oldest archives of the class beyond ``keep``; return the names of their releases."""
+    """Remove the oldest archives of the class beyond ``keep``, and what was never finished; return the names
+    of the releases that went.
+    """
     directory = os.path.dirname(job.archive)
-    names = [name for name in os.listdir(directory) if name.endswith(".tar" + RECORD)]
-    ages = {name: os.stat(os.path.join(directory, name)).st_mtime for name in names}
-    own = os.path.basename(job.archive) + RECORD
-    others = sorted((name for name in names if name != own), key=lambda name: ages[name], reverse=True)
-    gone = others[max(0, job.settings.keep - 1) :]
+    gone = _others(job)[max(0, job.settings.keep - 1) :]
     for name in gone:
         # The record first: an archive without one counts as unfinished.
-        discard(os.path.join(directory, name))
-        discard(os.path.join(directory, name[: -len(RECORD)]))
-    for name in os.listdir(directory):
-        if name.endswith(".part") or (
-            name.endswith(".tar") and name + RECORD not in names and name + RECORD != own
-        ):
+        archive = os.path.join(directory, name[: -len(RECORD)])
+        for path in (archive + RECORD, archive, archive + UPGRADE):
+            discard(path)
+    records = {name for name in os.listdir(directory) if name.endswith(RECORD)}
+    for name in sorted(os.listdir(directory)):
+        of = name[: name.find(".tar") + len(".tar")] + RECORD
+        if name.endswith(".part") or (".tar" in name and of not in records):
             discard(os.path.join(directory, name))
     return [name[: -len(".tar" + RECORD)] for name in sorted(gone)]
+
+
+def _neighbours(job: Job) -> list[dict[str, Any]]:
+    """Return the records of all other archives, of every class, the newest first."""
+    top = job.settings.directory
+    paths = [
+        os.path.join(top, folder, name)
+        for folder in sorted(os.listdir(top))
+        if os.path.isdir(os.path.join(top, folder))
+        for name in sorted(os.listdir(os.path.join(top, folder)))
+        if name.endswith(".tar" + RECORD) and os.path.join(top, folder, name) != job.archive + RECORD
+    ]
+    paths.sort(key=lambda path: os.stat(path).st_mtime, reverse=True)
+    return [record for record in map(read_json, paths) if record and record.get("release")]
+
+
+def _others(job: Job) -> list[str]:
+    """Return the records of the class's other archives, the newest first."""
+    directory = os.path.dirname(job.archive)
+    own = os.path.basename(job.archive) + RECORD
+    names = [name for name in os.listdir(directory) if name.endswith(".tar" + RECORD) and name != own]
+    return sorted(names, key=lambda name: os.stat(os.path.join(directory, name)).st_mtime, reverse=True)
+
+
+def _size(path: str) -> int:
+    """Return a file's size in bytes, -1 when it is gone."""
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return -1

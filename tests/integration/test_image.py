@@ -1,0 +1,174 @@
+"""Images are built for real: a Debian root, the real engine, CTranslate2 from the index."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils.distro import LinuxDistribution
+
+from module_utils.whisperx_env.model import want
+from module_utils.whisperx_image.build import Workshop, build
+from module_utils.whisperx_image.engine import LABEL, find
+from module_utils.whisperx_image.model import Job, Settings, base_of
+from module_utils.whisperx_image.root import root_facts
+from module_utils.whisperx_image.shelf import built, keep
+from module_utils.whisperx_plan.catalogue import load
+from module_utils.whisperx_plan.decide import decide
+from module_utils.whisperx_plan.lock import make_all, open_workshop
+from module_utils.whisperx_plan.lock_sources import make_sources
+from module_utils.whisperx_plan.model import Request
+from module_utils.whisperx_problem import Problem
+
+LAB = "localhost/whisperx-lab:bookworm"
+# A host on which nothing that is asked for runs: musl, a Python too new. The container has neither.
+ALPINE: dict[str, Any] = {
+    "os": {"id": "alpine", "version": "3.23"},
+    "libc": {"family": "musl", "version": "1.2"},
+    "machine": "x86_64",
+    "cpu": {"flags": ["sse4_1", "avx", "avx2"]},
+    "pythons": [{"path": "/usr/bin/python3.14", "version": "3.14.0"}],
+    "container_engines": [{"name": "podman", "version": "5.4.2", "cdi": []}],
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def engine(root: Path) -> str:
+    """The lab's way to run podman, and its Debian 12 root."""
+    if os.getuid() != 0 or not all(shutil.which(tool) for tool in ("podman", "runc", "mmdebstrap")):
+        pytest.skip("takes root, podman, runc and mmdebstrap")
+    os.environ.setdefault("CONTAINERS_CONF", str(root / "tools" / "lab" / "containers.conf"))
+    subprocess.run([root / "tools" / "lab" / "build_images", "bookworm"], check=True)
+    return "podman"
+
+
+def podman(*words: str) -> str:
+    return subprocess.run(["podman", *words], check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The root as a tar, as a user without a registry would have it."""
+    path = tmp_path_factory.mktemp("base") / "bookworm.tar"
+    name = f"whisperx-image-test-{os.getpid()}"
+    podman("create", "--name", name, LAB, "true")
+    podman("export", "--output", str(path), name)
+    podman("rm", name)
+    return path
+
+
+class Shop:
+    """Plans, locks and builds in one directory of downloads, so that each wheel is fetched once."""
+
+    def __init__(self, folder: Path, base: Path, root: Path, uv: str) -> None:
+        self.folder, self.base, self.uv = folder, base, uv
+        self.catalogue = load(root / "roles" / "whisperx_plan" / "files" / "catalogue")
+        self.facts = root_facts(str(base), LinuxDistribution, str(folder / "cache"))
+
+    def job(self, version: str, directory: str) -> Job:
+        """Return the job of an image with one CTranslate2, planned as `auto` plans for the host above."""
+        request = Request.make(
+            {"ctranslate2": f"=={version}"},
+            runtime="auto",
+            container_base=self.base.name,
+            container_facts=self.facts,
+        )
+        plan = decide({"alpine": ALPINE}, request, self.catalogue).hosts["alpine"]
+        workshop = open_workshop(make_sources(), self.folder / "locks", self.uv, str(self.folder / "cache"))
+        locks, problems = make_all({plan["class"]: plan}, {}, "locked", workshop)
+        assert not problems
+        lock = locks[plan["class"]]
+        files = [{"file": "uv", "sha256": lock.uv.sha256, "path": lock.uv.path}]
+        settings = Settings(
+            str(self.folder / directory), cache=str(self.folder / "uv"), verify_level="kernels"
+        )
+        return Job(want(plan, lock.text), base_of(plan, str(self.base)), tuple(files), settings)
+
+    def build(self, job: Job) -> dict[str, Any]:
+        """Build and keep."""
+        return keep(job, build(job, job.base.digest()))
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory, base: Path, root: Path, uv: str) -> Shop:
+    return Shop(tmp_path_factory.mktemp("images"), base, root, uv)
+
+
+def left(job: Job) -> list[str]:
+    """Return what a build left in the engine."""
+    owner = Workshop(job).owner
+    return podman("ps", "--all", "--quiet", "--filter", f"label={LABEL}={owner}").split()
+
+
+def test_the_facts_of_a_root_are_those_of_its_distribution(shop: Shop) -> None:
+    assert shop.facts["libc"] == {"family": "glibc", "version": "2.36"}
+    assert (shop.facts["os"]["id"], shop.facts["os"]["version"], shop.facts["machine"]) == (
+        "debian", "12", "x86_64",
+    )  # fmt: skip
+    assert [python["path"] for python in shop.facts["pythons"]] == ["/usr/bin/python3.11"]
+    assert list((shop.folder / "cache" / "bases").iterdir())
+
+
+def test_an_image_loads_runs_reproduces_and_upgrades(shop: Shop) -> None:
+    first = shop.job("4.8.4", "one")
+    image = shop.build(first)
+    assert built(first, first.base.digest()) == image
+    assert left(first) == []
+    again = shop.build(replace(first, settings=replace(first.settings, directory=str(shop.folder / "two"))))
+    assert (again["image_id"], again["layers"]) == (image["image_id"], image["layers"])
+    shutil.rmtree(shop.folder / "two")
+
+    second = shop.build(shop.job("4.8.5", "one"))
+    moved = [layer for layer in second["layers"] if layer not in image["layers"]]
+    assert [layer["what"] for layer in moved] == ["WhisperX"]
+    assert second["upgrade"]["without"] == [
+        layer["digest"] for layer in second["layers"] if layer["what"] != "WhisperX"
+    ]
+    try:
+        podman("load", "--input", image["archive"])
+        podman("load", "--input", second["upgrade"]["archive"])
+        for record, version in ((image, "4.8.4"), (second, "4.8.5")):
+            seen = json.loads(podman("image", "inspect", record["image"]))[0]
+            assert (seen["Labels"], "sha256:" + seen["Id"]) == (record["labels"], record["image_id"])
+            assert runs(record["image"]) == [version, "2.36", []]
+    finally:
+        for record in (image, second):
+            subprocess.run(["podman", "rmi", "--force", record["image"]], capture_output=True, check=False)
+
+
+def runs(image: str) -> list[Any]:
+    """Return what runs in an image as nobody without any right, on a root that cannot be written."""
+    program = (
+        "import ctranslate2, json, os, sys; stale = [m.__file__ for m in list(sys.modules.values())"
+        " if getattr(m, '__cached__', None) and '/opt/' in m.__cached__ and not os.path.exists(m.__cached__)];"
+        "print(json.dumps([ctranslate2.__version__, os.confstr('CS_GNU_LIBC_VERSION').split()[1], stale]))"
+    )
+    options = ["--rm", "--read-only", "--user", "65534:65534", "--cap-drop", "all", "--network", "none"]
+    words = [*options, "--security-opt", "no-new-privileges", image]
+    return list(json.loads(podman("run", *words, "/opt/whisperx/current/launch/python", "-c", program)))
+
+
+def test_a_build_that_fails_leaves_nothing_and_the_next_one_clears_up(shop: Shop) -> None:
+    job = shop.job("4.8.4", "three")
+    shutil.rmtree(shop.folder / "one", ignore_errors=True)
+    broken = {**job.wanted.plan, "python_path": "/usr/bin/python3.12"}
+    wrong = replace(job, wanted=replace(job.wanted, plan=broken))
+    # What a build that was killed leaves: a container that runs, a half-made tree.
+    place = Workshop(job)
+    find("podman").start(place.name("run"), LAB, place.owner, [])
+    (Path(place.path("tree")) / "releases" / "half").mkdir(parents=True)
+    (Path(place.path("tree")) / ".whisperx-fleet").write_text('{"schema": 1}')
+    with pytest.raises(Problem) as caught:
+        build(wrong, job.base.digest())
+    assert caught.value.rule == "image.build"
+    assert left(job) == []
+    assert not Path(job.archive).exists()
+    assert not list(Path(job.settings.directory).glob("*/*.part"))
+    assert sorted(path.name for path in Path(place.path("tree")).iterdir()) == [".whisperx-fleet"]
+    assert not Path(place.path("payload")).exists()

@@ -1,0 +1,122 @@
+"""An image is built again only when plan, lock, base or recipe changed; old archives go."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from module_utils.whisperx_image.archive import Archive
+from module_utils.whisperx_image.layer import Entry
+from module_utils.whisperx_image.model import Base, Job, base_of, labels
+from module_utils.whisperx_image.shelf import built, expected, keep, prune
+from module_utils.whisperx_problem import Problem
+from tests.unit.whisperx_image.images import job
+
+PIN = "sha256:" + "1" * 64
+
+
+def stored(wish: Job, digest: str = PIN, top: str = "top") -> dict:
+    """Put an archive of two layers on the shelf, as a build does."""
+    os.makedirs(os.path.dirname(wish.archive), exist_ok=True)
+    archive = Archive(wish.archive)
+    archive.add_layer([Entry("base", "dir")], "base")
+    archive.add_layer([Entry(top, "dir")], "top")
+    archive.finish({"rootfs": {}}, [wish.image])
+    layers = [layer.record() for layer in archive.layers]
+    size = os.stat(wish.archive).st_size
+    return keep(wish, {**expected(wish, digest), "bytes": size, "layers": layers})
+
+
+def test_labels_are_texts_and_name_what_the_image_is_made_of(tmp_path):
+    found = labels(job(tmp_path), PIN)
+    assert all(isinstance(value, str) for value in found.values())
+    assert found["org.opencontainers.image.title"] == "whisperx-fleet"
+    assert found["whisperx-fleet.base"] == f"example.org/base:1@{PIN}"
+    assert found["whisperx-fleet.versions"] == '{"tiny": "1.0"}'
+    assert found["whisperx-fleet.release"].startswith("tiny-1.0-cpu-")
+
+
+def test_what_is_there_is_taken(tmp_path):
+    record = stored(job(tmp_path))
+    assert built(job(tmp_path), PIN) == record
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"commands": [["apt-get", "install", "ffmpeg"]]},
+        {"layers": []},
+        {"driver_minimum": "570"},
+    ],
+)
+def test_another_recipe_is_another_image(tmp_path, other):
+    stored(job(tmp_path))
+    assert built(job(tmp_path, **other), PIN) is None
+
+
+def test_another_base_is_another_image(tmp_path):
+    stored(job(tmp_path))
+    assert built(job(tmp_path), "sha256:" + "2" * 64) is None
+    assert built(job(tmp_path, base=Base(reference="example.org/other:1")), "") is None
+
+
+def test_a_reference_without_digest_stays_what_it_was(tmp_path):
+    stored(job(tmp_path))
+    assert built(job(tmp_path), "") is not None
+
+
+def test_another_catalogue_with_the_same_plan_is_the_same_image(tmp_path):
+    stored(job(tmp_path))
+    wish = job(tmp_path)
+    plan = {**wish.wanted.plan, "catalogue": "c2"}
+    assert built(replace(wish, wanted=replace(wish.wanted, plan=plan)), PIN) is not None
+
+
+def test_an_archive_that_was_cut_is_built_again(tmp_path):
+    stored(job(tmp_path))
+    with open(job(tmp_path).archive, "ab") as stream:
+        stream.write(b"x")
+    assert built(job(tmp_path), PIN) is None
+
+
+def test_an_upgrade_comes_with_a_copy_of_what_changed(tmp_path):
+    first = stored(job(tmp_path))
+    second = stored(job(tmp_path, "1.1"), top="other")
+    assert first["upgrade"] is None
+    assert second["upgrade"]["from"] == first["release"]
+    assert second["upgrade"]["without"] == [first["layers"][0]["digest"]]
+    assert second["upgrade"]["bytes"] == Path(second["upgrade"]["archive"]).stat().st_size < second["bytes"]
+    Path(second["upgrade"]["archive"]).unlink()
+    assert built(job(tmp_path, "1.1"), PIN)["upgrade"] is None  # type: ignore[index]
+
+
+def test_old_archives_and_halves_are_removed(tmp_path):
+    for number, version in enumerate(("1.0", "1.1", "1.2")):
+        record = stored(job(tmp_path, version))
+        os.utime(record["archive"] + ".json", (number, number))
+    folder = Path(job(tmp_path).archive).parent
+    (folder / "half.tar").write_text("")
+    (folder / "half.tar.part").write_text("")
+    gone = prune(job(tmp_path, "1.2"))
+    assert [name.split("-")[1] for name in gone] == ["1.0"]
+    left = sorted(path.name.partition("-cpu")[0] for path in folder.glob("*.tar"))
+    assert left == ["tiny-1.1", "tiny-1.2"]
+    assert not list(folder.glob("half*")) and not list(folder.glob("tiny-1.0*"))
+
+
+def test_a_plan_for_a_venv_is_refused():
+    with pytest.raises(Problem) as caught:
+        base_of({"runtime": "venv"}, "")
+    assert caught.value.rule == "image.plan"
+
+
+def test_a_root_is_known_by_its_content(tmp_path):
+    (tmp_path / "root.tar").write_bytes(b"x")
+    assert Base(root=str(tmp_path / "root.tar")).digest().startswith("sha256:2d711642")
+    assert Base(reference="example.org/base@sha256:12").digest() == "sha256:12"
+    with pytest.raises(Problem) as caught:
+        Base(root=str(tmp_path / "none.tar")).digest()
+    assert caught.value.rule == "image.base"
