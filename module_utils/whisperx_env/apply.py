@@ -69,8 +69,18 @@ def _plain(layout: Layout, options: Options, hooks: Hooks, choose: Decide, check
     if decision.steps:
         disk.check_writable(_touched(layout))
     if check or not decision.steps:
+        _foresee(layout, decision)
         return _outcome(decision)
     return _act(layout, options, hooks, choose, None)
+
+
+def _foresee(layout: Layout, decision: Decision) -> None:
+    """Raise what the run would raise before its first change: a dry run promises no more than it does."""
+    for step in decision.steps:
+        if step.kind == "fits":
+            from .fit import check_fit
+
+            check_fit(state.read(layout).releases[step.subject])
 
 
 def _act(layout: Layout, options: Options, hooks: Hooks, choose: Decide, wanted: Optional[Wanted]) -> Outcome:

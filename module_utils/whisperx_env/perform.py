@@ -15,6 +15,7 @@ from ..whisperx_problem import Problem
 from . import build, gate, host, integrity, launch, outside, shelf, state
 from .decide import Decision, Step
 from .files import discard, link, read_json, read_text, sha256, write_json
+from .fit import check_fit
 from .hooks import Hooks
 from .model import SCHEMA, Carried, Layout, Options, Outcome, Release, State, Wanted
 
@@ -200,35 +201,7 @@ def _is_damaged(run: Run) -> bool:
 
 
 def _fits(run: Run, step: Step) -> None:
-    """Check that a release to go back to is whole and still fits the host, which may have changed."""
-    release = run.before.releases[step.subject]
-    hurt = integrity.damage(release)
-    if hurt:
-        raise Problem(
-            "env.previous-damaged",
-            "release {} is no longer as it was verified: {}".format(release.name, "; ".join(hurt[:3])),
-            release.path,
-            "a whole release to go back to",
-            "Run site.yml with the older lock instead; it builds that release anew.",
-        )
-    then, now = release.value("host", {}), host.here()
-    found, wanted = (
-        host.unfit(str(release.value("device")), then, now),
-        "the driver it was proved on, or a newer one",
-    )
-    if not found and (then.get("glibc"), then.get("machine")) != (now.glibc, now.machine):
-        try:
-            gate.check(release.site_packages, release.value("needs", {}))
-        except Problem as problem:
-            found, wanted = problem.found, problem.wanted
-    if found:
-        raise Problem(
-            "env.previous-unfit",
-            "release {} no longer fits this host: {}".format(release.name, found),
-            release.path,
-            wanted,
-            "Keep the current release, or run site.yml for one that fits.",
-        )
+    check_fit(run.before.releases[step.subject])
 
 
 def _remember(run: Run, step: Step) -> None:

@@ -105,9 +105,11 @@ def test_rollback_to_a_release_that_this_host_no_longer_loads_is_refused(lab: La
     record["host"]["glibc"] = "2.17"
     (release / "release.json").write_text(json.dumps(record))
     (next(release.glob("lib/python*/site-packages")) / "tiny" / "native.so").write_text(elf)
-    with pytest.raises(Problem) as raised:
-        lab.rolled_back()
-    assert raised.value.rule == "env.previous-unfit" and "native.so" in raised.value.found
+    for check in (True, False):
+        with pytest.raises(Problem) as raised:
+            lab.rolled_back(check=check)
+        assert raised.value.rule == "env.previous-unfit" and "native.so" in raised.value.found
+        assert "it was proved on glibc 2.17, and this is" in raised.value.found
     assert lab.says() == "tiny 2.0"
 
 
