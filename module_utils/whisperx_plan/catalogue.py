@@ -20,7 +20,7 @@ from .release import Release, canonical, requirement, specifier, version
 from .rows import Amendment, PackageInfo, Rows
 from .rows_reading import read_rows
 
-__all__ = ["ROW_FILES", "Catalogue", "Package", "load", "with_release"]
+__all__ = ["ROW_FILES", "Catalogue", "Package", "load", "read_package", "with_release"]
 
 ROW_FILES = (
     "amendments.yml",
@@ -128,7 +128,7 @@ def load(directory: str | Path) -> Catalogue:
         )
     measured = {path.name: _json(path) for path in files}
     rows = read_rows(documents)
-    packages = [_package(name, data) for name, data in measured.items()]
+    packages = [read_package(name, data) for name, data in measured.items()]
     return Catalogue(
         packages={package.name: package for package in packages},
         rows=rows,
@@ -160,7 +160,8 @@ def _numbered(releases: list[Release]) -> tuple[Release, ...]:
     return tuple(releases)
 
 
-def _package(file: str, data: Any) -> Package:
+def read_package(file: str, data: Any) -> Package:
+    """Read the measured releases of one package. Raises Problem "catalogue.malformed"."""
     top = Fields(data, "catalogue.malformed", f"packages/{file}", _REMEDY)
     name = canonical(top.needed("package", top.text("package")))
     if "releases" not in top.data:
