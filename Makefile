@@ -18,12 +18,12 @@ RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 # Only this machine's own inventory installs here, so only that one takes root here.
 PREFLIGHT := tools/preflight $(if $(filter inventory/local.yml,$(INVENTORY)),--root)
 
-.PHONY: help site plan verify rollback guard doctor audit bake test lint unit integration molecule bench truth doctor-proof docs lock-requirements clean \
+.PHONY: help site plan verify rollback guard doctor audit bake bundle test lint unit integration molecule bench truth doctor-proof docs lock-requirements clean \
 	preflight again
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
-	@echo 'make plan | verify | rollback | guard | doctor | audit | bake      the other verbs, on the same INVENTORY and ARGS'
+	@echo 'make plan | verify | rollback | guard | doctor | audit | bake | bundle      the other verbs, on the same INVENTORY and ARGS'
 	@echo 'make lint | unit | integration | molecule [SCENARIO=default]      one part of make test'
 	@echo 'make bench     the figures of docs/testing.md'
 	@echo 'make truth     the predictions of the planner, tried in containers (ARGS="--interpreters DIR --write")'
@@ -36,7 +36,7 @@ help:
 site: preflight $(VENV)/.controller
 	@$(RUN) ansible-playbook site.yml -i $(INVENTORY) $(ARGS)
 
-plan verify rollback guard doctor audit bake: $(VENV)/.controller
+plan verify rollback guard doctor audit bake bundle: $(VENV)/.controller
 	@$(RUN) ansible-playbook playbooks/$@.yml -i $(INVENTORY) $(ARGS)
 
 # -- What a developer runs ----------------------------------------------------------------------------------
