@@ -133,6 +133,11 @@ load:
   description: Whether the host lacks the image. Then nothing was switched; load it and run again.
   returned: success
   type: bool
+there:
+  description: Releases of which the host has images; a new one may share layers with them.
+  returned: success
+  type: list
+  elements: str
 tag:
   description: Whether the tag C(current) has to be moved to RV(image).
   returned: success
@@ -267,6 +272,7 @@ def main() -> None:
         actions=result.actions,
         diff=summary.diff(outcome),
         load=result.load,
+        there=result.there,
         tag=result.tag,
         surplus=result.surplus,
         engine=result.engine,

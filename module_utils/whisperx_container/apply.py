@@ -92,6 +92,7 @@ def _decide(place: Place, wanted: Wanted, found: Optional[Found]) -> Result:
     current = place.state.get(place.state.current)
     mine = place.state.get(wanted.name)
     result = Result(release=wanted.name, engine=wanted.engine, image=wanted.image, load=found is None)
+    result.there = sorted(image.release for image in place.images.values())
     result.before = dict(current.value("versions", {})) if current else {}
     result.after = wanted.versions or (dict(mine.value("versions", {})) if mine else {})
     told = result.actions

@@ -122,7 +122,7 @@ class Found:
 class Result:
     """What was done or, in check mode, would be; and what is left for the image modules of the role.
 
-    ``load``: the host lacks the image. ``tag``: `current` must come to lead to ``image``. ``surplus``: names
+    ``load``: the host lacks the image; ``there`` are the releases it has images of. ``tag``: `current` must come to lead to ``image``. ``surplus``: names
     of images that no release needs.
     """
 
@@ -133,6 +133,7 @@ class Result:
     engine: str = ""
     image: str = ""
     load: bool = False
+    there: List[str] = field(default_factory=list)
     tag: bool = False
     surplus: List[str] = field(default_factory=list)
     timings: Dict[str, float] = field(default_factory=dict)
