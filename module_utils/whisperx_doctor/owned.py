@@ -10,6 +10,7 @@ import json
 import os
 import pwd
 import signal
+import tempfile
 from typing import Any, Callable, Optional, Sequence, Tuple
 
 __all__ = ["as_owner", "owner"]
@@ -82,6 +83,8 @@ def _become(who: Optional[Tuple[int, int]]) -> None:
     signal.signal(signal.SIGTERM, _leave)
     if who is None:
         return
+    # Root's directory for temporary files may not be this user's.
+    tempfile.tempdir = None
     try:
         name = pwd.getpwuid(who[0]).pw_name
         os.initgroups(name, who[1])

@@ -79,6 +79,15 @@ class TestHere:
         assert code == 0
         assert told["environments"][0]["packages"]["ctranslate2"] == "4.6.0"
 
+    def test_a_gpu_without_a_driver(self, good: Path) -> None:
+        if Path("/dev/nvidiactl").exists():
+            pytest.skip("this machine has a GPU")
+        code, told = ask(str(good), "--device", "cuda", "--level", "kernels")
+        assert code == 1
+        assert ids(told) == ["failure.no-driver"]
+        assert "CUDA driver version is insufficient" in evidence(told)
+        assert "nvidia_driver.state is absent" in evidence(told)
+
     def test_a_deleted_library(self, sick: Path) -> None:
         library = next((site(sick) / "ctranslate2.libs").glob("libctranslate2*"))
         library.unlink()

@@ -87,6 +87,17 @@ def test_a_crash_and_a_hang(tmp_path: Path) -> None:
     assert {row["id"] for row in one(told)["failures"]} == {"failure.crash", "failure.hang"}
 
 
+@pytest.mark.parametrize("managed", [False, True])
+def test_an_interpreter_that_is_gone(tmp_path: Path, managed: bool) -> None:
+    place = make_release(tmp_path, {"numpy": ""}) if managed else make_venv(tmp_path / "venv", {"numpy": ""})
+    (place / "bin/python").unlink()
+    (place / "bin/python").symlink_to("/usr/bin/python3.0")
+    told = ask(tmp_path if managed else place)
+    assert told["exit_code"] == 1
+    assert [row["id"] for row in one(told)["failures"]] == ["failure.interpreter-gone"]
+    assert one(told)["unexplained"] == []
+
+
 def test_malware_is_unfit_although_it_runs(tmp_path: Path) -> None:
     venv = make_venv(tmp_path / "venv", {"lightning": ""}, version="2.6.2")
     told = ask(venv)
