@@ -122,8 +122,8 @@ class Found:
 class Result:
     """What was done or, in check mode, would be; and what is left for the image modules of the role.
 
-    ``load``: the host lacks the image; ``there`` are the releases it has images of. ``tag``: `current` must come to lead to ``image``. ``surplus``: names
-    of images that no release needs.
+    ``load``: the host lacks the image; ``there`` are the releases it has images of. ``tag``: `current`
+    must come to lead to ``image``. ``surplus``: names of images that no release needs.
     """
 
     actions: List[str] = field(default_factory=list)
