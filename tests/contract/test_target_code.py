@@ -15,6 +15,7 @@ TARGET_PACKAGES = (
     "whisperx_abi",
     "whisperx_env",
     "whisperx_container",
+    "whisperx_image",
     "whisperx_verify",
     "whisperx_bake",
     "whisperx_firstboot",

@@ -145,8 +145,9 @@ def test_an_image_loads_runs_reproduces_and_upgrades(shop: Shop) -> None:
 def runs(image: str) -> list[Any]:
     """Return what runs in an image as nobody without any right, on a root that cannot be written."""
     program = (
-        "import ctranslate2, json, os, sys; stale = [m.__file__ for m in list(sys.modules.values())"
-        " if getattr(m, '__cached__', None) and '/opt/' in m.__cached__ and not os.path.exists(m.__cached__)];"
+        "import ctranslate2, json, os, sys;"
+        "cached = [getattr(module, '__cached__', None) or '' for module in list(sys.modules.values())];"
+        "stale = [path for path in cached if path.startswith('/opt/') and not os.path.exists(path)];"
         "print(json.dumps([ctranslate2.__version__, os.confstr('CS_GNU_LIBC_VERSION').split()[1], stale]))"
     )
     options = ["--rm", "--read-only", "--user", "65534:65534", "--cap-drop", "all", "--network", "none"]
