@@ -178,7 +178,8 @@ def fact(facts: Mapping[str, Any], name: str) -> List[str]:
 
 def _fact_is(wanted: str, values: List[str]) -> bool:
     if wanted in ("present", "absent"):
-        return bool(values) == (wanted == "present")
+        # The state of a driver that is not there is told with this very word.
+        return bool(values and values != ["absent"]) == (wanted == "present")
     if wanted.startswith("without "):
         # Nothing at all says nothing: a fact that was not read has no items.
         return bool(values) and wanted[8:] not in values

@@ -83,7 +83,8 @@ def _facts(wanted: Mapping[str, str]) -> dict[str, Any]:
         top, _, below = name.partition(".")
         real: Any = _version(value) if value[0] in "<>=" else value.split("|")[0]
         if value in ("present", "absent"):
-            real = "x" if value == "present" else None
+            absent = "absent" if name == "nvidia_driver.state" else None
+            real = "x" if value == "present" else absent
         if below:
             facts[top] = {**(facts.get(top) or {}), below: real}
         else:
