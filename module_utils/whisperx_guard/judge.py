@@ -19,11 +19,11 @@ __all__ = ["Surroundings", "judge"]
 # Where a plan did not tell from which glibc on executable stacks are refused, none is stopped for that.
 _NEVER = "9999"
 _LIBC_REMEDY = (
-    "Make the environment ready first: playbooks/plan.yml with whisperx_host_override naming libc {0} tells "
-    "which request fits, site.yml installs it. Or stay on this glibc: whisperx_guard_hold: [libc]."
+    "Make the environment ready first: site.yml with whisperx_host_override naming libc {0} plans for it "
+    "beforehand. Or stay on this glibc: whisperx_guard_hold: [libc]."
 )
 _DRIVER_REMEDY = (
-    "Run playbooks/plan.yml with whisperx_host_override naming that driver to see what would fit it. "
+    "Make the environment ready first: site.yml with whisperx_host_override naming that driver plans for it. "
     "Or stay on this one: whisperx_guard_hold: [driver]."
 )
 _GONE_REMEDY = (
