@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 
 import pytest
 from guard_lab import Box
 
-pytestmark = pytest.mark.skipif(not shutil.which("podman"), reason="takes podman")
+pytestmark = pytest.mark.skipif(
+    os.getuid() != 0 or not shutil.which("podman"), reason="takes root and podman: it makes a test host"
+)
 
 HOOK = "/usr/local/lib/whisperx-guard"
 # A package of no importance to anybody.

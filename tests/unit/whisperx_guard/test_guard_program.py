@@ -6,9 +6,12 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from module_utils.whisperx_guard import dpkg, hold, hold_dnf, install, main, sources
 from module_utils.whisperx_guard.model import Change, Config, rows
@@ -61,6 +64,16 @@ def test_other_words_are_an_error_that_lets_the_run_go_on(
     (tmp_path / main.CONFIG).write_text(json.dumps(Config("block", (), (), {}).record()), encoding="utf-8")
     assert main.main("apt", str(tmp_path), text, {}) == 0
     assert "could not check this run, so it goes on" in capsys.readouterr().err
+
+
+@given(st.text(max_size=200), st.sampled_from(["apt", "dnf"]))
+def test_whatever_it_is_told_it_stops_nothing_without_a_reason(text: str, manager: str) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory, main.CONFIG).write_text(
+            json.dumps(Config("block", (), (), {}).record()), encoding="utf-8"
+        )
+        for said in (text, "VERSION 3\n\n" + text, "[" + text + "]"):
+            assert main.main(manager, directory, said, {}) == 0
 
 
 def test_without_its_configuration_it_lets_the_run_go_on(
