@@ -24,6 +24,9 @@ _IDLE = re.compile(
     r"(^|/)(tests?|testing|include|docs?|examples?)/|\.(pyi|h|hpp|cuh|a|cmake|txt|md|rst|pem|typed|pxd|pyx|c|cpp)$"
 )
 _MOST_HASHED = 16 << 20
+# The largest real one has 2 MiB.
+_LARGEST_RECORD = 1 << 26
+_SIZE = re.compile(r"[0-9]{1,18}\Z")
 
 
 class _Claim(NamedTuple):
@@ -54,9 +57,9 @@ def examine(sites: Sequence[str]) -> Tuple[List[Symptom], int]:
 
 def _claims(distribution: str, record: str) -> Iterator[Tuple[str, _Claim]]:
     """Yield the files of one RECORD that matter: not byte code, not scripts outside the directory."""
-    if not os.path.isfile(record):
-        return
     try:
+        if not os.path.isfile(record) or os.path.getsize(record) > _LARGEST_RECORD:
+            return
         with open(record, encoding="utf-8", errors="replace", newline="") as stream:
             rows = [row for row in csv.reader(stream) if len(row) == 3]
     except (OSError, csv.Error):
@@ -65,7 +68,7 @@ def _claims(distribution: str, record: str) -> Iterator[Tuple[str, _Claim]]:
         outside = path.startswith(("/", ".."))
         if outside or path.endswith((".pyc", "/RECORD")) or ".dist-info/" in path:
             continue
-        yield path, _Claim(distribution, digest, int(size) if size.isdigit() else -1)
+        yield path, _Claim(distribution, digest, int(size) if _SIZE.match(size) else -1)
 
 
 def _judge(site: str, path: str, claims: List[_Claim]) -> Optional[Symptom]:
@@ -74,7 +77,7 @@ def _judge(site: str, path: str, claims: List[_Claim]) -> Optional[Symptom]:
     owners = " and ".join(dict.fromkeys(claim.distribution for claim in claims))
     try:
         size = os.stat(here).st_size
-    except OSError:
+    except (OSError, ValueError):
         return Symptom("files", "missing", f"{path} is missing; {owners} brought it", path, minor=idle)
     wrong = [claim for claim in claims if claim.size not in (-1, size)]
     if not wrong and len({claim.digest for claim in claims}) > 1 and size <= _MOST_HASHED:

@@ -70,7 +70,7 @@ def _release(path: str, here: str, tree: Tree) -> Optional[Environment]:
     record, trouble = _record(os.path.join(place, "release.json"))
     if record is None and not trouble and kind == "release":
         return None
-    plan: Dict[str, Any] = (record or {}).get("plan") or {}
+    plan = _mapping((record or {}).get("plan"))
     launcher = os.path.join(place, "launch", "python")
     return Environment(
         path,
@@ -78,13 +78,23 @@ def _release(path: str, here: str, tree: Tree) -> Optional[Environment]:
         (launcher,) if tree.root == "/" else (),
         _sites(place),
         str(plan.get("python") or ""),
-        tuple(item for item in plan.get("imports") or [] if isinstance(item, dict)) or None,
-        str(plan.get("device") or ""),
-        dict(plan.get("environment") or {}),
-        dict(plan.get("sonames") or {}),
-        tuple(plan.get("loader_paths") or ()),
+        tuple(item for item in _list(plan.get("imports")) if isinstance(item, dict) and item.get("module"))
+        or None,
+        str(plan.get("device")) if plan.get("device") in ("cpu", "cuda") else "",
+        {str(name): str(value) for name, value in _mapping(plan.get("environment")).items()},
+        {name: [str(item) for item in _list(value)] for name, value in _mapping(plan.get("sonames")).items()},
+        tuple(str(item) for item in _list(plan.get("loader_paths"))),
         trouble=trouble,
     )
+
+
+def _mapping(value: Any) -> Dict[str, Any]:
+    """Return a record's mapping; what somebody wrote into it instead is none."""
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> List[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _record(file: str) -> Tuple[Optional[Dict[str, Any]], str]:

@@ -87,6 +87,34 @@ def test_a_crash_and_a_hang(tmp_path: Path) -> None:
     assert {row["id"] for row in one(told)["failures"]} == {"failure.crash", "failure.hang"}
 
 
+@pytest.mark.parametrize(
+    "record",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"plan": []}',
+        '{"plan": {"imports": 3, "environment": [1], "sonames": "x", "loader_paths": {}, "device": "tpu"}}',
+        '{"plan": {"imports": [1, {}, {"package": "x"}], "sonames": {"optional": 1}}}',
+    ],
+)
+def test_a_record_that_somebody_wrote_over(tmp_path: Path, record: str) -> None:
+    release = make_release(tmp_path, {"numpy": ""})
+    (release / "release.json").write_text(record)
+    told = ask(tmp_path)
+    assert told["verdict"] == "fit"
+    assert [check["name"] for check in one(told)["checks"]] == ["import numpy"]
+
+
+@pytest.mark.parametrize(
+    "line", ["x\0y.py,sha256=a,3", "a.py,,²", f"a.py,,{'9' * 5000}", '"', "a,b", "../../x.py,,1"]
+)
+def test_a_record_of_files_that_says_nonsense(tmp_path: Path, line: str) -> None:
+    venv = make_venv(tmp_path / "venv", {"numpy": ""})
+    (site_of(venv) / "numpy-1.0.dist-info/RECORD").write_text(line + "\n")
+    assert ask(venv)["verdict"] == "fit"
+
+
 @pytest.mark.parametrize("managed", [False, True])
 def test_an_interpreter_that_is_gone(tmp_path: Path, managed: bool) -> None:
     place = make_release(tmp_path, {"numpy": ""}) if managed else make_venv(tmp_path / "venv", {"numpy": ""})
