@@ -36,6 +36,11 @@ class Places:
         """The configuration; a directory that has one is ours."""
         return self.path(os.path.join(self.directory, CONFIG))
 
+    def rank(self, path: str) -> Tuple[int, str]:
+        """Return the order of writing: what marks the directory as ours, the program, what leads to it."""
+        inside = path.startswith(self.path(self.directory) + os.sep)
+        return (0 if path == self.config else 1 if inside else 2, path)
+
     def has_apt(self) -> bool:
         """Whether the host installs packages with apt."""
         return os.path.isdir(self.path("/etc/apt/apt.conf.d"))
@@ -79,9 +84,7 @@ def install(places: Places, asked: Config, kinds: Sequence[str], check: bool) ->
         # A hold is written down before it is made and until it is released, so a run that is killed between
         # the two never leaves one that nobody knows to be ours.
         _tell(places, held, "install")
-        # What leads to the program comes after it.
-        program = places.path(places.directory) + os.sep
-        for path in sorted(outcome.files, key=lambda item: (not item.startswith(program), item)):
+        for path in sorted(outcome.files, key=places.rank):
             _write(path, wanted.get(path))
         _tell(places, held, "hold")
     return outcome
@@ -99,8 +102,7 @@ def remove(places: Places, check: bool) -> Outcome:
     outcome.actions += [action for item in held for action in item.actions]
     if not check:
         _tell(places, held, "install")
-        program = places.path(places.directory) + os.sep
-        for path in sorted(outcome.files, key=lambda item: (item.startswith(program), item)):
+        for path in sorted(outcome.files, key=places.rank, reverse=True):
             _write(path, None)
         discard(places.path(places.directory))
         for plugin in places.dnf_plugins():
@@ -147,10 +149,9 @@ def _config(places: Places) -> Optional[Config]:
 def _check_ours(places: Places) -> None:
     """Raise Problem where the guard's directory was made by somebody else."""
     directory = places.path(places.directory)
-    if os.path.isdir(directory) and os.listdir(directory) and read_json(places.config) is None:
-        # An interrupted first run has the program and no configuration yet.
-        if os.path.isfile(os.path.join(directory, "guard.py")):
-            return
+    # A damaged configuration is still ours; a run that was killed in its first instant left a part of it.
+    unmarked = not os.path.exists(places.config) and os.path.isdir(directory)
+    if unmarked and set(os.listdir(directory)) - {CONFIG + ".new"}:
         raise Problem(
             "guard.foreign-directory",
             "a directory with other contents",
@@ -203,7 +204,9 @@ def _files(places: Places, config: Config) -> Dict[str, str]:
 
 def _present(places: Places) -> List[str]:
     """Return the files of the guard that are there, whichever release of the toolkit put them there."""
-    found = [path for path in [places.path(places.apt_conf), *places.dnf_plugins()] if os.path.lexists(path)]
+    hooks = [places.path(places.apt_conf), *places.dnf_plugins()]
+    # A run that was killed may have left the beginning of one.
+    found = [path for hook in hooks for path in (hook, hook + ".new") if os.path.lexists(path)]
     for folder, _, names in os.walk(places.path(places.directory)):
         found += [os.path.join(folder, name) for name in names if not folder.endswith("__pycache__")]
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -146,6 +147,41 @@ class TestInstall:
         assert install.remove(places, False).actions == []
         left = [name for _, _, names in os.walk(places.base) for name in names]
         assert left == [] and not os.path.exists(places.path(places.directory))
+
+    @pytest.mark.parametrize("moment", range(1, 40, 3))
+    def test_killed_at_any_moment_it_is_completed_or_removed(
+        self, places: install.Places, moment: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class Killed(BaseException):
+            pass
+
+        left = moment
+        really = os.replace
+
+        def kill(source: str, target: str) -> None:
+            nonlocal left
+            left -= 1
+            if not left:
+                raise Killed
+            really(source, target)
+
+        with monkeypatch.context() as patched, contextlib.suppress(Killed):
+            patched.setattr(os, "replace", kill)
+            install.install(places, self.config(), [], False)
+        hooked = os.path.exists(places.path(places.apt_conf))
+        assert not hooked or set(sources.program()) <= set(self.files(places))
+        install.install(places, self.config(), [], False)
+        assert install.install(places, self.config(), [], False).actions == []
+        install.remove(places, False)
+        assert self.files(places) == []
+
+    def files(self, places: install.Places) -> list[str]:
+        top = places.path(places.directory)
+        return [
+            os.path.relpath(os.path.join(folder, name), top)
+            for folder, _, names in os.walk(top)
+            for name in names
+        ]
 
     def test_a_foreign_directory_is_left_alone(self, places: install.Places) -> None:
         foreign = Path(places.path(places.directory))
