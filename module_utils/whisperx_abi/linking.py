@@ -193,7 +193,8 @@ def _symbols(
     lacking: Set[bytes] = set()
     exported: Set[bytes] = set()
     judged = set(whole)
-    for place in [*objects, *_others(objects, search, use)]:
+    others = _others(objects, search, use)
+    for place in [*objects, *others]:
         try:
             found = symbols.read(place)
         except Problem:
@@ -203,7 +204,8 @@ def _symbols(
             wanted[place] = found.wanted
             lacking |= found.wanted
     lacking -= exported
-    if not use.interpreter:
+    # One that is gone, or a script that starts another, tells nothing of what it would export.
+    if not use.interpreter or os.path.realpath(use.interpreter) not in others:
         lacking = {name for name in lacking if not name.startswith((b"Py", b"_Py"))}
     findings: List[Finding] = []
     for place in sorted(wanted):

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from tests.integration.env_lab import PYTHON, Lab
-from tests.integration.repair_lab import VERSION, download
+from tests.integration.repair_lab import VERSION, Hosts, download
 
 ROOT = Path(__file__).resolve().parents[2]
 LIBC = {"libc": {"family": "glibc", "version": "2.41"}}
@@ -96,6 +96,25 @@ def test_a_run_may_fail_for_it(lab: Lab, tmp_path: Path) -> None:
     code, printed, found = play(lab, tmp_path, *options, whisperx_host_override=LIBC)
     assert (code, found["would_break"]) == (2, True)
     assert "failed=1" in printed
+
+
+def test_the_day_after_the_upgrade(lab: Lab) -> None:
+    """The same root seen from a Debian 13 that has lost the old interpreter, as after a dist-upgrade."""
+    code = (
+        "import json, sys; sys.path.insert(0, sys.argv[1])\n"
+        "from module_utils.whisperx_audit.model import Asked\n"
+        "from module_utils.whisperx_audit.report import report\n"
+        "print(json.dumps(report(Asked(sys.argv[2], False, '', '', {}))))"
+    )
+    command = ("python3", "-c", code, str(ROOT), str(lab.root))
+    done = Hosts(lab.base).run("trixie", *command, PYTHONHOME="")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    rules = {item["rule"]: item for item in found["changes"]}
+    assert set(rules) == {"audit.libc", "audit.interpreter"} and found["state"] == "broken"
+    assert rules["audit.libc"]["sentence"].startswith("glibc 2.41, was 2.")
+    assert [item["rule"] for item in found["findings"]] == ["abi.execstack"]
+    assert any("BROKEN" in line for line in found["lines"])
 
 
 def test_what_was_done_by_hand_is_told(lab: Lab, tmp_path: Path, uv: str) -> None:

@@ -195,6 +195,7 @@ def test_symbols_of_the_interpreter_are_found_in_it(tmp_path: Path) -> None:
     compile_library(tmp_path, "_x.abi3.so", source=source)
     assert look(tmp_path, deep=True).findings == ()
     assert look(tmp_path, deep=True, interpreter="").findings == ()
+    assert look(tmp_path, deep=True, interpreter="/nonexistent/python3").findings == ()
     compile_library(tmp_path, "_x.abi3.so", source=source.replace("Py_BuildValue", "Py_NoSuchFunction"))
     assert rules(look(tmp_path, deep=True)) == [("abi.symbol", "_x.abi3.so")]
 
