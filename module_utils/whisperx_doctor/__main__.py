@@ -40,7 +40,10 @@ def main(arguments: Optional[List[str]] = None) -> int:
         return INTERRUPTED
     for sentence in told["warnings"]:
         print("warning: " + sentence, file=sys.stderr)
-    print(json.dumps(told, indent=1) if options.json else "\n".join(told["page"]))
+    try:
+        print(json.dumps(told, indent=1) if options.json else "\n".join(told["page"]), flush=True)
+    except BrokenPipeError:  # `| head` has read enough; the verdict stands
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return int(told["exit_code"])
 
 

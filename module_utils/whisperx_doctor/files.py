@@ -23,6 +23,8 @@ _MOST_SHOWN = 20
 _IDLE = re.compile(
     r"(^|/)(tests?|testing|include|docs?|examples?)/|\.(pyi|h|hpp|cuh|a|cmake|txt|md|rst|pem|typed|pxd|pyx|c|cpp)$"
 )
+# Packages of the distribution: it moves their files and leaves RECORD as it was.
+_DISTRIBUTIONS = "/usr/lib/python3/dist-packages"
 _MOST_HASHED = 16 << 20
 # The largest real one has 2 MiB.
 _LARGEST_RECORD = 1 << 26
@@ -42,6 +44,8 @@ def examine(sites: Sequence[str]) -> Tuple[List[Symptom], int]:
     found: List[Symptom] = []
     looked = 0
     for site in sites:
+        if site.endswith(_DISTRIBUTIONS):
+            continue
         claims: Dict[str, List[_Claim]] = {}
         for name, version, info in distributions(site):
             for path, claim in _claims(f"{name} {version}", os.path.join(info, "RECORD")):

@@ -71,19 +71,22 @@ def _release(path: str, here: str, tree: Tree) -> Optional[Environment]:
     if record is None and not trouble and kind == "release":
         return None
     plan = _mapping((record or {}).get("plan"))
+    imports = tuple(
+        item for item in _list(plan.get("imports")) if isinstance(item, dict) and item.get("module")
+    )
+    sonames = _mapping(plan.get("sonames"))
     launcher = os.path.join(place, "launch", "python")
     return Environment(
         path,
         kind,
         (launcher,) if tree.root == "/" else (),
         _sites(place),
-        str(plan.get("python") or ""),
-        tuple(item for item in _list(plan.get("imports")) if isinstance(item, dict) and item.get("module"))
-        or None,
-        str(plan.get("device")) if plan.get("device") in ("cpu", "cuda") else "",
-        {str(name): str(value) for name, value in _mapping(plan.get("environment")).items()},
-        {name: [str(item) for item in _list(value)] for name, value in _mapping(plan.get("sonames")).items()},
-        tuple(str(item) for item in _list(plan.get("loader_paths"))),
+        version=str(plan.get("python") or ""),
+        imports=imports or None,
+        device=str(plan.get("device")) if plan.get("device") in ("cpu", "cuda") else "",
+        variables={str(name): str(value) for name, value in _mapping(plan.get("environment")).items()},
+        sonames={name: [str(item) for item in _list(value)] for name, value in sonames.items()},
+        loader_paths=tuple(str(item) for item in _list(plan.get("loader_paths"))),
         trouble=trouble,
     )
 

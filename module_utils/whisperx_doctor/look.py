@@ -30,7 +30,7 @@ class Looked(NamedTuple):
 def look(environment: Environment, facts: Mapping[str, Any], knowledge: Knowledge, asked: Asked) -> Looked:
     """Look at every shared object and every file that a package brought."""
     audited, objects = _audit(environment, facts, knowledge, asked)
-    compared, count = files.examine(environment.sites)
+    compared, count = files.examine(environment.own or environment.sites)
     return Looked((*audited, *compared), objects, count)
 
 
@@ -48,7 +48,7 @@ def _audit(
     allowed = _TUNABLE in variables.get("GLIBC_TUNABLES", "")
     found: List[Symptom] = []
     objects = 0
-    for site in environment.sites:
+    for site in environment.own or environment.sites:
         use = _use(environment, site, variables, asked)
         try:
             result = audit(site, glibc, machine, allowed, knowledge.execstack_refused_from, use)

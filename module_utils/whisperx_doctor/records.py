@@ -32,16 +32,18 @@ class Asked(NamedTuple):
 class Environment:
     """One Python environment. ``kind``: managed, release, venv, conda, interpreter, packages or tree.
 
-    ``python`` is the command that starts its interpreter, () where there is none to start; ``sites`` are its
-    package directories, in the order in which Python looks; ``imports``, ``device``, ``variables``,
-    ``sonames`` and ``loader_paths`` are what the record of a managed release says, else None or empty;
-    ``interpreter`` is the real program, where it is known; ``pythonpath`` has to be set for it.
+    ``python`` is the command that starts its interpreter, () where there is none to start. ``sites`` are its
+    package directories, in the order in which Python looks, ``own`` those that are not the machine's.
+    ``imports``, ``device``, ``variables``, ``sonames`` and ``loader_paths`` are what the record of a managed
+    release says, else None or empty. ``interpreter`` is the real program, where it is known; ``pythonpath``
+    has to be set for it; ``trouble`` is what was wrong on the way here.
     """
 
     path: str
     kind: str
     python: Tuple[str, ...] = ()
     sites: Tuple[str, ...] = ()
+    own: Tuple[str, ...] = ()
     version: str = ""
     imports: Optional[Tuple[Mapping[str, Any], ...]] = None
     device: str = ""

@@ -63,7 +63,9 @@ def meet(environment: Environment, variables: Mapping[str, str]) -> Tuple[Enviro
     ]
     known = [environment.pythonpath] if environment.pythonpath else []
     told = replace(environment, version=said["version"], interpreter=str(said["interpreter"] or ""))
-    return replace(told, sites=tuple(dict.fromkeys(known + sites))), None
+    everything = tuple(dict.fromkeys(known + sites))
+    own = everything if environment.kind == "interpreter" else environment.sites
+    return replace(told, sites=everything, own=own), None
 
 
 def run(
