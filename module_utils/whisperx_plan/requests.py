@@ -26,11 +26,15 @@ OPTIONS = (
 )
 
 
+def _nothing(root: str) -> Mapping[str, Any]:
+    return {}
+
+
 def requests_by_host(
     hosts: Iterable[str],
     base: Mapping[str, Any],
     overrides: Mapping[str, Any],
-    probe: Callable[[str], Mapping[str, Any]],
+    probe: Callable[[str], Mapping[str, Any]] = _nothing,
 ) -> Iterator[tuple[Request, list[str]]]:
     """Yield every different request with its hosts. ``overrides``: option -> host -> value. ``probe`` reads
     the facts of a root file system.
@@ -48,7 +52,11 @@ def requests_by_host(
             )
     groups: dict[str, tuple[dict[str, Any], list[str]]] = {}
     for name in hosts:
-        own = {option: overrides.get(option, {}).get(name, base[option]) for option in OPTIONS}
+        own = {
+            option: overrides.get(option, {}).get(name, base.get(option))
+            for option in OPTIONS
+            if option in base or option in overrides
+        }
         key = json.dumps(own, default=str)
         groups.setdefault(key, (own, []))[1].append(name)
     for own, names in groups.values():
@@ -57,12 +65,12 @@ def requests_by_host(
 
 def _with_facts(own: dict[str, Any], probe: Callable[[str], Mapping[str, Any]]) -> dict[str, Any]:
     """Return the options with a root file system turned into its name and facts, described ones on top."""
-    root = str(own.pop("container_root") or "")
-    if not root or own["runtime"] == "venv":
+    root = str(own.pop("container_root", None) or "")
+    if not root or own.get("runtime") == "venv":
         return own
-    described = own["container_facts"] or {}
+    described = own.get("container_facts") or {}
     return {
         **own,
-        "container_base": own["container_base"] or PurePath(root).name,
+        "container_base": own.get("container_base") or PurePath(root).name,
         "container_facts": {**probe(root), **described},
     }

@@ -143,6 +143,21 @@ class TestRequest:
             complaint(lambda: list(requests_by_host(["a"], base, {"colour": {}}))).rule == "request.override"
         )
 
+    def test_a_root_becomes_its_name_and_facts(self):
+        base = {"packages": {"ctranslate2": ""}, "runtime": "auto", "container_root": "/srv/trixie.tar"}
+        own = {"container_facts": {"b": {"machine": "aarch64"}}, "runtime": {"c": "venv"}}
+        found = {
+            tuple(names): request
+            for request, names in requests_by_host(
+                ["a", "b", "c"], base, own, lambda root: {"root": root, "machine": "x86_64"}
+            )
+        }
+        first, second, third = found["a",], found["b",], found["c",]
+        assert first.container_base == "trixie.tar"
+        assert first.container_facts == {"root": "/srv/trixie.tar", "machine": "x86_64"}
+        assert second.container_facts["machine"] == "aarch64"
+        assert (third.container_base, third.container_facts) == ("", {})
+
 
 def test_plain_data_survives_json():
     fleet = {
