@@ -95,6 +95,8 @@ def _row(name: str, record: Mapping[str, Any]) -> tuple[str, ...]:
     versions = ", ".join(f"{key} {pins[key]}" for key in told or list(pins)[:3])
     build = record["torch_build"]
     device = record["device"] + (f" ({build})" if build and build != record["device"] else "")
+    if record.get("container"):
+        device += f" in {record['container']['engine']}"
     return name, "plan", device, record["python"], versions, why(record)
 
 
