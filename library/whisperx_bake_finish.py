@@ -170,7 +170,7 @@ def write_sboms(paths: List[str], check: bool) -> Any:
 def compile_one(path: str, check: bool) -> List[str]:
     """Compile one release; return what was done. Raises Problem "bake.compile"."""
     try:
-        count = slim.compile_release(path, site_packages(path), check)
+        count = slim.compile_release(path, check)
     except RuntimeError as error:
         raise Problem(
             "bake.compile",

@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import stat
+import tempfile
 from typing import Dict, Iterator, List, Tuple
 
 from ..whisperx_env import process
@@ -53,24 +54,25 @@ def main(top):
 if __name__ == "__main__":
     main(sys.argv[1])
 """
+# Longer than a whole WhisperX takes on one slow core.
+_SECONDS = 3600
 # What a bake writes that two bakes of the same inputs do not share: times, and seconds that were measured.
 VARYING = ("release.json",)
 
 
-def compile_release(release: str, site_packages: str, check: bool) -> int:
+def compile_release(release: str, check: bool) -> int:
     """Compile what is not compiled by hash yet; return how many files. Files that are no Python are left.
 
     ``release``: its path. Raises RuntimeError with what the interpreter said.
     """
-    script = os.path.join(release, ".compile.py")
-    with open(script, "w", encoding="utf-8") as stream:
-        stream.write(_COMPILE)
-    python = os.path.join(release, "bin", "python")
-    command = [python, "-I", script, site_packages] + (["--check"] if check else [])
-    try:
-        code, said = process.run(command, {"PATH": _PATH, "LC_ALL": "C.UTF-8"}, 3600)
-    finally:
-        os.unlink(script)
+    # A file, and not inside the release: what starts new interpreters has to find it by name.
+    with tempfile.TemporaryDirectory(prefix="whisperx-compile-") as scratch:
+        script = os.path.join(scratch, "compile_release.py")
+        with open(script, "w", encoding="utf-8") as stream:
+            stream.write(_COMPILE)
+        command = [os.path.join(release, "bin", "python"), "-I", script, release]
+        environment = {"PATH": _PATH, "LC_ALL": "C.UTF-8"}
+        code, said = process.run(command + (["--check"] if check else []), environment, _SECONDS)
     if code or not said.strip().isdigit():
         raise RuntimeError(said[-500:])
     return int(said)

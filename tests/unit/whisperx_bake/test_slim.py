@@ -31,10 +31,10 @@ def test_two_bakes_compile_to_the_same_bytes_and_the_second_run_to_none(tmp_path
     two = release(tmp_path / "b", "r", good="value = 1\n", bad="def\n")
     os.utime(two / "lib" / "good.py", (1, 1))
     for path in (one, two):
-        assert slim.compile_release(str(path), str(path / "lib"), check=True) == 1
-        assert slim.compile_release(str(path), str(path / "lib"), check=False) == 1
-        assert slim.compile_release(str(path), str(path / "lib"), check=True) == 0
-        assert slim.compile_release(str(path), str(path / "lib"), check=False) == 0
+        assert slim.compile_release(str(path), check=True) == 1
+        assert slim.compile_release(str(path), check=False) == 1
+        assert slim.compile_release(str(path), check=True) == 0
+        assert slim.compile_release(str(path), check=False) == 0
     assert compiled(one) == compiled(two) and len(compiled(one)) == 1
 
 
@@ -43,7 +43,7 @@ def test_an_interpreter_that_does_not_run_is_told(tmp_path: Path) -> None:
     (path / "bin" / "python").unlink()
     (path / "bin" / "python").symlink_to("/bin/false")
     with pytest.raises(RuntimeError):
-        slim.compile_release(str(path), str(path / "lib"), check=False)
+        slim.compile_release(str(path), check=False)
 
 
 def test_what_releases_have_alike_becomes_one_file(tmp_path: Path) -> None:
