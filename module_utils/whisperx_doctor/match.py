@@ -102,7 +102,8 @@ def _shows(sign: Mapping[str, Any], symptom: Symptom, patient: Patient) -> Optio
                 return None
             words.update(named.groupdict(""))
     if "text" in sign:
-        if symptom.kind in ("audit", "files"):
+        # What the audit and RECORD say is ours; only a sign that asks for it by its rule reads it.
+        if symptom.kind in kinds.values() and not set(kinds) & set(sign):
             return None
         found = re.search(sign["text"], symptom.text)
         if found is None:

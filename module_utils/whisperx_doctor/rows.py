@@ -3,7 +3,8 @@
 A row names a failure by one or more signs (``when``). Each sign is a mapping; all its conditions must hold:
 
     kind       check, start, log, audit or files: where it was seen
-    text       a regular expression, searched in what a check, the interpreter or a given log said
+    text       a regular expression, searched in what a check, the interpreter or a given log said; beside
+               `audit` or `files` in what those say
     check      a regular expression for the name of the check ("import ctranslate2")
     signal     the signal that ended the process
     audit      the rule of a finding of the ABI audit

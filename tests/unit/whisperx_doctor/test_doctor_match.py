@@ -128,6 +128,7 @@ def test_findings_of_the_audit_by_rule_and_file() -> None:
     assert not named([row({"audit": "abi.execstack", "where": "ctranslate2"})], patient(finding))
     assert not named([row({"audit": "abi.glibc"})], patient(finding))
     assert not named([row({"text": "asks"})], patient(finding))
+    assert named([row({"text": "asks", "audit": "abi.execstack"})], patient(finding))
 
 
 @pytest.mark.parametrize(
