@@ -118,7 +118,8 @@ def _stopped(host: Host, request: Request, ahead: list[Obstacle], catalogue: Cat
     on_cpu = attempt(host, request, catalogue, "cpu")
     if on_cpu is not None and on_cpu.solution is not None:
         remedies.append({"kind": "device", "device": "cpu", "sentence": "Set whisperx_plan_device to cpu"})
-    return Refusal(reasons, remedies, _advice(host, needed, catalogue))
+    notes = [*driver_notes(host, remedies, request.device != "cpu", catalogue)]
+    return Refusal(reasons, remedies, _advice(host, needed, catalogue), notes)
 
 
 def _without_python(host: Host, request: Request, catalogue: Catalogue) -> Refusal:
@@ -163,7 +164,10 @@ def _answer(
         # What stops the last resort comes first; why it came to that, after it.
         reasons = [*_refused(found, result, catalogue), *before, *pythons]
         return Refusal(
-            reasons, remedies, _advice(host, needed, catalogue), [*driver_notes(host, remedies, catalogue)]
+            reasons,
+            remedies,
+            _advice(host, needed, catalogue),
+            [*driver_notes(host, remedies, request.device != "cpu", catalogue)],
         )
     return _plan(host, found, result, [before, pythons], remedies, needed, catalogue)
 

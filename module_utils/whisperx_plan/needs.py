@@ -87,10 +87,18 @@ def _wants_of(release: Release, target: Target, catalogue: Catalogue) -> Wants:
         _add(release, entry, needs, catalogue, limit=part == "limit-on-cpu" and target.device == "cpu")
     for row in catalogue.amendments(release):
         for entry in _holding(row.adds, target):
-            if not _add(release, entry, needs, catalogue, why=row.sentence, source=row.source):
+            if not _add(release, entry, needs, catalogue, why=row.sentence, source=f"{row.id}: {row.source}"):
                 extra.append(f"{canonical(entry.name)}{entry.specifier}")
         for entry in _holding(row.limits, target):
-            if not _add(release, entry, needs, catalogue, limit=True, why=row.sentence, source=row.source):
+            if not _add(
+                release,
+                entry,
+                needs,
+                catalogue,
+                limit=True,
+                why=row.sentence,
+                source=f"{row.id}: {row.source}",
+            ):
                 bounds.append((canonical(entry.name), str(entry.specifier)))
     return Wants(tuple(needs), tuple(extra), tuple(bounds))
 

@@ -17,6 +17,7 @@ from .notes_driver import (
     forward_instead,
     marked,
     missing_avx,
+    of_windows,
     toolkits_of,
 )
 from .platforms import distro_of
@@ -50,7 +51,7 @@ def _advisories(host: Host, found: Attempt, solution: Solution, catalogue: Catal
         if row.capability is not None and row.capability not in majors:
             continue
         if row.versions.contains(pin.version, prereleases=True):
-            yield row.sentence + "."
+            yield f"{row.sentence}. [{row.id}]"
 
 
 def _amendments(solution: Solution, catalogue: Catalogue) -> Iterator[str]:
@@ -58,7 +59,7 @@ def _amendments(solution: Solution, catalogue: Catalogue) -> Iterator[str]:
     for pin in solution.pins.values():
         for row in catalogue.amendments(pin):
             if row.adds:
-                yield f"{', '.join(str(entry) for entry in row.adds)} is added: {row.sentence}."
+                yield f"{', '.join(str(entry) for entry in row.adds)} is added: {row.sentence}. [{row.id}]"
 
 
 def _compiled(host: Host, found: Attempt, solution: Solution, catalogue: Catalogue) -> Iterator[str]:
@@ -89,13 +90,19 @@ def _driver(
             yield marked(said, "driver", catalogue)
         if (said := forward_in_use(host, catalogue)) is not None:
             yield marked(said, "driver", catalogue)
-    yield from driver_notes(host, remedies, catalogue)
+    wanted = found.best.world.target.request.device != "cpu"
+    yield from driver_notes(host, remedies, wanted, catalogue)
 
 
-def driver_notes(host: Host, remedies: list[dict[str, Any]], catalogue: Catalogue) -> Iterator[str]:
-    """Yield the other way to a newer libcuda where ``remedies`` advise a newer driver, plan or refusal."""
-    if (said := forward_instead(host, remedies, catalogue)) is not None:
-        yield marked(said, "driver", catalogue)
+def driver_notes(
+    host: Host, remedies: list[dict[str, Any]], wanted: bool, catalogue: Catalogue
+) -> Iterator[str]:
+    """Yield, for a plan or a refusal, where a driver that ``remedies`` advise comes from, and the other way
+    to a newer libcuda. ``wanted``: the request does not exclude a GPU.
+    """
+    for said in (forward_instead(host, remedies, catalogue), of_windows(host, remedies, wanted)):
+        if said is not None:
+            yield marked(said, "driver", catalogue)
 
 
 def _processor(host: Host, solution: Solution, catalogue: Catalogue) -> Iterator[str]:

@@ -27,6 +27,7 @@ __all__ = [
     "marked",
     "missing_avx",
     "noted_flags",
+    "of_windows",
     "toolkits_of",
 ]
 
@@ -95,7 +96,7 @@ def forward_in_use(host: Host, catalogue: Catalogue) -> Finding | None:
 def forward_instead(host: Host, remedies: list[dict[str, Any]], catalogue: Catalogue) -> Finding | None:
     """Name cuda-compat where a newer driver is advised and all GPUs are ones that NVIDIA supports it for."""
     names = frozenset(catalogue.threshold("driver.forward", "names"))
-    wanted = next((entry["branch"] for entry in remedies if entry["kind"] == "driver"), None)
+    wanted = next((entry["branch"] for entry in remedies if "branch" in entry), None)
     if wanted is None or host.driver.state != "running":
         return None
     if not all(names & set(re.split(r"[^A-Za-z0-9]+", gpu.name)) for gpu in host.gpus):
@@ -109,6 +110,19 @@ def forward_instead(host: Host, remedies: list[dict[str, Any]], catalogue: Catal
         f"Instead of the driver, {gpus} can take a newer libcuda where NVIDIA supports it",
         step=f"It is in the package cuda-compat-{cuda[0]}-{cuda[1]}; then probe the host again.",
     )
+
+
+def of_windows(host: Host, remedies: list[dict[str, Any]], wanted: bool) -> Finding | None:
+    """Say under WSL2 that the driver is Windows's, where one is advised or a GPU that is ``wanted`` is not
+    seen.
+    """
+    if not host.wsl:
+        return None
+    if any("branch" in entry for entry in remedies):
+        return finding("driver.wsl", "the branch to install is that of Windows's driver")
+    if wanted and not host.gpus:
+        return finding("driver.wsl", "without it no GPU is seen here")
+    return None
 
 
 def missing_avx(host: Host, pins: Mapping[str, Release], catalogue: Catalogue) -> tuple[str, Finding] | None:

@@ -95,7 +95,7 @@ def better_driver(
     last = bounds["maximum"]
     until = f" to {last}, the last for this GPU" if last else " or newer"
     what = ", ".join(f"{name} {text}" for name, text in gains.items())
-    modules = modules_of(host.gpus, catalogue)
+    modules = None if host.wsl else modules_of(host.gpus, catalogue)
     kernel = f", with the {modules} kernel modules," if modules else ""
     signed = "; Secure Boot is on, its modules have to be signed" if host.secure_boot else ""
     kind = "on the GPU" if found is None or found.device != "cuda" else "instead"

@@ -96,6 +96,7 @@ class Advisory:
     versions: SpecifierSet
     device: str
     capability: int | None
+    id: str
     sentence: str
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from string import Formatter
 from typing import Any, TypeVar
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -164,17 +165,36 @@ def _distro(row: Fields, source: str) -> Distro:
     )
 
 
+def _template(row: Fields, key: str, value: str) -> str:
+    """Return a sentence with words in braces; they have to be plain names."""
+    try:
+        words = [word for _, word, _, _ in Formatter().parse(value) if word is not None]
+    except ValueError:
+        words = [""]
+    if not all(word.isidentifier() for word in words):
+        raise row.problem(key, value, "a sentence whose braces hold a word each")
+    return value
+
+
+def _threshold(row: Fields, key: str) -> Any:
+    """Return a number or name that a rule works with, or a list of such."""
+    value = row.data[key]
+    return list(row.texts(key)) if isinstance(value, list) else row.needed(key, row.text(key))
+
+
 def _rule(row: Fields, source: str) -> Rule:
     thresholds, variants = row.child("thresholds"), row.child("variants")
     return Rule(
         id=_text(row, "id"),
         order=row.needed("order", row.whole("order")),
-        sentence=_text(row, "sentence"),
-        wanted=_text(row, "wanted"),
-        remedy=row.text("remedy") or "",
-        variants={str(key): str(value) for key, value in variants.data.items()} if variants else {},
+        sentence=_template(row, "sentence", _text(row, "sentence")),
+        wanted=_template(row, "wanted", _text(row, "wanted")),
+        remedy=_template(row, "remedy", row.text("remedy") or ""),
+        variants={str(key): _template(variants, str(key), _text(variants, key)) for key in variants.data}
+        if variants
+        else {},
         cures=row.texts("cures"),
-        thresholds=thresholds.data if thresholds else {},
+        thresholds={key: _threshold(thresholds, key) for key in thresholds.data} if thresholds else {},
         source=source,
     )
 
@@ -227,6 +247,7 @@ def read_rows(documents: Mapping[str, Any]) -> Rows:
                 _range(row),
                 row.needed("device", row.choice("device", ("any", "cuda", "cpu"))),
                 row.whole("capability"),
+                _text(row, "id"),
                 _text(row, "sentence"),
             ),
         ),

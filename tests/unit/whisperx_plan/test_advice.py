@@ -84,3 +84,39 @@ def test_a_withdrawn_release_is_not_the_first_reason_of_a_refusal():
     assert found["reasons"][0]["rule"] == "plan.requirement"
     assert "driver >= 525.60.13; found driver 470.82.01" in found["reasons"][0]["sentence"]
     assert "release.yanked" in {entry["rule"] for entry in found["reasons"]}
+
+
+@pytest.mark.parametrize("device", ["auto", "cuda"])
+def test_under_wsl2_the_driver_is_that_of_windows(device):
+    base = {**facts("2.39", ("3.12.3",), ("ubuntu", "24.04")), "wsl": True}
+    old = with_gpu(base, "8.9", ("516.94", "11.7"))
+    request = Request.make({"whisperx": ""}, "venv", device)
+    found = decide({"old": old, "blind": base}, request, catalogue()).hosts
+    told = "WSL2 uses the NVIDIA driver of Windows: "
+    for name, why in (("old", "the branch to install is"), ("blind", "without it no GPU is seen here")):
+        (note,) = [note for note in found[name]["notes"] if note.endswith("[driver.wsl]")]
+        assert note.startswith(told + why)
+    (remedy,) = [entry for entry in found["old"]["remedies"] if entry["kind"] == "driver"]
+    assert remedy["modules"] is None
+    on_cpu = decide({"h": base}, Request.make({"whisperx": ""}, "venv", "cpu"), catalogue()).hosts["h"]
+    assert not [note for note in on_cpu["notes"] if "WSL2" in note]
+
+
+def test_int8_on_blackwell_is_a_note_with_its_id():
+    found = answer("NVIDIA RTX 5090", "12.0", ("595.58.03", "13.2"), {"ctranslate2": "<4.7"})
+    (note,) = [note for note in found["notes"] if note.endswith("[advise.int8-blackwell]")]
+    assert "--compute_type float16" in note
+    newest = answer("NVIDIA RTX 5090", "12.0", ("595.58.03", "13.2"), {"ctranslate2": ""})
+    assert not [note for note in newest["notes"] if "advise." in note]
+
+
+def test_an_aarch64_host_without_gpu_gets_no_cuda_of_a_newer_torch():
+    host = {
+        **facts("2.39", ("3.12.3",), ("ubuntu", "24.04")),
+        "machine": "aarch64",
+        "cpu": {"flags": ["asimd"]},
+    }
+    request = Request.make({"torch": ">=2.11"}, "venv")
+    found = decide({"h": host}, request, catalogue()).hosts["h"]
+    assert (found["torch_build"], found["default_torch_build"][:4]) == ("cpu", "cu13")
+    assert not [line for line in found["requirements"] if "nvidia" in line]

@@ -6,11 +6,14 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from module_utils.whisperx_plan.decide import decide
 from module_utils.whisperx_plan.model import Request
 from tests.unit.whisperx_plan.knowledge import catalogue
 from tests.unit.whisperx_plan.test_hosts import HOSTS
+from tests.unit.whisperx_plan.test_properties import asked, hosts, quick
 
 REFUSED = [path for path in HOSTS if "--refused" in path.stem]
 
@@ -78,3 +81,19 @@ def test_the_driver_that_is_advised_gives_what_it_promises():
                 after = decide({"h": facts}, Request.make(**request), catalogue()).hosts["h"]
                 assert after["device"] == "cuda", path.stem
                 assert {name: after["pins"][name] for name in remedy["gives"]} == remedy["gives"], path.stem
+
+
+@quick
+@given(hosts(), asked, st.sampled_from(["auto", "cuda"]))
+def test_every_refusal_has_a_remedy_and_it_helps(found, packages, device):
+    request = {"packages": packages, "device": device, "runtime": "venv", "remedies": ["upgrade"]}
+    record = decide({"h": found}, Request.make(**request), catalogue()).hosts["h"]
+    if record["verdict"] == "plan":
+        return
+    assert record["reasons"]
+    # Who insists on a GPU may lack both that and what a CPU plan would need: no single step helps.
+    assert record["remedies"] or device == "cuda", record["reasons"]
+    for remedy in record["remedies"]:
+        better, asked_for = applied(remedy, found, request)
+        after = decide({"h": better}, Request.make(**asked_for), catalogue()).hosts["h"]
+        assert after["verdict"] == "plan", (remedy, after["reasons"][:2])
