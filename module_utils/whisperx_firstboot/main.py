@@ -43,6 +43,10 @@ def main(distribution: Callable[..., Any], arguments: Optional[List[str]] = None
     except Problem as problem:
         print("whisperx: {} [{}]".format(problem.sentence(), problem.rule), file=sys.stderr)
         return 2
+    except OSError as error:
+        # Whatever was in use was taken away before the first write.
+        print("whisperx: the verdict cannot be written: {} [firstboot.system]".format(error), file=sys.stderr)
+        return 2
     for line in [*verdict.notes, *verdict.warnings]:
         print("whisperx: note: {}".format(line))
     print("whisperx: {}{}".format(verdict.sentence, " [{}]".format(verdict.rule) if verdict.rule else ""))

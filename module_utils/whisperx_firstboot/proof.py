@@ -58,9 +58,12 @@ def _run(path: str, device: str, level: str, timeout: float) -> Dict[str, Any]:
     command = [os.path.join(path, "launch", "python"), probe, "--level", level, "--device", device]
     command += ["--timeout", "{:g}".format(timeout), "--json"]
     environment = {"PATH": _PATH, "LC_ALL": "C.UTF-8", "HOME": "/root"}
-    _, said = process.run(command, environment, timeout * _LEVELS)
+    said = ""
     try:
+        _, said = process.run(command, environment, timeout * _LEVELS)
         report = json.loads(said[said.index("{") :])
+    except OSError as error:
+        report = {"ok": False, "findings": ["the proof cannot be started: {}".format(error)]}
     except ValueError:
         last = (said.strip().splitlines() or ["nothing"])[-1]
         report = {"ok": False, "findings": ["the proof itself failed, it said: {}".format(last)]}
