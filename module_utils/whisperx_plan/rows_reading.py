@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from string import Formatter
 from typing import Any, TypeVar
@@ -11,7 +11,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from .container_rows import ContainerRows, read_engine, read_installer, read_known, read_layer
-from .fields import Fields, Numbers
+from .fields import Fields, Numbers, numbers
 from .release import canonical, requirement, specifier
 from .rows import (
     Advisory,
@@ -90,15 +90,23 @@ def _hex(row: Fields, key: str) -> int:
         raise row.problem(key, text, "a hexadecimal device id") from None
 
 
-def _build(row: Fields) -> Build:
-    return Build(
-        _text(row, "build"), row.version("cuda"), row.version("cudnn"), row.texts("sass"), row.texts("ptx")
-    )
+Compilers = Sequence[tuple[Numbers, Numbers, Numbers]]
 
 
-def _series(row: Fields, source: str) -> tuple[tuple[str, str], Series]:
+def _build(row: Fields, compilers: Compilers) -> Build:
+    cuda = row.version("cuda")
+    fitting = [(first, last) for made, first, last in compilers if cuda and made <= cuda]
+    for key in ("sass", "ptx"):
+        for text in row.texts(key):
+            capability = numbers(text)
+            if capability is None or not fitting or not fitting[-1][0] <= capability <= fitting[-1][1]:
+                raise row.problem(key, text, "a capability that its CUDA compiles for (gpus.yml, compilers)")
+    return Build(_text(row, "build"), cuda, row.version("cudnn"), row.texts("sass"), row.texts("ptx"))
+
+
+def _series(row: Fields, source: str, compilers: Compilers) -> tuple[tuple[str, str], Series]:
     default = _text(row, "default")
-    builds = [_build(entry) for entry in row.children("builds")]
+    builds = [_build(entry, compilers) for entry in row.children("builds")]
     if default not in {build.name for build in builds}:
         raise row.problem("default", default, "one of the row's builds")
     # The default first, then the newest CUDA: what the ordinary index gives needs no other index.
@@ -210,6 +218,10 @@ def read_rows(documents: Mapping[str, Any]) -> Rows:
     files = {name: _File(name, data) for name, data in documents.items()}
     drivers, gpus, torch = files["drivers.yml"], files["gpus.yml"], files["torch_builds.yml"]
     names, blocked, packages = files["sonames.yml"], files["blocked.yml"], files["packages.yml"]
+    compilers = gpus.read(
+        "compilers",
+        lambda row, _: (_version(row, "cuda"), _version(row, "first"), _version(row, "last")),
+    )
     served = {row.name: row for row in drivers.read("generations", _served)}
     return Rows(
         toolkits=drivers.read("toolkits", lambda row, _: (_version(row, "cuda"), _version(row, "driver"))),
@@ -226,7 +238,7 @@ def read_rows(documents: Mapping[str, Any]) -> Rows:
         devices=gpus.read(
             "devices", lambda row, _: (_hex(row, "first"), _hex(row, "last"), _version(row, "capability"))
         ),
-        series=dict(torch.read("series", _series)),
+        series=dict(torch.read("series", lambda row, source: _series(row, source, sorted(compilers)))),
         ignored=frozenset(names.read("ignored", lambda row, _: _text(row, "soname"))),
         soname_optional=frozenset(names.read("optional", lambda row, _: _text(row, "soname"))),
         soname_parts=names.read("parts", lambda row, _: _text(row, "prefix")),

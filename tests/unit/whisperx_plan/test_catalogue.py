@@ -27,6 +27,7 @@ def copy(tmp_path) -> Path:
 def rows() -> dict[str, Any]:
     return {name: yaml.safe_load((CATALOGUE / name).read_text()) for name in ROW_FILES}
 
+
 # Complaints about files and results, which are no rules.
 PROBLEMS = {"plan.class", "plan.compare", "plan.output", "plan.page"}
 
@@ -219,3 +220,16 @@ def test_the_package_of_ffmpeg_is_known_by_its_name():
     rows = catalogue().rows.distros
     assert all(row.ffmpeg.startswith("ffmpeg") for row in rows if row.ffmpeg)
     assert not any(row.distutils.startswith("ffmpeg") for row in rows if row.distutils)
+
+
+@pytest.mark.parametrize(("key", "value"), [("sass", "6.1"), ("sass", "oops"), ("ptx", "12.2")])
+def test_a_build_for_what_its_cuda_cannot_compile_is_named(rows, key, value):
+    whole = rows["torch_builds.yml"]
+    place = next(n for n, row in enumerate(whole["series"]) if row["default"] == "cu132")
+    row = whole["series"][place]
+    number = next(n for n, build in enumerate(row["builds"]) if build["build"] == "cu132")
+    builds = [{**build, key: [value]} if n == number else build for n, build in enumerate(row["builds"])]
+    series = [{**row, "builds": builds} if n == place else other for n, other in enumerate(whole["series"])]
+    with pytest.raises(Problem) as caught:
+        read_rows({**rows, "torch_builds.yml": {**whole, "series": series}})
+    assert caught.value.where == f"torch_builds.yml, field series[{place}].builds[{number}].{key}"
