@@ -19,7 +19,7 @@ from ..whisperx_problem import Problem
 from . import filesystem, inside, payload
 from .archive import ARCHITECTURES, Archive
 from .engine import Engine, find
-from .layer import Entry
+from .layer import Entry, stamped
 from .model import Job, labels
 
 __all__ = ["build"]
@@ -93,7 +93,7 @@ def _build(job: Job, engine: Engine, shop: Workshop, base_digest: str) -> dict[s
     started = time.time()
     image, found = _base(job, engine, shop)
     base_digest = base_digest or _digest_of(found)
-    before = _read(engine, shop, image, "base.tar")
+    before = _read(engine, shop, image, int(started))
     created = _date(max((entry.mtime for entry in before.values() if entry.kind == "file"), default=0))
     answer = _make(job, engine, shop, image, created)
     after = before
@@ -152,10 +152,15 @@ def _digest_of(found: Mapping[str, Any]) -> str:
     return named[0] if named else str(found.get("Id", ""))
 
 
-def _read(engine: Engine, shop: Workshop, image: str, name: str) -> dict[str, Entry]:
+def _read(engine: Engine, shop: Workshop, image: str, now: int) -> dict[str, Entry]:
+    """Return the base's files. Engines put files of their own into a container that they make: the times of
+    the
+    directories tell of it, so these are made the same.
+    """
     engine.create(shop.name("base"), image, shop.owner)
-    engine.export(shop.name("base"), shop.path(name))
-    return filesystem.exported(shop.path(name))
+    engine.export(shop.name("base"), shop.path("base.tar"))
+    found = filesystem.exported(shop.path("base.tar"))
+    return {path: stamped(entry, now) for path, entry in found.items()}
 
 
 def _make(job: Job, engine: Engine, shop: Workshop, image: str, created: str) -> dict[str, Any]:

@@ -47,7 +47,8 @@ def expected(job: Job, base_digest: str) -> dict[str, Any]:
 def keep(job: Job, result: dict[str, Any]) -> dict[str, Any]:
     """Write the record of a new archive, and the copy for hosts that have the archive nearest to it."""
     digests = [layer["digest"] for layer in result["layers"]]
-    nearest, shared = "", []
+    nearest = ""
+    shared: list[str] = []
     for record in _neighbours(job):
         there = {layer["digest"] for layer in record.get("layers") or []}
         common = [digest for digest in digests if digest in there]
