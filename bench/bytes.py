@@ -2,8 +2,8 @@
 
     python bench/bytes.py [--hosts 1 8 20] [--mode connection|http] [--older "<4.8.5"]
 
-Real CTranslate2 wheels, served by an index on this machine that counts what it gives out; hosts are directories
-of this machine behind a connection that transfers files as to a remote one. One line per number of hosts.
+Real CTranslate2 wheels, served by an index on this machine that counts what it gives out; hosts are
+directories of this machine behind a connection that transfers files as to a remote one. One line per number.
 """
 
 from __future__ import annotations
