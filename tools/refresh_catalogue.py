@@ -106,7 +106,7 @@ def differences(index: Index, package: Package, output: Path) -> Iterator[str]:
         if version not in stored:
             yield f"{package.name} {version}: new"
             continue
-        record = item.record(package.hashes)
+        record = item.record()
         changed = [name for name, value in record.items() if stored[version].get(name) != value]
         if changed:
             yield f"{package.name} {version}: changed ({', '.join(changed)})"
@@ -122,7 +122,7 @@ def refresh(index: Index, package: Package, options: argparse.Namespace) -> None
     known = store.releases
     records = []
     for item in listed:
-        record = item.record(package.hashes)
+        record = item.record()
         old = {} if options.again else known.get(record["version"], {})
         record.update({key: old[key] for key in MEASURED if key in old})
         records.append(record)

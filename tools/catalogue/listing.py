@@ -30,7 +30,6 @@ class Package:
 
     name: str
     start: Version
-    hashes: bool
     members: str | None
     also: frozenset[str]
     cuda: str | None = None
@@ -44,7 +43,7 @@ class Listed:
     wheels: tuple[File, ...]
     sdists: tuple[File, ...]
 
-    def record(self, hashes: bool) -> dict[str, Any]:
+    def record(self) -> dict[str, Any]:
         """The fields of a release that come from the index."""
         files = self.wheels or self.sdists
         dates = sorted(item.uploaded[:10] for item in files if item.uploaded)
@@ -57,7 +56,9 @@ class Listed:
         }
         if not self.wheels:
             found["sdist_only"] = True
-        found["wheels"] = [_wheel(item, hashes) for item in self.wheels]
+        found["wheels"] = [
+            {"file": item.name, "sha256": item.sha256, "size": item.size} for item in self.wheels
+        ]
         return found
 
 
@@ -68,7 +69,6 @@ def load_packages(path: Path) -> list[Package]:
         Package(
             row["name"],
             Version(str(row["from"])),
-            bool(row.get("hashes")),
             row.get("members"),
             frozenset(row.get("also", ())),
             row.get("cuda"),
@@ -137,7 +137,3 @@ def pick(wheels: tuple[File, ...], machine: str) -> File | None:
 
 def _ordered(files: list[File]) -> tuple[File, ...]:
     return tuple(sorted(files, key=lambda item: item.name))
-
-
-def _wheel(item: File, hashes: bool) -> dict[str, Any]:
-    return {"file": item.name, "sha256": item.sha256, "size": item.size} if hashes else {"file": item.name}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -142,12 +143,20 @@ def test_check_names_what_is_new_changed_and_gone(
     assert (tmp_path / "ctranslate2.json").read_bytes() == written
 
 
-def test_names_only_where_hashes_are_not_kept(index: FakeIndex, tmp_path: Path) -> None:
+def test_a_package_of_python_alone(index: FakeIndex, tmp_path: Path) -> None:
+    data = index.files["lightning"]["lightning-2.3.4-py3-none-any.whl"][0]
     arguments = ["--index-url", index.url, "--output", str(tmp_path), "--package", "lightning"]
     assert main(arguments) == 0
     assert releases(tmp_path, "lightning")["2.3.4"] == {
         "version": "2.3.4", "uploaded": "2026-01-02", "yanked": None, "requires_python": ">=3.9",
-        "requires_dist": ["a", "b>1"], "wheels": [{"file": "lightning-2.3.4-py3-none-any.whl"}],
+        "requires_dist": ["a", "b>1"],
+        "wheels": [
+            {
+                "file": "lightning-2.3.4-py3-none-any.whl",
+                "sha256": sha256(data).hexdigest(),
+                "size": len(data),
+            }
+        ],
     }  # fmt: skip
 
 
