@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 from dataclasses import replace
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -76,6 +79,34 @@ def test_each_file_comes_once_for_all_hosts(tmp_path: Path, wheels: Path, mode: 
         for host in fleet.names:
             assert all(len(ids) == 1 for ids in inodes(fleet, host).values()) and inodes(fleet, host)
         assert not list((tmp_path / "fleet").glob("remote_tmp/*"))
+
+
+def test_hosts_take_from_a_cache_host_that_any_web_server_is(tmp_path: Path, wheels: Path) -> None:
+    with serving(CountingIndex(wheels)) as index:
+        fleet = Fleet(tmp_path / "fleet", 1, f"{index.url}/simple")
+        store = tmp_path / "store"
+        store.mkdir()
+        handler = functools.partial(SimpleHTTPRequestHandler, directory=str(store))
+        with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+            threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+            fleet.want(
+                lock_of(*wheel(wheels, "tiny-1.0")),
+                "tiny",
+                "tiny",
+                whisperx_wheelhouse_mode="http",
+                whisperx_wheelhouse_dir=str(store),
+                whisperx_wheelhouse_url=f"http://127.0.0.1:{server.server_port}",
+            )
+            fleet.play()
+            server.shutdown()
+        fleet.want(
+            lock_of(*wheel(wheels, "tiny-2.0")),
+            "tiny",
+            "tiny",
+            whisperx_wheelhouse_mode="http",
+            whisperx_wheelhouse_url="http://127.0.0.1:9",
+        )
+        assert "env.wheelhouse" in fleet.play(fails=True)
 
 
 def test_a_cache_that_was_removed_is_filled_again(tmp_path: Path, wheels: Path) -> None:
