@@ -57,7 +57,7 @@ def lab_root(folder: Path) -> Path:
     try:
         subprocess.run(["podman", "export", "--output", str(path), name], check=True)
     finally:
-        subprocess.run(["podman", "rm", name], check=True)
+        subprocess.run(["podman", "rm", name], check=True, stdout=subprocess.DEVNULL)
     return path
 
 
