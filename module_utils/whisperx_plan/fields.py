@@ -18,6 +18,8 @@ Numbers: TypeAlias = tuple[int, ...]
 # "2.41", "570.124.06", "3.14.0rc1", "2.36-9+deb12u3": the leading numbers count, what a distribution
 # appends does not.
 _LEADING = re.compile(r"(\d{1,9}(?:\.\d{1,9}){0,4})(?:[-+~_a-z].*)?", re.IGNORECASE)
+# "8.6", "12.0", and "9.0a" for exactly that chip.
+_CAPABILITY = re.compile(r"[0-9]{1,2}\.[0-9]{1,2}[af]?")
 _SHOWN = 80
 
 
@@ -123,6 +125,14 @@ class Fields:
             if not isinstance(value, str):
                 raise self.problem(key, value, "a list of texts")
         return tuple(values)
+
+    def capabilities(self, key: str) -> tuple[str, ...]:
+        """Return a list of compute capabilities as device code is made for, such as "9.0a"."""
+        values = self.texts(key)
+        for value in values:
+            if not _CAPABILITY.fullmatch(value):
+                raise self.problem(key, value, 'capabilities such as "9.0" or "9.0a"')
+        return values
 
     def wholes(self, key: str) -> tuple[int, ...]:
         """Return a list of whole numbers."""

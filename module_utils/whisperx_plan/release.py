@@ -106,7 +106,7 @@ class Abi:
     def read(cls, row: Fields) -> Abi:
         """Read one ``abi`` row."""
         known = "sass" in row.data or "ptx" in row.data
-        sass, ptx = row.texts("sass"), row.texts("ptx")
+        sass, ptx = row.capabilities("sass"), row.capabilities("ptx")
         libraries = row.child("libraries")
         return cls(
             execstack=row.flag("execstack"),

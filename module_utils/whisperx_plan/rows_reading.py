@@ -97,9 +97,9 @@ def _build(row: Fields, compilers: Compilers) -> Build:
     cuda = row.version("cuda")
     fitting = [(first, last) for made, first, last in compilers if cuda and made <= cuda]
     for key in ("sass", "ptx"):
-        for text in row.texts(key):
-            capability = numbers(text)
-            if capability is None or not fitting or not fitting[-1][0] <= capability <= fitting[-1][1]:
+        for text in row.capabilities(key):
+            capability = numbers(text) or ()
+            if not fitting or not fitting[-1][0] <= capability <= fitting[-1][1]:
                 raise row.problem(key, text, "a capability that its CUDA compiles for (gpus.yml, compilers)")
     return Build(_text(row, "build"), cuda, row.version("cudnn"), row.texts("sass"), row.texts("ptx"))
 
