@@ -43,6 +43,9 @@ class ActionModule(ActionBase):
                 complain_if_still_wanted(result)
         finally:
             self._remove_tmp_path(self._connection._shell.tmpdir)
+        if given.get("assess") and not self._task.check_mode:
+            # A question changes nothing; in check mode the answer stands for the run.
+            result["changed"] = False
         host = (task_vars or {}).get("inventory_hostname", "")
         told = result.get("summary") or ([f"failed: {result['msg']}"] if result.get("failed") else [])
         result["summary"] = [f"{host}: {line}" for line in told]

@@ -70,6 +70,10 @@ waves:
   type: list
   elements: list
   sample: [[gpu1], [cpu1], [gpu2]]
+pending:
+  description: The hosts that were given, with their classes.
+  returned: success
+  type: dict
 wave_of:
   description: Host to the number of its wave, as two or more digits that sort.
   returned: success
@@ -108,7 +112,7 @@ def main() -> None:
         module.fail_json(msg=problem.sentence(), **problem.record())
     digits = max(2, len(str(len(found))))
     numbers = {host: str(number).zfill(digits) for number, wave in enumerate(found) for host in wave}
-    module.exit_json(changed=False, waves=found, wave_of=numbers, held=stopped)
+    module.exit_json(changed=False, pending=given["pending"], waves=found, wave_of=numbers, held=stopped)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,8 @@ def report(
 
     ``known``: part to host name to what is known of it, and any may lack: ``facts`` (whisperx_host), ``plan``
     (its record of the plan), ``result`` (of whisperx_env, whisperx_container), ``audit`` (of whisperx_audit),
-    ``held`` (why it was left alone), ``bytes`` (fetched for it). ``problem`` is class to why it has no lock.
+    ``held`` (host to why it was left alone, as whisperx_rollout said in its wave), ``lost`` (why it failed there),
+    ``bytes`` (fetched for it). ``problem`` is class to why it has no lock.
     ``run``: what is told of the run itself (``at``, ``check``, ``playbook``), passed on.
     """
     rows = {name: _host(_of(name, known), bool(run.get("check"))) for name in sorted(names)}
@@ -54,7 +55,13 @@ def _of(name: str, known: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Return every part that is known of one host."""
     parts = {part: values.get(name) for part, values in known.items() if part != "problem"}
     identity = (parts.get("plan") or {}).get("class")
-    return {**parts, "problem": known.get("problem", {}).get(identity or "")}
+    result = parts.get("result") or {}
+    return {
+        **parts,
+        "result": {} if result.get("skipped") else result,
+        "held": (parts.get("held") or {}).get(name, ""),
+        "problem": known.get("problem", {}).get(identity or ""),
+    }
 
 
 def render_json(record: Mapping[str, Any]) -> str:
@@ -82,7 +89,7 @@ def _host(known: Mapping[str, Any], check: bool) -> dict[str, Any]:
         "remedies": [str(remedy.get("sentence", "")) for remedy in plan.get("remedies") or []],
         "driver": {key: value for key, value in (plan.get("driver_advice") or {}).items() if value},
         "notes": list(plan.get("notes") or []),
-        "actions": list(result.get("actions") or []),
+        "actions": [] if state in UNWELL else list(result.get("actions") or []),
         "diff": _difference(result.get("diff") or {}),
         "seconds": {name: round(value, 2) for name, value in (result.get("timings") or {}).items()},
         "bytes": int(known.get("bytes") or 0),
@@ -98,6 +105,8 @@ def _state(known: Mapping[str, Any], check: bool) -> tuple[str, str]:
         return "unreachable", str(result.get("msg", ""))
     if result.get("failed"):
         return "failed", str(result.get("msg", ""))
+    if known.get("lost"):
+        return "failed", str(known["lost"])
     if plan.get("verdict") == "refused":
         return "refused", _first(plan)
     if known.get("problem"):

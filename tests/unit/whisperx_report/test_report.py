@@ -76,7 +76,7 @@ class TestStates:
 
     def test_a_held_host_says_why(self) -> None:
         assert (
-            one(facts=FACTS, plan=PLAN, held="db0 of its class failed")["message"]
+            one(facts=FACTS, plan=PLAN, held={"db1": "db0 of its class failed"})["message"]
             == "db0 of its class failed"
         )
 
