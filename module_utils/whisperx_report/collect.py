@@ -35,7 +35,7 @@ def report(
 
     ``known``: part to host name to what is known of it, and any may lack: ``facts`` (whisperx_host), ``plan``
     (its record of the plan), ``result`` (of whisperx_env, whisperx_container), ``audit`` (of whisperx_audit),
-    ``held`` (host to why it was left alone, as whisperx_rollout said in its wave), ``lost`` (why it failed there),
+    ``held`` (host to why it was left alone, as its wave was told), ``lost`` (why it failed in its wave),
     ``bytes`` (fetched for it). ``problem`` is class to why it has no lock.
     ``run``: what is told of the run itself (``at``, ``check``, ``playbook``), passed on.
     """
