@@ -1,6 +1,6 @@
 """Make a Whisper model and a sound in the current directory, with the makers that the probe left on the host.
 
-    <root>/current/launch/python make_inputs.py <root>/current/verify
+<root>/current/launch/python make_inputs.py <root>/current/verify
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from tests.unit.whisperx_plan.knowledge import CATALOGUE, catalogue
 def paths(name: str, machine: str = "x86_64") -> set[str]:
     return {
         f"{folder}/{library}"
-        for release in load(CATALOGUE).packages[name].releases
+        for release in catalogue().packages[name].releases
         for abi in [release.abi.get(machine)]
         if abi is not None
         for folder, names in abi.libraries.items()
