@@ -7,6 +7,7 @@ import os
 from typing import Any, Dict, List
 
 from ..whisperx_problem import Problem
+from .main import PLAN
 from .records import Check
 from .runner import run
 
@@ -22,9 +23,7 @@ def prove_current(root: str, level: str, timeout: float) -> Dict[str, Any]:
     """
     path = os.path.realpath(os.path.join(root, "current"))
     record = _record(root, path)
-    plan = record.get("plan")
-    if not isinstance(plan, dict):
-        raise _malformed(path, "it has no plan")
+    plan = _plan(path, record)
     launcher = os.path.join(path, "launch", "python")
     try:
         report = run(
@@ -89,6 +88,20 @@ def _record(root: str, path: str) -> Dict[str, Any]:
     if not isinstance(record, dict):
         raise _malformed(path, "it is not a JSON object")
     return record
+
+
+def _plan(path: str, record: Dict[str, Any]) -> Dict[str, Any]:
+    """Return device and imports: of a venv they lie beside its probe, of a container in its record."""
+    plan = record.get("plan")
+    if plan is None:
+        try:
+            with open(os.path.join(path, "verify", PLAN), encoding="utf-8") as stream:
+                plan = json.load(stream)
+        except (OSError, ValueError) as problem:
+            raise _malformed(path, f"its plan cannot be read: {problem}") from problem
+    if not isinstance(plan, dict):
+        raise _malformed(path, "it has no plan")
+    return plan
 
 
 def _malformed(path: str, why: str) -> Problem:

@@ -13,15 +13,16 @@ from ansible.modules import whisperx_verify  # noqa: E402
 from tests.unit.whisperx_verify.fake_environment import make_environment
 
 
-def make_release(root: Path, packages: dict[str, str], plan: Any = None) -> Path:
+def make_release(root: Path, packages: dict[str, str]) -> Path:
     """Lay out a release below ``root`` as whisperx_env does; return its path."""
     release = root / "releases" / "small-1"
     launcher = Path(make_environment(release, packages))
     (release / "launch").mkdir()
     launcher.rename(release / "launch" / "python")
     imports = [{"package": name, "module": name, "optional": name == "codec"} for name in packages]
-    record = {"id": "small-1", "plan": {"device": "cpu", "imports": imports} if plan is None else plan}
-    (release / "release.json").write_text(json.dumps(record))
+    (release / "release.json").write_text(json.dumps({"id": "small-1"}))
+    (release / "verify").mkdir()
+    (release / "verify" / "plan.json").write_text(json.dumps({"device": "cpu", "imports": imports}))
     (root / "current").symlink_to("releases/small-1")
     return release
 
@@ -89,7 +90,7 @@ def test_no_release(tmp_path, capsys, make):
     [
         ("{", "cannot be used"),
         ("[]", "not a JSON object"),
-        ("{}", "has no plan"),
+        ('{"plan": 3}', "has no plan"),
         ('{"plan": {"device": "tpu"}}', "tpu"),
         ('{"plan": {"imports": [{"package": "x"}]}}', "no module name"),
         ('{"plan": {"imports": 3}}', "cannot be used"),
@@ -102,6 +103,23 @@ def test_a_record_that_cannot_be_used(tmp_path, capsys, text, word):
     assert code == 1
     assert result["rule"] == "verify.record"
     assert word in result["msg"] and "release.json" in result["where"]
+
+
+def test_a_venv_without_its_plan(tmp_path, capsys):
+    release = make_release(tmp_path, {"well": ""})
+    (release / "verify" / "plan.json").unlink()
+    code, result = run_module(capsys, root=str(tmp_path))
+    assert (code, result["rule"]) == (1, "verify.record")
+    assert "plan.json" in result["msg"]
+
+
+def test_the_record_of_a_container_has_the_plan(tmp_path, capsys):
+    release = make_release(tmp_path, {"well": ""})
+    plan = json.loads((release / "verify" / "plan.json").read_text())
+    (release / "verify" / "plan.json").unlink()
+    (release / "release.json").write_text(json.dumps({"id": "small-1", "plan": plan}))
+    code, result = run_module(capsys, root=str(tmp_path), level="import")
+    assert code == 0 and len(result["checks"]) == 1
 
 
 def test_a_launcher_that_is_gone(tmp_path, capsys):
