@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -233,11 +234,14 @@ class TestOnAnotherDebian:
         (tree / "srv").mkdir(parents=True)
         (tree / "etc").mkdir()
         (tree / "etc/os-release").write_text('ID=debian\nVERSION_ID="13"\n')
-        (tree / "usr/lib/x86_64-linux-gnu").mkdir(parents=True)
-        # Of the C library only the machine and the banner are read.
-        banner = b"\0GNU C Library (Debian GLIBC 2.41-12) stable release version 2.41.\n"
-        head = Path("/bin/sh").read_bytes()[:4096]
-        (tree / "usr/lib/x86_64-linux-gnu/libc.so.6").write_bytes(head + banner)
+        # This machine's C library, with another version in its banner.
+        libraries = tree / "usr/lib/x86_64-linux-gnu"
+        libraries.mkdir(parents=True)
+        for name in ("ld-linux-x86-64.so.2", "libm.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1"):
+            shutil.copy(f"/lib/x86_64-linux-gnu/{name}", libraries)
+        library = Path("/lib/x86_64-linux-gnu/libc.so.6").read_bytes()
+        library = re.sub(rb"release version \d\.\d\d", b"release version 2.41", library)
+        (libraries / "libc.so.6").write_bytes(library)
         shutil.copytree(venv, tree / "srv/app", symlinks=True)
         before = listing(tree)
         code, told = ask("--root", str(tree), "--find")
