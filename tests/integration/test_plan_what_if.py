@@ -93,6 +93,7 @@ def test_an_override_lies_over_a_probed_host_too(tmp_path: Path) -> None:
     inventory = tmp_path / "hosts.yml"
     inventory.write_text(yaml.safe_dump({"all": {"hosts": {"here": here}}}))
     machine = {"family": "musl", "version": "1.2"}
-    _, hosts = plan(tmp_path, inventory, whisperx_host_override={"libc": machine})
+    override = {"libc": machine}
+    _, hosts = plan(tmp_path, inventory, whisperx_host_override=override, whisperx_plan_runtime="venv")
     assert hosts["here"]["verdict"] == "refused"
     assert "libc.musl" in {reason["rule"] for reason in hosts["here"]["reasons"]}
