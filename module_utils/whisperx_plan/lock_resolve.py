@@ -8,6 +8,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from packaging.version import Version
+
 from ..whisperx_env.lockfile import LockedPackage, normalise, total
 from ..whisperx_problem import Problem
 from .lock_fit import torch_build_of
@@ -16,7 +18,7 @@ from .lock_sources import Index
 from .lock_uv import TORCH_FAMILY, Question, Uv
 from .lock_wheels import Wheels
 
-__all__ = ["Resolution", "Resolver"]
+__all__ = ["Resolution", "Resolver", "check_family"]
 
 # What the CUDA builds of torch bring along.
 _CUDA_PARTS = ("nvidia-", "cuda-", "triton")
@@ -49,7 +51,10 @@ class Resolver:
     _reached: bool = False
 
     def resolve(self, plan: Mapping[str, Any]) -> Resolution:
-        """Resolve one class anew. Raises Problem ("lock.unsatisfiable", "lock.index", "lock.torch-index")."""
+        """Resolve one class anew.
+
+        Raises Problem ("lock.unsatisfiable", "lock.index", "lock.torch-index", "lock.torch-mixed").
+        """
         built = self.wheels.built(plan)
         question = Question(
             requirements=tuple(str(line) for line in plan["requirements"]),
@@ -65,7 +70,9 @@ class Resolver:
             question = replace(question, backend=wanted)
         found = read_pylock(self._answer(question), question.platform, question.python)
         packages = tuple(self.wheels.locked(wheel, built, plan) for wheel in found)
-        build = torch_build_of({package.name: package.version for package in packages}, plan)
+        versions = {package.name: package.version for package in packages}
+        check_family(versions, plan)
+        build = torch_build_of(versions, plan)
         if wanted and build != wanted and (wanted != "cpu" or question.backend):
             raise self._unreachable or _other_build(build, wanted)
         notes = () if build == wanted or not wanted else (_fallback(packages, plan, build),)
@@ -108,6 +115,25 @@ class Resolver:
                     self._reached = problem.rule != "lock.torch-index"
                     self._unreachable = None if self._reached else problem
             return self._reached
+
+
+def check_family(versions: Mapping[str, str], plan: Mapping[str, Any]) -> None:
+    """Raise Problem "lock.torch-mixed" where torch's family comes in two builds.
+
+    Its packages share an ABI and load each other's CUDA libraries, but their METADATA does not say so: from
+    two indexes a resolver takes torch here and torchaudio there. A version without a label is the default build on
+    x86_64; on other machines all builds may come without one.
+    """
+    default = str(plan.get("default_torch_build") or "") if plan.get("machine") == "x86_64" else ""
+    builds = {name: Version(versions[name]).local or default for name in TORCH_FAMILY if name in versions}
+    if len({build for build in builds.values() if build}) > 1:
+        raise Problem(
+            "lock.torch-mixed",
+            ", ".join(f"{name} {versions[name]} ({build or 'no build'})" for name, build in builds.items()),
+            "uv pip compile",
+            f"one build of {', '.join(builds)}",
+            "Name the PyTorch index as whisperx_plan_torch_index, not among whisperx_plan_extra_index_urls.",
+        )
 
 
 def _constraints(plan: Mapping[str, Any]) -> tuple[str, ...]:

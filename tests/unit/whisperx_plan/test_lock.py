@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -20,6 +20,7 @@ from module_utils.whisperx_plan.lock import (
     write,
 )
 from module_utils.whisperx_plan.lock_fit import best_fit, misfits, torch_build_of
+from module_utils.whisperx_plan.lock_resolve import check_family
 from module_utils.whisperx_plan.lock_sources import Sources
 from module_utils.whisperx_problem import Problem
 
@@ -230,3 +231,27 @@ def test_a_result_tells_whether_it_is_new() -> None:
     text = render(lock())
     assert json.loads(parse(text).header["request"]) == {"whisperx": ""}
     assert LockResult(text, "", (), (), None).changed  # type: ignore[arg-type]
+
+
+class TestOneBuildOfTorch:
+    """Two indexes may give torch and torchaudio of different builds, which METADATA allows."""
+
+    PLAN: ClassVar[dict[str, str]] = {"machine": "x86_64", "default_torch_build": "cu128"}
+
+    @pytest.mark.parametrize(
+        ("torch", "torchaudio"),
+        [("2.8.0+cpu", "2.8.0"), ("2.8.0", "2.8.0+cu126"), ("2.8.0+cu126", "2.8.0+cpu")],
+    )
+    def test_two_builds_are_refused(self, torch: str, torchaudio: str) -> None:
+        with pytest.raises(Problem, match="whisperx_plan_torch_index") as caught:
+            check_family({"torch": torch, "torchaudio": torchaudio}, self.PLAN)
+        assert caught.value.rule == "lock.torch-mixed"
+
+    @pytest.mark.parametrize(
+        ("torch", "torchaudio"), [("2.8.0", "2.8.0"), ("2.8.0+cpu", "2.8.0+cpu"), ("2.8.0+cu128", "2.8.0")]
+    )
+    def test_one_build_passes(self, torch: str, torchaudio: str) -> None:
+        check_family({"torch": torch, "torchaudio": torchaudio, "numpy": "2.1"}, self.PLAN)
+
+    def test_without_labels_on_arm_nothing_can_be_said(self) -> None:
+        check_family({"torch": "2.8.0+cpu", "torchaudio": "2.8.0"}, {**self.PLAN, "machine": "aarch64"})
