@@ -121,8 +121,8 @@ def check_family(versions: Mapping[str, str], plan: Mapping[str, Any]) -> None:
     """Raise Problem "lock.torch-mixed" where torch's family comes in two builds.
 
     Its packages share an ABI and load each other's CUDA libraries, but their METADATA does not say so: from
-    two indexes a resolver takes torch here and torchaudio there. A version without a label is the default build on
-    x86_64; on other machines all builds may come without one.
+    two indexes a resolver takes torch here and torchaudio there. A version without a label is the default
+    build on x86_64; on other machines all builds may come without one.
     """
     default = str(plan.get("default_torch_build") or "") if plan.get("machine") == "x86_64" else ""
     builds = {name: Version(versions[name]).local or default for name in TORCH_FAMILY if name in versions}
