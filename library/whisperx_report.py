@@ -23,7 +23,7 @@ options:
       - What is known of them, by part and then by host. Each may be absent.
       - C(facts) are those of M(whisperx_host_facts), C(plan) is its record of M(whisperx_plan),
         C(result) what M(whisperx_env) answered, C(audit) what M(whisperx_audit) answered, C(held) and C(lost)
-        what became of it in its wave of a roll-out, C(bytes) what was fetched for it.
+        what became of it in its wave of a roll-out.
       - C(problem) is by class, why it could not be locked.
     type: dict
     required: true

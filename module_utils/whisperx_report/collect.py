@@ -35,8 +35,8 @@ def report(
 
     ``known``: part to host name to what is known of it, and any may lack: ``facts`` (whisperx_host), ``plan``
     (its record of the plan), ``result`` (of whisperx_env, whisperx_container), ``audit`` (of whisperx_audit),
-    ``held`` (host to why it was left alone, as its wave was told), ``lost`` (why it failed in its wave),
-    ``bytes`` (fetched for it). ``problem`` is class to why it has no lock.
+    ``held`` (host to why it was left alone, as its wave was told), ``lost`` (why it failed in its wave).
+    ``problem`` is class to why it has no lock.
     ``run``: what is told of the run itself (``at``, ``check``, ``playbook``), passed on.
     """
     rows = {name: _host(_of(name, known), bool(run.get("check"))) for name in sorted(names)}
@@ -92,7 +92,7 @@ def _host(known: Mapping[str, Any], check: bool) -> dict[str, Any]:
         "actions": [] if state in UNWELL else list(result.get("actions") or []),
         "diff": _difference(result.get("diff") or {}),
         "seconds": {name: round(value, 2) for name, value in (result.get("timings") or {}).items()},
-        "bytes": int(known.get("bytes") or 0),
+        "bytes": int(result.get("bytes_brought") or 0),
     }
 
 

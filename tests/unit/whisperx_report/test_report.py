@@ -85,6 +85,10 @@ def test_the_difference_names_old_and_new_versions() -> None:
     assert one(facts=FACTS, plan=PLAN, result=RESULT)["diff"] == ["av new: 1", "torch 2.7.1 -> 2.8.0"]
 
 
+def test_what_was_brought_is_told_in_bytes() -> None:
+    assert one(facts=FACTS, plan=PLAN, result={**RESULT, "bytes_brought": 42})["bytes"] == 42
+
+
 def test_the_same_run_gives_the_same_bytes() -> None:
     known = {"facts": {"b": FACTS, "a": FACTS}}
     assert render_json(report(["a", "b"], known, RUN)) == render_json(report(["b", "a"], known, RUN))

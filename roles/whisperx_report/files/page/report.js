@@ -28,14 +28,14 @@ function filter() {
 function flat(value) {
   if (Array.isArray(value)) return value.map((one) => (typeof one === "string" ? one : `${one.sentence} [${one.rule}]`));
   if (value && typeof value === "object") return Object.entries(value).map(([key, one]) => `${key} ${one}`);
-  return value || value === 0 ? [String(value)] : [];
+  return value ? [String(value)] : [];
 }
 
 function details(name) {
   const host = hosts[name];
   const list = document.createElement("dl");
   const parts = [["message", "why"], ["facts"], ["versions"], ["planned"], ["release"], ["reasons"], ["remedies"], ["driver"],
-    ["notes"], ["actions"], ["diff", "changed"], ["seconds"]];
+    ["notes"], ["actions"], ["diff", "changed"], ["seconds"], ["bytes", "bytes brought"]];
   for (const [key, title] of parts) {
     const lines = flat(host[key]);
     if (!lines.length) continue;
