@@ -118,6 +118,7 @@ def _stopped(host: Host, request: Request, ahead: list[Obstacle], catalogue: Cat
     on_cpu = attempt(host, request, catalogue, "cpu")
     if on_cpu is not None and on_cpu.solution is not None:
         remedies.append({"kind": "device", "device": "cpu", "sentence": "Set whisperx_plan_device to cpu"})
+    remedies = remedies or _with_the_cpu(host, request, catalogue)
     notes = [*driver_notes(host, remedies, request.device != "cpu", catalogue)]
     return Refusal(reasons, remedies, _advice(host, needed, catalogue), notes)
 
@@ -161,6 +162,7 @@ def _answer(
         remedies += for_refusal(host, request, found.device, catalogue)
         if found.device == "cuda":
             remedies += _cpu_instead(host, request, catalogue)
+        remedies = remedies or _with_the_cpu(host, request, catalogue)
         # What stops the last resort comes first; why it came to that, after it.
         reasons = [*_refused(found, result, catalogue), *before, *pythons]
         return Refusal(
@@ -191,6 +193,16 @@ def _cpu_instead(host: Host, request: Request, catalogue: Catalogue) -> list[Rem
     if on_cpu is None or on_cpu.solution is None:
         return []
     return [{"kind": "device", "device": "cpu", "sentence": "Set whisperx_plan_device to auto or cpu"}]
+
+
+def _with_the_cpu(host: Host, request: Request, catalogue: Catalogue) -> list[Remedy]:
+    """Return the second steps for a host that is asked for a GPU, when that is not all that is in the way."""
+    if request.device != "cuda":
+        return []
+    return [
+        {**step, "device": "cpu", "sentence": f"Set whisperx_plan_device to cpu. {step['sentence']}"}
+        for step in for_refusal(host, replace(request, device="cpu"), "cpu", catalogue)
+    ]
 
 
 def _plan(
