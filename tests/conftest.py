@@ -6,6 +6,7 @@ import os
 
 from hypothesis import settings
 
-# The same examples in every run, so that a red run is the change's fault. HYPOTHESIS_PROFILE=default looks for new ones.
+# The same examples in every run, so that a red run is the change's fault; HYPOTHESIS_PROFILE=default draws
+# new ones.
 settings.register_profile("repeatable", derandomize=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
