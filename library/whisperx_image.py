@@ -193,6 +193,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.whisperx_env.model import Sources, want
 from ..module_utils.whisperx_image.build import build
+from ..module_utils.whisperx_image.inside import unexpected
 from ..module_utils.whisperx_image.model import Job, Settings, base_of
 from ..module_utils.whisperx_image.shelf import built, expected, keep, prune
 from ..module_utils.whisperx_problem import Problem
@@ -288,17 +289,6 @@ def job_of(plan: dict[str, Any], lock: dict[str, Any], root: str, settings: Sett
     files = [dict(item) for item in lock.get("files") or []]
     root = os.path.abspath(os.path.expanduser(root)) if root else ""
     return Job(want(plan, lock["text"]), base_of(plan, root), (uv, *files), settings)
-
-
-def unexpected(error: OSError) -> Problem:
-    """Return what the system said as a Problem."""
-    return Problem(
-        "image.system",
-        error.strerror or str(error),
-        str(error.filename or ""),
-        "a file system that does what it is asked",
-        "Mend that, then run again; an unfinished build leaves nothing.",
-    )
 
 
 if __name__ == "__main__":

@@ -232,7 +232,6 @@ document:
 """
 
 import os
-import tempfile
 from typing import Any, Dict, List
 
 from ansible.module_utils.basic import AnsibleModule
@@ -244,6 +243,7 @@ from ..module_utils.whisperx_plan.compare import change_lines, changes, read_pla
 from ..module_utils.whisperx_plan.decide import Decision, decide
 from ..module_utils.whisperx_plan.document import details, document, merged, render, table
 from ..module_utils.whisperx_plan.model import REMEDIES
+from ..module_utils.whisperx_plan.output import write_whole
 from ..module_utils.whisperx_plan.page import render_page
 from ..module_utils.whisperx_plan.requests import OPTIONS, requests_by_host
 from ..module_utils.whisperx_problem import Problem
@@ -319,14 +319,8 @@ def run(options: Dict[str, Any]) -> Dict[str, Any]:
 
 def write(path: str, text: str, option: str) -> None:
     """Put the text in place of the file, whole or not at all. Raises Problem "plan.output"."""
-    folder = os.path.dirname(os.path.abspath(path))
     try:
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=folder, prefix=".plan-", delete=False
-        ) as file:
-            file.write(text)
-        os.chmod(file.name, 0o644)
-        os.replace(file.name, path)
+        write_whole(path, text)
     except OSError as error:
         raise Problem(
             "plan.output",

@@ -85,10 +85,10 @@ unwell:
 """
 
 import os
-import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.whisperx_plan.output import write_whole
 from ..module_utils.whisperx_problem import Problem
 from ..module_utils.whisperx_report.collect import UNWELL, render_json, report
 from ..module_utils.whisperx_report.page import render
@@ -122,15 +122,9 @@ def main() -> None:
 
 def write(path: str, text: str, option: str) -> None:
     """Put the text in place of the file, whole or not at all. Raises Problem "report.output"."""
-    folder = os.path.dirname(os.path.abspath(path))
     try:
-        os.makedirs(folder, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=folder, prefix=".report-", delete=False
-        ) as file:
-            file.write(text)
-        os.chmod(file.name, 0o644)
-        os.replace(file.name, path)
+        os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+        write_whole(path, text)
     except OSError as error:
         raise Problem(
             "report.output",

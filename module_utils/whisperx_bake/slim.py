@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import stat
@@ -10,6 +9,7 @@ import tempfile
 from typing import Dict, Iterator, List, Tuple
 
 from ..whisperx_env import process
+from ..whisperx_env.files import sha256
 
 __all__ = ["compile_release", "digests", "drop_downloads", "share", "sizes"]
 
@@ -94,7 +94,7 @@ def share(releases: str, check: bool) -> Tuple[int, int]:
             for other in first.setdefault(key, []):
                 if os.path.samefile(other, path):
                     break
-                if digest(other) == digest(path):
+                if sha256(other) == sha256(path):
                     count, saved = count + 1, saved + info.st_size
                     if not check:
                         os.link(other, path + ".shared")
@@ -129,7 +129,7 @@ def digests(tops: List[str]) -> Dict[str, str]:
             if os.path.islink(path):
                 found[path] = "-> " + os.readlink(path)
             elif os.path.isfile(path):
-                found[path] = digest(path)
+                found[path] = sha256(path)
     return found
 
 
@@ -181,12 +181,3 @@ def _names(directory: str) -> List[str]:
         return os.listdir(directory)
     except FileNotFoundError:
         return []
-
-
-def digest(path: str) -> str:
-    """Return a file's SHA-256."""
-    found = hashlib.sha256()
-    with open(path, "rb") as stream:
-        for block in iter(lambda: stream.read(1 << 20), b""):
-            found.update(block)
-    return found.hexdigest()

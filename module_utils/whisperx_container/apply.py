@@ -7,15 +7,14 @@ killed at any instant leaves commands whose image was proved.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 from dataclasses import asdict
-from typing import Any, Callable, Dict, Iterator, List, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 from ..whisperx_env import disk, host, outside, state
 from ..whisperx_env.decide import LEVELS
-from ..whisperx_env.files import discard, link, read_json, read_text, write_json, write_text
+from ..whisperx_env.files import discard, link, open_umask, read_json, read_text, write_json, write_text
 from ..whisperx_env.lock import held
 from ..whisperx_env.model import SCHEMA, Layout, Release, State
 from . import fact, store
@@ -77,7 +76,7 @@ def present(place: Place, wanted: Wanted, hooks: Hooks, check: bool) -> Result:
     result = _decide(place, wanted, found)
     if check or not (result.actions or result.load):
         return result
-    with _open_umask():
+    with open_umask():
         os.makedirs(layout.root, exist_ok=True)
         with held(layout):
             _claim(place)
@@ -291,13 +290,3 @@ def _touched(place: Place) -> Dict[str, str]:
     if layout.facts_dir:
         paths[layout.facts_dir] = "whisperx_container_facts_dir"
     return paths
-
-
-@contextlib.contextmanager
-def _open_umask() -> Iterator[None]:
-    """What is made here is for every user of the host, whatever root's umask is."""
-    old = os.umask(0o022)
-    try:
-        yield
-    finally:
-        os.umask(old)

@@ -5,13 +5,12 @@ Each: read, decide, and unless in check mode act, under the root's lock.
 
 from __future__ import annotations
 
-import contextlib
 import os
-from typing import Callable, Dict, Iterator, Optional
+from typing import Callable, Dict, Optional
 
 from . import decide, disk, shelf, state
 from .decide import Decision
-from .files import read_json, write_json
+from .files import open_umask, read_json, write_json
 from .hooks import Hooks
 from .lock import held
 from .model import SCHEMA, Layout, Options, Outcome, State, Wanted
@@ -88,7 +87,7 @@ def _act(layout: Layout, options: Options, hooks: Hooks, choose: Decide, wanted:
     # Here and not above: a converged host, of which there are many, never needs these.
     from .perform import Run, carry, perform, take
 
-    with _open_umask():
+    with open_umask():
         if wanted is not None:
             os.makedirs(layout.root, exist_ok=True)
         if not os.path.isdir(layout.root):
@@ -145,13 +144,3 @@ def _touched(layout: Layout) -> Dict[str, str]:
     if layout.facts_dir:
         paths[layout.facts_dir] = "whisperx_venv_facts_dir"
     return paths
-
-
-@contextlib.contextmanager
-def _open_umask() -> Iterator[None]:
-    """What is made here is for every user of the host, whatever root's umask is."""
-    old = os.umask(0o022)
-    try:
-        yield
-    finally:
-        os.umask(old)

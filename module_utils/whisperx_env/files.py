@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import shutil
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Iterator, Optional
 
-__all__ = ["GOING", "discard", "link", "read_json", "read_text", "sha256", "write_json", "write_text"]
+__all__ = [
+    "GOING",
+    "discard",
+    "link",
+    "open_umask",
+    "read_json",
+    "read_text",
+    "sha256",
+    "write_json",
+    "write_text",
+]
 
 # The end of the name of a tree that is being removed.
 GOING = ".going"
+
+
+@contextlib.contextmanager
+def open_umask() -> Iterator[None]:
+    """What is made here is for every user of the host, whatever root's umask is."""
+    old = os.umask(0o022)
+    try:
+        yield
+    finally:
+        os.umask(old)
 
 
 def read_text(path: str) -> Optional[str]:

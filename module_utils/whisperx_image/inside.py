@@ -25,7 +25,7 @@ from ..whisperx_problem import Problem
 from ..whisperx_verify import runner
 from .filesystem import SHARED, grouped, owners
 
-__all__ = ["ROOT", "main", "settle"]
+__all__ = ["ROOT", "main", "settle", "unexpected"]
 
 ROOT = "/opt/whisperx"
 RESULT = ".result.json"
@@ -42,7 +42,7 @@ def main(path: str) -> int:
     except Problem as problem:
         answer = {"problem": problem.record()}
     except OSError as error:
-        answer = {"problem": _unexpected(error).record()}
+        answer = {"problem": unexpected(error).record()}
     write_json(os.path.join(root, RESULT), answer)
     return 1 if "problem" in answer else 0
 
@@ -189,7 +189,8 @@ def _tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _unexpected(error: OSError) -> Problem:
+def unexpected(error: OSError) -> Problem:
+    """Return what the system said as a Problem."""
     return Problem(
         "image.system",
         error.strerror or str(error),

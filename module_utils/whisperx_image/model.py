@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..whisperx_env.files import sha256
 from ..whisperx_env.model import Sources, Wanted
 from ..whisperx_problem import Problem
 
@@ -40,11 +41,8 @@ class Base:
         if not self.root:
             _name, _, pin = self.reference.partition("@")
             return pin
-        digest = hashlib.sha256()
         try:
-            with open(self.root, "rb") as stream:
-                for block in iter(lambda: stream.read(1 << 20), b""):
-                    digest.update(block)
+            return "sha256:" + sha256(self.root)
         except OSError as error:
             raise Problem(
                 "image.base",
@@ -53,7 +51,6 @@ class Base:
                 "the tar of a root file system on the machine that builds",
                 "Mend whisperx_plan_container_root.",
             ) from None
-        return "sha256:" + digest.hexdigest()
 
 
 @dataclass(frozen=True)

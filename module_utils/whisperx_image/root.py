@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tarfile
 import tempfile
 from collections.abc import Callable
 from typing import Any
 
-from ..whisperx_env.files import read_json, write_json
+from ..whisperx_env.files import read_json, sha256, write_json
 from ..whisperx_host.probe import probe
 from ..whisperx_problem import Problem
 
@@ -29,7 +28,7 @@ def root_facts(path: str, distribution: Callable[..., Any], cache: str = "") -> 
     the tar's digest, "" for none. Raises Problem "image.base" for what is no tar, "host.…" for what is in it.
     """
     try:
-        kept = os.path.join(cache, "bases", _sha256(path) + ".json") if cache else ""
+        kept = os.path.join(cache, "bases", sha256(path) + ".json") if cache else ""
         found = read_json(kept) if kept else None
         if found is None:
             found = _read(path, distribution)
@@ -80,11 +79,3 @@ def _unpack(archive: tarfile.TarFile, member: tarfile.TarInfo, root: str) -> Non
                 for block in iter(lambda: stream.read(1 << 20), b""):
                     target.write(block)
             os.chmod(place, member.mode & 0o777 | 0o600)
-
-
-def _sha256(path: str) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as stream:
-        for block in iter(lambda: stream.read(1 << 20), b""):
-            digest.update(block)
-    return digest.hexdigest()

@@ -10,6 +10,7 @@ from typing import Any
 from ..whisperx_problem import Problem
 from .decide import Decision
 from .fields import Fields
+from .output import printable
 
 __all__ = ["change_lines", "changes", "read_plan"]
 
@@ -153,10 +154,3 @@ def words_of(kind: str, entry: Mapping[str, Any]) -> str:
 def _names(names: Sequence[str]) -> str:
     more = len(names) - _NAMED
     return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
-
-
-def printable(text: str) -> str:
-    """Return a text without what would steer a terminal or a page: control and formatting characters."""
-    return "".join(
-        letter if letter.isprintable() else " " if letter.isspace() else "\ufffd" for letter in text
-    )

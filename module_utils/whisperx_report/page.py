@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,11 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from ..whisperx_plan.output import printable
 from .collect import STATES
 
 __all__ = ["data_block", "render"]
 
-# Control and direction characters would let a host's text rearrange the page.
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _COLUMNS = ("state", "class", "device", "versions")
 
 
@@ -75,4 +73,4 @@ def _row(name: str, row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _printable(value: Any) -> Any:
-    return value if isinstance(value, Markup) else _UNPRINTABLE.sub("\ufffd", str(value))
+    return value if isinstance(value, Markup) else printable(str(value))
