@@ -13,7 +13,10 @@ description:
   - Runs on the controller. First one host changes, then one of each other class, then the rest in steps.
   - When a host of a class fails, no further host of that class is touched; other classes go on, until more
     hosts are lost than O(budget) allows.
-  - Asked anew before every wave, with what was lost until then.
+  - A host that no longer answers, or that fails for a reason of its own such as a full disk, says nothing
+    about its class. If it was the canary, the next host of the class takes its place, alone.
+  - Asked anew before every wave, and again within it while hosts wait for a canary, with what came of the
+    others.
 options:
   pending:
     description: Host to class, of every host that has something to change; in the order of the inventory.
@@ -31,8 +34,20 @@ options:
     type: list
     elements: str
     default: []
+  wave:
+    description: Hosts of the wave that is about to change; RV(now) and RV(waiting) are about these.
+    type: list
+    elements: str
+    default: []
+  proved:
+    description: Hosts that changed and passed so far.
+    type: list
+    elements: str
+    default: []
   failed:
-    description: Hosts that did not pass so far, with what was said of them.
+    description:
+      - Hosts that did not pass so far. For each C(message), what was said, and C(rule), the id of what is
+        wrong, empty when the task that failed has none.
     type: dict
     default: {}
   unreachable:
@@ -83,12 +98,22 @@ held:
   description: Hosts that must not be touched any more, with the sentence that says why.
   returned: success
   type: dict
+now:
+  description: Hosts of O(wave) that change now.
+  returned: success
+  type: list
+  elements: str
+waiting:
+  description: Hosts of O(wave) that wait until one of their class came through.
+  returned: success
+  type: list
+  elements: str
 """
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.whisperx_problem import Problem
-from ..module_utils.whisperx_rollout.waves import held, waves
+from ..module_utils.whisperx_rollout.waves import Failure, held, turn, waves
 
 
 def main() -> None:
@@ -98,6 +123,8 @@ def main() -> None:
             "pending": {"type": "dict", "required": True},
             "steps": {"type": "list", "elements": "str", "default": ["1", "10%", "50%", "100%"]},
             "canaries": {"type": "list", "elements": "str", "default": []},
+            "wave": {"type": "list", "elements": "str", "default": []},
+            "proved": {"type": "list", "elements": "str", "default": []},
             "failed": {"type": "dict", "default": {}},
             "unreachable": {"type": "list", "elements": "str", "default": []},
             "budget": {"type": "str", "default": "10%"},
@@ -107,12 +134,23 @@ def main() -> None:
     given = module.params
     try:
         found = waves(given["pending"], given["steps"], given["canaries"])
-        stopped = held(given["pending"], given["failed"], given["unreachable"], given["budget"])
+        failed = {host: Failure(one["rule"], one["message"]) for host, one in given["failed"].items()}
+        stopped = held(given["pending"], failed, given["unreachable"], given["budget"], given["proved"])
     except Problem as problem:
         module.fail_json(msg=problem.sentence(), **problem.record())
+    out = {*failed, *stopped, *given["unreachable"], *given["proved"]}
+    now, waiting = turn(given["wave"], given["pending"], given["proved"], out)
     digits = max(2, len(str(len(found))))
     numbers = {host: str(number).zfill(digits) for number, wave in enumerate(found) for host in wave}
-    module.exit_json(changed=False, pending=given["pending"], waves=found, wave_of=numbers, held=stopped)
+    module.exit_json(
+        changed=False,
+        pending=given["pending"],
+        waves=found,
+        wave_of=numbers,
+        held=stopped,
+        now=now,
+        waiting=waiting,
+    )
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def report(
 
     ``known``: part to host name to what is known of it, and any may lack: ``facts`` (whisperx_host), ``plan``
     (its record of the plan), ``result`` (of whisperx_env, whisperx_container), ``audit`` (of whisperx_audit),
-    ``held`` (host to why it was left alone, as its wave was told), ``lost`` (why it failed in its wave).
+    ``held`` (why it was left alone), ``lost`` (``state`` and ``message`` of one that did not come through).
     ``problem`` is class to why it has no lock.
     ``run``: what is told of the run itself (``at``, ``check``, ``playbook``), passed on.
     """
@@ -59,7 +59,6 @@ def _of(name: str, known: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     return {
         **parts,
         "result": {} if result.get("skipped") else result,
-        "held": (parts.get("held") or {}).get(name, ""),
         "problem": known.get("problem", {}).get(identity or ""),
     }
 
@@ -98,15 +97,15 @@ def _host(known: Mapping[str, Any], check: bool) -> dict[str, Any]:
 
 def _state(known: Mapping[str, Any], check: bool) -> tuple[str, str]:
     """Return a host's state and the sentence that explains it, "" where the state says it all."""
-    plan, result, audit = (known.get(part) or {} for part in ("plan", "result", "audit"))
+    plan, result, audit, lost = (known.get(part) or {} for part in ("plan", "result", "audit", "lost"))
     if known.get("held"):
         return "held", str(known["held"])
+    if lost:
+        return str(lost["state"]), str(lost["message"])
     if result.get("unreachable"):
         return "unreachable", str(result.get("msg", ""))
     if result.get("failed"):
         return "failed", str(result.get("msg", ""))
-    if known.get("lost"):
-        return "failed", str(known["lost"])
     if plan.get("verdict") == "refused":
         return "refused", _first(plan)
     if known.get("problem"):

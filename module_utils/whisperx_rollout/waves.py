@@ -2,14 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from ..whisperx_problem import Problem
 
-__all__ = ["allowance", "held", "waves"]
+__all__ = ["OWN", "Failure", "allowance", "held", "turn", "waves"]
 
 _STEPS = "whisperx_rollout_steps"
 _BUDGET = "whisperx_rollout_budget"
+
+# Rules that speak of one host, not of what its class was given: others of the class may still come through.
+OWN = frozenset(
+    {
+        "container.disk-space",
+        "container.store-busy",
+        "env.busy",
+        "env.disk-space",
+        "env.foreign-command",
+        "env.foreign-directory",
+        "env.no-exec",
+        "env.not-writable",
+        "env.read-only",
+        "env.system",
+        "env.transfer",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a host did not come through: the rule's id, "" where the task has none, and what was said."""
+
+    rule: str
+    message: str
 
 
 def waves(
@@ -35,28 +61,59 @@ def waves(
     return found
 
 
+def turn(
+    wave: Sequence[str], pending: Mapping[str, str], proved: Iterable[str], out: Collection[str]
+) -> tuple[list[str], list[str]]:
+    """Return which hosts of a wave change now, and which wait until one of their class came through.
+
+    ``proved``: hosts that changed and passed; their classes go on together. Of any other class one host goes:
+    where the canary went away or failed for a reason of its own, the next host takes its place.
+    ``out``: hosts that had their turn, or must not have one. Asked again after every turn, each gets one.
+    """
+    sure = {pending[host] for host in proved}
+    now: list[str] = []
+    later: list[str] = []
+    tried: set[str] = set()
+    for host in wave:
+        if host not in pending or host in out:
+            continue
+        identity = pending[host]
+        (now if identity in sure or identity not in tried else later).append(host)
+        tried.add(identity)
+    return now, later
+
+
 def held(
-    pending: Mapping[str, str], failed: Mapping[str, str], unreachable: Iterable[str], budget: int | str
+    pending: Mapping[str, str],
+    failed: Mapping[str, Failure],
+    unreachable: Iterable[str],
+    budget: int | str,
+    proved: Iterable[str] = (),
 ) -> dict[str, str]:
     """Return the hosts that must not be touched any more, with the sentence that says why.
 
-    ``failed``: hosts of ``pending`` that did not pass their gate or proof, with what was said.
+    Not among them is who had a turn: it failed, went away, or is one of ``proved``.
+
+    ``failed``: hosts of ``pending`` that did not come through. Unless its rule is one of OWN, no further host
+    of its class may change.
     ``unreachable``: those that no longer answer; they say nothing about their class, but count in the budget.
     ``budget``: how many hosts may be lost, a number or a share of ``pending``; one more ends the roll-out.
     Raises Problem "rollout.budget".
     """
     lost = [*failed, *(host for host in unreachable if host not in failed)]
+    rest = set(pending) - set(lost) - set(proved)
     allowed = allowance(len(pending), budget)
     if len(lost) > allowed:
         why = f"{len(lost)} hosts were lost ({_some(lost)}), {_BUDGET} allows {allowed} of {len(pending)}"
-        return {host: f"the roll-out ended: {why}" for host in pending if host not in lost}
+        return {host: f"the roll-out ended: {why}" for host in pending if host in rest}
     broken: dict[str, str] = {}
-    for host in failed:
-        broken.setdefault(pending[host], host)
+    for host, failure in failed.items():
+        if failure.rule not in OWN:
+            broken.setdefault(pending[host], host)
     return {
-        host: f"{broken[identity]} of the same class failed first: {failed[broken[identity]]}"
+        host: f"{broken[identity]} of the same class failed first: {failed[broken[identity]].message}"
         for host, identity in pending.items()
-        if identity in broken and host not in lost
+        if identity in broken and host in rest
     }
 
 

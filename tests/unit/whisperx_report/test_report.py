@@ -43,6 +43,11 @@ class TestStates:
         assert (gone["state"], gone["message"]) == ("unreachable", "timed out")
         assert one(facts=FACTS, plan=PLAN, result={"failed": True, "msg": "no room"})["state"] == "failed"
 
+    def test_what_the_run_noted_of_a_lost_host_is_told(self) -> None:
+        for state in ("failed", "unreachable", "refused"):
+            row = one(facts=FACTS, plan=PLAN, result=RESULT, lost={"state": state, "message": "why"})
+            assert (row["state"], row["message"], row["actions"]) == (state, "why", [])
+
     def test_a_refusal_tells_its_reasons_and_remedies(self) -> None:
         reason = {"sentence": "Python 3.14 is too new", "rule": "python.band", "source": "METADATA"}
         plan = {
@@ -76,7 +81,7 @@ class TestStates:
 
     def test_a_held_host_says_why(self) -> None:
         assert (
-            one(facts=FACTS, plan=PLAN, held={"db1": "db0 of its class failed"})["message"]
+            one(facts=FACTS, plan=PLAN, held="db0 of its class failed")["message"]
             == "db0 of its class failed"
         )
 
