@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from .catalogue import Catalogue
 from .cuda import Code, capability, driver_cuda, how_it_runs, isa_of_cuda, meets_floor
 from .host import Host
-from .libraries import Library, brought, family, folder_of
+from .libraries import Library, brought, filled
 from .release import Release
 from .rows import Build, Series
 
@@ -69,13 +69,15 @@ def occupied(
     """
     if build is None or build.cuda is None:
         return []
-    paths = brought(build, machine, catalogue)
-    filled = {folder_of(path) for path in paths or ()}
-    own = {package.name for package in family(build.cuda[0], catalogue)}
+    folders = filled(build, machine, catalogue)
     return [
         row
         for row in wanted
         if not brings(build, row, machine, catalogue)
         # What was not measured may lie anywhere.
-        and (paths is None or row.package in own or not row.folders.isdisjoint(filled))
+        and (folders is None or _is_of(row, build.cuda[0], catalogue) or not row.folders.isdisjoint(folders))
     ]
+
+
+def _is_of(library: Library, cuda: int, catalogue: Catalogue) -> bool:
+    return catalogue.packages[library.package].cuda == cuda

@@ -12,7 +12,7 @@ from .catalogue import Catalogue, Package
 from .release import Release, canonical
 from .rows import Build
 
-__all__ = ["Library", "brought", "family", "folder_of", "providers"]
+__all__ = ["Library", "brought", "family", "filled", "folder_of", "providers"]
 
 # The one library whose version is in the row of a build: the others have one soname per CUDA major.
 _CUDNN = "libcudnn."
@@ -111,6 +111,16 @@ def brought(build: Build, machine: str | None, catalogue: Catalogue) -> frozense
         catalogue.scratch[key] = frozenset(found) if packages else None
     paths: frozenset[str] | None = catalogue.scratch[key]
     return paths
+
+
+def filled(build: Build, machine: str | None, catalogue: Catalogue) -> frozenset[str] | None:
+    """Return the folders that a torch build's libraries lie in; None where they were not measured."""
+    key = ("filled", build.cuda, build.cudnn, machine)
+    if key not in catalogue.scratch:
+        paths = brought(build, machine, catalogue)
+        catalogue.scratch[key] = None if paths is None else frozenset(map(folder_of, paths))
+    folders: frozenset[str] | None = catalogue.scratch[key]
+    return folders
 
 
 def _of_build(package: Package, build: Build) -> list[Release]:
