@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..whisperx_problem import Problem
@@ -11,11 +12,13 @@ from .model import Reason
 from .release import Release
 from .rules import Finding
 
-__all__ = ["Spoken", "first_said", "reason", "reasons_for", "say", "sentence_of"]
+__all__ = ["Spoken", "first_said", "reason", "reasons_for", "say", "sentence_of", "with_allowed"]
 
 Spoken = tuple[Release, Finding]
 # Rules from this order on only say how the set was settled; nobody has to mend anything.
 _SETTLED = 60
+# The remedy of a finding that the request lets be cured, where something else stands in the way.
+_ALLOWED = "allowed"
 
 
 class _Words(dict[str, Any]):
@@ -107,7 +110,15 @@ def _order(group: list[Spoken], catalogue: Catalogue, pins: Mapping[str, Release
     pin = pins.get(newest.package)
     older = pin is not None and newest.index < pin.index
     order = catalogue.rows.rules[group[0][1].rule].order
-    return older, order >= _SETTLED, catalogue.rank(newest.package), order, -newest.index
+    curable = group[0][1].variant == _ALLOWED
+    return older, order >= _SETTLED, catalogue.rank(newest.package), curable, order, -newest.index
+
+
+def with_allowed(found: Finding, remedies: Iterable[str], catalogue: Catalogue) -> Finding:
+    """Return a finding of a refusal, told as curable where one of the allowed remedies cures it."""
+    row = _row(found, catalogue)
+    curable = _ALLOWED in row.variants and not set(row.cures).isdisjoint(remedies)
+    return replace(found, variant=_ALLOWED) if curable else found
 
 
 def first_said(found: Iterable[Finding], catalogue: Catalogue) -> Finding | None:

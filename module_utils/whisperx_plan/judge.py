@@ -9,7 +9,7 @@ from .attempt import Attempt, attempt, usable_pythons
 from .catalogue import Catalogue
 from .container import in_container
 from .devices import Obstacle, advice, branch_needed, obstacles, without_reserved
-from .explain import Spoken, reason, reasons_for
+from .explain import Spoken, reason, reasons_for, with_allowed
 from .fields import dotted
 from .host import Host
 from .model import Plan, Reason, Refusal, Request
@@ -182,7 +182,11 @@ def _advice(host: Host, needed: int | None, catalogue: Catalogue) -> dict[str, s
 
 
 def _refused(found: Attempt, result: Conflict, catalogue: Catalogue) -> list[Reason]:
-    spoken: list[Spoken] = list(refused_releases(found.best.world))
+    allowed = found.best.world.target.request.remedies
+    spoken: list[Spoken] = [
+        (release, with_allowed(said, allowed, catalogue))
+        for release, said in refused_releases(found.best.world)
+    ]
     reasons = reasons_for(spoken, catalogue, {})
     clash = conflict_of(result.needs)
     return [reason(clash, "the request", catalogue), *reasons] if clash is not None else reasons

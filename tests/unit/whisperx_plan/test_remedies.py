@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from module_utils.whisperx_plan.decide import decide
 from module_utils.whisperx_plan.model import Request
+from tests.unit.whisperx_plan.hosts import facts
 from tests.unit.whisperx_plan.knowledge import catalogue
 from tests.unit.whisperx_plan.test_hosts import HOSTS
 from tests.unit.whisperx_plan.test_properties import asked, hosts, quick
@@ -98,3 +99,15 @@ def test_every_refusal_has_a_remedy_and_it_helps(found, packages, device):
         better, asked_for = applied(remedy, found, request)
         after = decide({"h": better}, Request.make(**asked_for), catalogue()).hosts["h"]
         assert after["verdict"] == "plan", (remedy, after["reasons"][:2])
+
+
+def test_what_an_allowed_remedy_cures_is_not_told_as_what_stands_in_the_way():
+    found = facts(glibc="2.41", pythons=("3.13.5",))
+    asked_for = {"ctranslate2": "==4.4.0"}
+    told = decide({"h": found}, Request.make(asked_for), catalogue()).hosts["h"]["reasons"]
+    assert [reason["rule"] for reason in told] == ["wheel.python", "libc.execstack"]
+    assert "whisperx_plan_remedies" not in told[1]["remedy"]
+    forbidden = Request.make(asked_for, remedies=["upgrade"])
+    told = decide({"h": found}, forbidden, catalogue()).hosts["h"]["reasons"]
+    assert [reason["rule"] for reason in told] == ["libc.execstack", "wheel.python"]
+    assert "whisperx_plan_remedies" in told[0]["remedy"]
