@@ -28,7 +28,7 @@ help:
 	@echo 'make bench     the figures of docs/testing.md'
 	@echo 'make truth     the predictions of the planner, tried in containers (ARGS="--interpreters DIR --write")'
 	@echo 'make doctor-proof      the doctor on environments that really fail, also with torch (5 GB)'
-	@echo 'make docs      the generated pages of docs/'
+	@echo 'make docs      the generated pages and pictures of docs/ (chromium)'
 	@echo 'make clean     remove .venv, caches, test images'
 
 # -- What a user runs ---------------------------------------------------------------------------------------
@@ -64,6 +64,7 @@ doctor-proof: $(VENV)/.test
 docs: $(VENV)/.test
 	@$(RUN) python tools/support_matrix.py
 	@$(RUN) python tools/troubleshooting.py
+	@$(RUN) python tools/report_example.py
 
 lock-requirements: $(VENV)/.controller
 	@cd requirements && set -e; $(RUN); options="--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate"; \

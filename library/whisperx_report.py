@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: whisperx_report
-short_description: Write down what a run found and did on every host, as JSON and as a page
+short_description: Write down what a run found and did on every host, as JSON, as a page, and for a terminal
 version_added: 0.1.0
 description:
   - Runs on the controller, once per run, on what Ansible kept of every host. Reads nothing from any host.
@@ -23,12 +23,13 @@ options:
       - What is known of them, by part and then by host. Each may be absent.
       - C(facts) are those of M(whisperx_host_facts), C(plan) is its record of M(whisperx_plan),
         C(result) what M(whisperx_env) answered, C(audit) what M(whisperx_audit) answered, C(held) and C(lost)
-        what became of it in its wave of a roll-out.
+        what became of it in its wave of a roll-out, C(unread) why there are no facts and C(gone) whether it
+        did not answer, C(stopped) whether another task ended the run for it.
       - C(problem) is by class, why it could not be locked.
     type: dict
     required: true
   run:
-    description: What the report says of the run itself, C(at), C(playbook) and C(check).
+    description: What the report says of the run itself, C(at), C(playbook), C(check) and C(notes).
     type: dict
     required: true
   output:
@@ -37,6 +38,12 @@ options:
     default: ""
   page:
     description: File for the HTML page, none when empty.
+    type: path
+    default: ""
+  resume:
+    description:
+      - File for the names of the hosts that did not end well, one a line, for C(--limit @FILE); none when
+        empty. Removed where all ended well.
     type: path
     default: ""
   templates:
@@ -82,9 +89,22 @@ unwell:
   returned: success
   type: list
   elements: str
+lines:
+  description: What came of the run, for a person at a terminal; each host of a few, the classes of many.
+  returned: success
+  type: list
+  elements: str
+ansible_stats:
+  description:
+    - Custom statistics, as M(ansible.builtin.set_stats) sets them. AWX keeps them as artifacts of the job.
+    - The key C(whisperx) has C(playbook), C(check), C(hosts), C(changed), C(bytes), C(states) (as
+      RV(totals)), C(classes) (class to state to number of hosts) and C(unwell).
+  returned: success
+  type: dict
 """
 
 import os
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -92,6 +112,7 @@ from ..module_utils.whisperx_plan.output import write_whole
 from ..module_utils.whisperx_problem import Problem
 from ..module_utils.whisperx_report.collect import UNWELL, render_json, report
 from ..module_utils.whisperx_report.page import render
+from ..module_utils.whisperx_report.terminal import lines
 
 
 def main() -> None:
@@ -103,21 +124,59 @@ def main() -> None:
             "run": {"type": "dict", "required": True},
             "output": {"type": "path", "default": ""},
             "page": {"type": "path", "default": ""},
+            "resume": {"type": "path", "default": ""},
             "templates": {"type": "path", "required": True},
         },
         supports_check_mode=True,
     )
     given = module.params
     record = report(given["hosts"], given["known"], given["run"])
+    unwell = [name for name, row in record["hosts"].items() if row["state"] in UNWELL]
     try:
         if given["output"]:
             write(given["output"], render_json(record), "whisperx_report_output")
         if given["page"]:
             write(given["page"], render(record, given["templates"]), "whisperx_report_page")
+        if given["resume"]:
+            resume(given["resume"], unwell)
     except Problem as problem:
         module.fail_json(msg=problem.sentence(), **problem.record())
-    unwell = [name for name, row in record["hosts"].items() if row["state"] in UNWELL]
-    module.exit_json(changed=False, totals=record["totals"], changed_hosts=record["changed"], unwell=unwell)
+    results = given["known"].get("result") or {}
+    told = {name: (results.get(name) or {}).get("summary") or [] for name in given["hosts"]}
+    module.exit_json(
+        changed=False,
+        totals=record["totals"],
+        changed_hosts=record["changed"],
+        unwell=unwell,
+        lines=lines(record, told),
+        ansible_stats={
+            "data": {"whisperx": statistics(record, unwell)},
+            "per_host": False,
+            "aggregate": True,
+        },
+    )
+
+
+def statistics(record: dict[str, Any], unwell: list[str]) -> dict[str, Any]:
+    """Return the run as counts, for whoever starts the next one."""
+    return {
+        "playbook": record["run"].get("playbook", ""),
+        "check": bool(record["run"].get("check")),
+        "hosts": len(record["hosts"]),
+        "changed": record["changed"],
+        "bytes": record["bytes"],
+        "states": record["totals"],
+        "classes": record["classes"],
+        "unwell": unwell,
+    }
+
+
+def resume(path: str, unwell: list[str]) -> None:
+    """Write the names for the next run's limit; without any, no file may stay that an earlier run left."""
+    if unwell:
+        write(path, "".join(f"{name}\n" for name in unwell), "whisperx_report_resume")
+    elif os.path.lexists(path):
+        os.unlink(path)
 
 
 def write(path: str, text: str, option: str) -> None:

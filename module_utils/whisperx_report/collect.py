@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .groups import alike, classes
+
 __all__ = ["SCHEMA", "STATES", "UNWELL", "render_json", "report"]
 
 SCHEMA = 1
@@ -16,14 +18,15 @@ STATES = {
     "failed": "A step failed; what ran before still runs",
     "unreachable": "Did not answer; nothing is known",
     "refused": "Nothing that was asked for runs here; nothing was touched",
+    "broken": "What is installed does not fit the host any more",
     "breaking": "Works now and would not after the change that was asked about",
-    "held": "Left alone, because another host of its class failed",
+    "held": "Left alone, because another host of its class failed or the budget was spent",
     "planned": "Has a plan; nothing was done in this run",
     "working": "Proved by running it",
 }
 
 # A run that is taken up again begins with these.
-UNWELL = ("failed", "unreachable", "refused", "held")
+UNWELL = ("failed", "unreachable", "refused", "broken", "held")
 
 _MAIN = ("whisperx", "faster-whisper", "ctranslate2", "torch")
 
@@ -35,9 +38,11 @@ def report(
 
     ``known``: part to host name to what is known of it, and any may lack: ``facts`` (whisperx_host), ``plan``
     (its record of the plan), ``result`` (of whisperx_env, whisperx_container), ``audit`` (of whisperx_audit),
-    ``held`` (why it was left alone), ``lost`` (``state`` and ``message`` of one that did not come through).
+    ``held`` (why it was left alone), ``lost`` (``state`` and ``message`` of one that did not come through),
+    ``unread`` (why its facts could not be read), ``gone`` (whether that was because it did not answer),
+    ``stopped`` (whether another task ended the run for it).
     ``problem`` is class to why it has no lock.
-    ``run``: what is told of the run itself (``at``, ``check``, ``playbook``), passed on.
+    ``run``: what is told of the run itself (``at``, ``check``, ``playbook``, ``notes``), passed on.
     """
     rows = {name: _host(_of(name, known), bool(run.get("check"))) for name in sorted(names)}
     found = Counter(row["state"] for row in rows.values())
@@ -46,7 +51,9 @@ def report(
         "run": dict(run),
         "totals": {state: found[state] for state in STATES if found[state]},
         "changed": sum(bool(row["actions"]) for row in rows.values()),
-        "classes": _classes(rows),
+        "bytes": sum(row["bytes"] for row in rows.values()),
+        "classes": classes(rows, STATES),
+        "problems": alike(rows, [state for state in STATES if state not in ("planned", "working")]),
         "hosts": rows,
     }
 
@@ -73,10 +80,12 @@ def _host(known: Mapping[str, Any], check: bool) -> dict[str, Any]:
     record = result.get("record") or {}
     state, message = _state(known, check)
     versions = record.get("versions") or {}
+    reasons = [_reason(entry) for entry in plan.get("reasons") or []]
     return {
         "state": state,
         "message": message,
-        "class": plan.get("class") or "",
+        "rule": _rule(state, result, reasons),
+        "class": plan.get("class") or record.get("class") or "",
         "runtime": plan.get("runtime") or "",
         "device": record.get("device") or plan.get("device") or "",
         "facts": _facts(known.get("facts") or {}),
@@ -84,7 +93,7 @@ def _host(known: Mapping[str, Any], check: bool) -> dict[str, Any]:
         "packages": len(versions),
         "release": result.get("release") or "",
         "planned": {name: version for name, version in (plan.get("pins") or {}).items() if name in _MAIN},
-        "reasons": [_reason(entry) for entry in plan.get("reasons") or []] if state == "refused" else [],
+        "reasons": reasons,
         "remedies": [str(remedy.get("sentence", "")) for remedy in plan.get("remedies") or []],
         "driver": {key: value for key, value in (plan.get("driver_advice") or {}).items() if value},
         "notes": list(plan.get("notes") or []),
@@ -97,7 +106,8 @@ def _host(known: Mapping[str, Any], check: bool) -> dict[str, Any]:
 
 def _state(known: Mapping[str, Any], check: bool) -> tuple[str, str]:
     """Return a host's state and the sentence that explains it, "" where the state says it all."""
-    plan, result, audit, lost = (known.get(part) or {} for part in ("plan", "result", "audit", "lost"))
+    plan, result, lost = (known.get(part) or {} for part in ("plan", "result", "lost"))
+    audit = (known.get("audit") or {}).get("report") or {}
     if known.get("held"):
         return "held", str(known["held"])
     if lost:
@@ -106,22 +116,49 @@ def _state(known: Mapping[str, Any], check: bool) -> tuple[str, str]:
         return "unreachable", str(result.get("msg", ""))
     if result.get("failed"):
         return "failed", str(result.get("msg", ""))
+    if known.get("unread"):
+        return "unreachable" if known.get("gone") else "failed", str(known["unread"])
+    if audit:
+        return _audited(audit)
     if plan.get("verdict") == "refused":
         return "refused", _first(plan)
     if known.get("problem"):
         return "refused", str(known["problem"])
-    if not known.get("facts") and not plan:
+    if known.get("stopped") and not result:
+        return "failed", "stopped, nothing was touched; its message above says why"
+    if not (known.get("facts") or plan or result):
         return "unreachable", "no facts of this host were read in this run"
-    if audit.get("breaks"):
-        return "breaking", "; ".join(str(sentence) for sentence in audit["breaks"])
     if not result or (check and result.get("actions")):
         return "planned", ""
     return "working", ""
 
 
+def _audited(audit: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the same of a host that was compared with what its environment was proved on."""
+    if audit.get("state") == "broken":
+        found = [f"{one.get('file')} {one.get('found')}" for one in audit.get("findings") or []]
+        return "broken", "; ".join(found + _sentences(audit, "changes"))
+    if audit.get("breaks"):
+        return "breaking", "; ".join(_sentences(audit, "breaks"))
+    if audit.get("state") == "absent":
+        return "planned", "nothing is installed"
+    return "working", "; ".join(_sentences(audit, "changes"))
+
+
+def _sentences(audit: Mapping[str, Any], part: str) -> list[str]:
+    return [str(entry.get("sentence", "")) for entry in audit.get(part) or []]
+
+
 def _first(plan: Mapping[str, Any]) -> str:
     reasons = plan.get("reasons") or [{}]
     return str(reasons[0].get("sentence", ""))
+
+
+def _rule(state: str, result: Mapping[str, Any], reasons: Sequence[Mapping[str, str]]) -> str:
+    """Return the stable id of what is wrong, "" where there is none."""
+    if state == "failed":
+        return str(result.get("rule") or "")
+    return reasons[0]["rule"] if state == "refused" and reasons else ""
 
 
 def _reason(entry: Mapping[str, Any]) -> dict[str, str]:
@@ -166,13 +203,3 @@ def _difference(diff: Mapping[str, Any]) -> list[str]:
 def _versions(text: str) -> dict[str, str]:
     lines = [line for line in text.splitlines() if "==" in line]
     return dict(line.split("==", 1) for line in lines)
-
-
-def _classes(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, int]]:
-    """Return class to how many of its hosts are in which state; "" holds the hosts without a class."""
-    found: dict[str, Counter[str]] = {}
-    for row in rows.values():
-        found.setdefault(row["class"], Counter())[row["state"]] += 1
-    return {
-        name: {state: found[name][state] for state in STATES if found[name][state]} for name in sorted(found)
-    }

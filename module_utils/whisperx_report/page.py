@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import json
 from collections.abc import Mapping
@@ -14,10 +15,14 @@ from markupsafe import Markup
 
 from ..whisperx_plan.output import printable
 from .collect import STATES
+from .groups import named
 
-__all__ = ["data_block", "render"]
+__all__ = ["data_block", "packed", "render"]
 
-_COLUMNS = ("state", "class", "device", "versions")
+# What people call a state, where its id is not the word for it.
+_LABELS = {"breaking": "will break"}
+# Of many hosts with one change or one problem, so many names.
+_NAMES = 6
 
 
 def render(record: Mapping[str, Any], templates: str) -> str:
@@ -28,6 +33,28 @@ def render(record: Mapping[str, Any], templates: str) -> str:
     """
     folder = Path(templates)
     script = (folder / "report.js").read_text("utf-8")
+    order = list(STATES)
+    hosts = dict(sorted(record["hosts"].items(), key=lambda one: (order.index(one[1]["state"]), one[0])))
+    return (
+        _environment(templates)
+        .get_template("report.html.j2")
+        .render(
+            record=record,
+            states=STATES,
+            classes=[_class(name, found, hosts) for name, found in record["classes"].items()],
+            problems=[{**one, "names": named(one["hosts"], _NAMES)} for one in record["problems"]],
+            changes=_changes(hosts),
+            rows=[_row(name, row) for name, row in hosts.items()],
+            data=data_block(packed(hosts)),
+            style=Markup((folder / "report.css").read_text("utf-8")),
+            script=Markup(script),
+            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        )
+    )
+
+
+@functools.cache
+def _environment(templates: str) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(templates),
         autoescape=True,
@@ -37,39 +64,97 @@ def render(record: Mapping[str, Any], templates: str) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    return environment.get_template("report.html.j2").render(
-        record=record,
-        states=STATES,
-        rows=[_row(name, row) for name, row in record["hosts"].items()],
-        data=data_block(record["hosts"]),
-        style=Markup((folder / "report.css").read_text("utf-8")),
-        script=Markup(script),
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-    )
+    environment.filters.update(bytes=_bytes, label=lambda state: _LABELS.get(state, state))
+    return environment
 
 
-def data_block(hosts: Mapping[str, Any]) -> Markup:
+def packed(hosts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the hosts with every list and mapping of theirs stored once: hosts of a class share most of it.
+
+    ``hosts`` in the answer is a list in the given order; in place of a list or a mapping stands
+    ``{"at": its number in "shared"}``, and what is empty is left out.
+    """
+    numbers: dict[str, int] = {}
+    shared: list[Any] = []
+
+    def number(value: Any) -> int:
+        text = json.dumps(value, sort_keys=True)
+        if text not in numbers:
+            numbers[text] = len(shared)
+            shared.append(value)
+        return numbers[text]
+
+    rows = [
+        {
+            key: {"at": number(value)} if isinstance(value, dict | list) else value
+            for key, value in {"name": name, **row}.items()
+            if value
+        }
+        for name, row in hosts.items()
+    ]
+    return {"shared": shared, "hosts": rows}
+
+
+def data_block(value: Any) -> Markup:
     """Return JSON that cannot end the element it stands in, for the details that the script shows."""
-    text = json.dumps(hosts, sort_keys=True, separators=(",", ":"))
+    text = json.dumps(value, separators=(",", ":"))
     for sign in "<>&":
         text = text.replace(sign, f"\\u{ord(sign):04x}")
     return Markup(text)
 
 
 def _row(name: str, row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the table shows of a host, and the lower-case text that the search looks through."""
-    versions = row["versions"] or row["planned"]
-    shown = ", ".join(f"{package} {version}" for package, version in versions.items())
-    cells = {**{key: row[key] for key in _COLUMNS}, "versions": shown}
-    words = [name, *cells.values(), row["message"], *row["facts"].values(), *row["diff"]]
-    words += [entry["rule"] for entry in row["reasons"]]
+    """Return what the table shows of a host."""
+    facts = row["facts"]
     return {
-        **cells,
+        **{key: row[key] for key in ("state", "class", "device", "message", "rule", "bytes")},
         "name": name,
+        "runs": _versions(row["versions"]),
+        "planned": _versions(row["planned"]),
+        "system": ", ".join(facts[key] for key in ("system", "libc") if key in facts),
+        "gpu": ", driver ".join(facts[key] for key in ("GPU", "driver") if key in facts)
+        if "GPU" in facts
+        else "",
         "changed": bool(row["actions"]),
-        "message": row["message"],
-        "words": " ".join(str(word) for word in words).lower(),
+        "seconds": round(sum(row["seconds"].values()), 1),
     }
+
+
+def _versions(versions: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in versions.items())
+
+
+def _class(name: str, found: Mapping[str, int], hosts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return a class, what it runs, and its states with their shares in percent."""
+    one = next(row for row in hosts.values() if row["class"] == name)
+    count = sum(found.values())
+    shares = {state: round(100 * number / count, 2) for state, number in found.items()}
+    runs = _versions(one["planned"] or one["versions"]) if name else ""
+    return {
+        "name": name,
+        "found": found,
+        "count": count,
+        "shares": shares,
+        "runs": runs,
+        "device": one["device"],
+    }
+
+
+def _changes(hosts: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return what changed in versions, each difference once with its hosts, more hosts first."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for name, row in hosts.items():
+        if row["actions"] and row["diff"]:
+            found.setdefault(tuple(row["diff"]), []).append(name)
+    order = sorted(found.items(), key=lambda one: -len(one[1]))
+    return [{"lines": lines, "hosts": names, "names": named(names, _NAMES)} for lines, names in order]
+
+
+def _bytes(number: int) -> str:
+    """Return bytes for people: `4.2 GB`, "" for none."""
+    if not number:
+        return ""
+    return f"{number / 1e9:.1f} GB" if number >= 1e9 else f"{max(number / 1e6, 0.1):.1f} MB"
 
 
 def _printable(value: Any) -> Any:

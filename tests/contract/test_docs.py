@@ -80,3 +80,12 @@ def test_readme_has_exactly_two_set_up_commands() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     block = re.search(r"(?s)## Set up.*?```sh\n(.*?)```", readme)
     assert block and len(block.group(1).strip().splitlines()) == 2
+
+
+def test_pictures_are_small_and_shown() -> None:
+    pictures = sorted((ROOT / "docs/images").iterdir())
+    shown = "".join(path.read_text(encoding="utf-8") for path in DOCUMENTS)
+    assert pictures
+    for picture in pictures:
+        assert picture.read_bytes().startswith(b"\x89PNG") and picture.stat().st_size < 200_000
+        assert f"](images/{picture.name})" in shown

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from module_utils.whisperx_report.collect import STATES, render_json, report
-from module_utils.whisperx_report.page import data_block, render
+from module_utils.whisperx_report.page import data_block, packed, render
+from module_utils.whisperx_report.terminal import lines
 
 TEMPLATES = str(Path(__file__).resolve().parents[3] / "roles" / "whisperx_report" / "files" / "page")
 RUN = {"at": "2026-11-23 21:00 UTC", "playbook": "site", "check": False}
@@ -48,6 +49,15 @@ class TestStates:
             row = one(facts=FACTS, plan=PLAN, result=RESULT, lost={"state": state, "message": "why"})
             assert (row["state"], row["message"], row["actions"]) == (state, "why", [])
 
+    def test_a_host_whose_facts_cannot_be_read_is_not_called_unreachable(self) -> None:
+        failed, gone = one(unread="no such root"), one(unread="timed out", gone=True)
+        assert (failed["state"], failed["message"]) == ("failed", "no such root")
+        assert (gone["state"], gone["message"]) == ("unreachable", "timed out")
+
+    def test_a_host_that_another_task_stopped_is_not_called_planned(self) -> None:
+        row = one(facts=FACTS, plan=PLAN, stopped=True)
+        assert row["state"] == "failed" and "nothing was touched" in row["message"]
+
     def test_a_refusal_tells_its_reasons_and_remedies(self) -> None:
         reason = {"sentence": "Python 3.14 is too new", "rule": "python.band", "source": "METADATA"}
         plan = {
@@ -74,10 +84,18 @@ class TestStates:
         assert (found["totals"], found["changed"]) == ({"planned": 1}, 1)
 
     def test_what_would_break_is_not_called_working(self) -> None:
-        row = one(
-            facts=FACTS, plan=PLAN, result=RESULT, audit={"breaks": ["libctranslate2 asks for a stack"]}
-        )
-        assert row["state"] == "breaking"
+        coming = [{"sentence": "libctranslate2 asks for a stack", "rule": "abi.execstack"}]
+        audit = {"report": {"state": "same", "breaks": coming}}
+        row = one(facts=FACTS, plan=PLAN, audit=audit)
+        assert (row["state"], row["message"]) == ("breaking", "libctranslate2 asks for a stack")
+
+    def test_what_no_longer_fits_is_broken(self) -> None:
+        found = [{"file": "libctranslate2.so", "found": "asks for a stack"}]
+        row = one(facts=FACTS, plan=PLAN, audit={"report": {"state": "broken", "findings": found}})
+        assert (row["state"], row["message"]) == ("broken", "libctranslate2.so asks for a stack")
+
+    def test_a_host_that_was_only_rolled_back_was_reached(self) -> None:
+        assert one(result=RESULT)["state"] == "working"
 
     def test_a_held_host_says_why(self) -> None:
         assert (
@@ -123,9 +141,10 @@ def page(host: str, text: str) -> str:
 
 
 PLAIN = Elements(page("host", "text"))
+SOMETHING = st.text(min_size=1)
 
 
-@given(st.text(), st.text())
+@given(SOMETHING, SOMETHING)
 def test_nothing_that_a_host_says_becomes_an_element(host: str, text: str) -> None:
     found = Elements(page(host, text))
     assert (found.tags, found.names) == (PLAIN.tags, PLAIN.names)
@@ -144,6 +163,27 @@ def test_the_data_comes_back_as_it_went_in(hosts: dict[str, str]) -> None:
     assert "<" not in block
 
 
+VALUES = st.one_of(st.text(), st.lists(st.text()), st.dictionaries(st.text(), st.text()))
+
+
+@given(st.dictionaries(st.text(), st.dictionaries(st.sampled_from("abcd"), VALUES)))
+def test_hosts_come_out_as_they_were_packed(hosts: dict[str, dict[str, Any]]) -> None:
+    found = packed(hosts)
+    shared = found["shared"]
+    unpacked = {
+        row.get("name", ""): {
+            key: shared[value["at"]] if isinstance(value, dict) else value
+            for key, value in row.items()
+            if key != "name"
+        }
+        for row in found["hosts"]
+    }
+    assert unpacked == {
+        name: {key: value for key, value in row.items() if value} for name, row in hosts.items()
+    }
+    assert len({json.dumps(value, sort_keys=True) for value in shared}) == len(shared)
+
+
 def test_the_page_asks_no_address_for_anything() -> None:
     text = page("db1", "fine")
     assert "http" not in text.replace("http-equiv", "")
@@ -152,3 +192,48 @@ def test_the_page_asks_no_address_for_anything() -> None:
 
 def test_every_state_is_explained() -> None:
     assert all(sentence for sentence in STATES.values())
+
+
+def fleet(count: int, spoilt: int = 0) -> dict[str, Any]:
+    """Return the record of a run over so many hosts of two classes, the first few of which failed."""
+    names = [f"db{number:04}" for number in range(count)]
+    full = {"failed": True, "rule": "env.disk-space"}
+    results = {
+        name: {**full, "msg": f"{number} MiB free"} if number < spoilt else RESULT
+        for number, name in enumerate(names)
+    }
+    plans = {name: {**PLAN, "class": f"c{number % 2}"} for number, name in enumerate(names)}
+    known = {"facts": dict.fromkeys(names, FACTS), "plan": plans, "result": results}
+    return report(names, known, {**RUN, "notes": ["the mirror lacks cu128"]})
+
+
+class TestTerminal:
+    def test_of_a_few_hosts_each_says_what_its_module_said(self) -> None:
+        told = lines(fleet(2, spoilt=1), {"db0001": ["db0001: whisperx 3.8.6 on cpu", "db0001: took 3 s"]})
+        assert told == [
+            "db0000: failed: 0 MiB free",
+            "db0001: whisperx 3.8.6 on cpu",
+            "db0001: took 3 s",
+            "note: the mirror lacks cu128",
+            "2 hosts: 1 failed, 1 working; 0 changed",
+        ]
+
+    def test_of_many_hosts_a_screen_tells_the_worst_first(self) -> None:
+        told = lines(fleet(2000, spoilt=5), {})
+        assert told == [
+            "failed, 5 hosts (db0000, db0001, db0002 and 2 more): 0 MiB free [env.disk-space]",
+            "working, 998 hosts of c1: whisperx 3.8.6 on cpu",
+            "working, 997 hosts of c0: whisperx 3.8.6 on cpu",
+            "note: the mirror lacks cu128",
+            "2000 hosts: 5 failed, 1995 working; 0 changed",
+        ]
+
+    def test_a_host_cannot_steer_the_terminal(self) -> None:
+        record = report(["db1"], {"result": {"db1": {"failed": True, "msg": "\x1b[2Jfine"}}}, RUN)
+        assert "\x1b" not in "".join(lines(record, {}))
+
+
+def test_one_problem_is_told_once_with_all_its_hosts() -> None:
+    (one_problem,) = fleet(20, spoilt=3)["problems"]
+    assert one_problem["hosts"] == ["db0000", "db0001", "db0002"]
+    assert one_problem["rule"] == "env.disk-space"

@@ -1,0 +1,84 @@
+"""The record of a run as lines for a terminal: each host of a few, the classes of many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ..whisperx_plan.output import printable
+from .groups import named
+
+__all__ = ["lines"]
+
+# So many hosts are told one by one.
+_FEW = 10
+# Of many hosts, so many names, problems and classes.
+_NAMES, _PROBLEMS, _CLASSES = 3, 20, 40
+
+
+def lines(record: Mapping[str, Any], told: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return what came of the run, the worst first.
+
+    ``told``: host to the lines that its own module said of it, each with the host's name before it.
+    """
+    many = len(record["hosts"]) > _FEW
+    body = _many(record) if many else _few(record, told)
+    return [printable(line) for line in (*body, *_notes(record), *_end(record))]
+
+
+def _few(record: Mapping[str, Any], told: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    hosts = record["hosts"]
+    for state in record["totals"]:
+        for name in (name for name, row in hosts.items() if row["state"] == state):
+            yield from told.get(name) or [_one(name, hosts[name])]
+
+
+def _one(name: str, row: Mapping[str, Any]) -> str:
+    """Return the line of a host that said nothing itself."""
+    return f"{name}: {row['state']}" + (f": {row['message']}" if row["message"] else "")
+
+
+def _many(record: Mapping[str, Any]) -> Iterator[str]:
+    problems = record["problems"]
+    for one in problems[:_PROBLEMS]:
+        count = len(one["hosts"])
+        rule = f" [{one['rule']}]" if one["rule"] else ""
+        who = named(one["hosts"], _NAMES)
+        yield f"{one['state']}, {_hosts(count)} ({who}): {one['message']}{rule}"
+        yield from (f"  remedy: {sentence}" for sentence in one["remedies"])
+    if len(problems) > _PROBLEMS:
+        yield f"and {len(problems) - _PROBLEMS} more problems"
+    shown = list(_well(record))
+    yield from shown[:_CLASSES]
+    if len(shown) > _CLASSES:
+        yield f"and {len(shown) - _CLASSES} more classes"
+
+
+def _well(record: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a line per class and state that is well."""
+    found: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for row in record["hosts"].values():
+        if row["state"] in ("working", "planned"):
+            found.setdefault((row["state"], row["class"]), []).append(row)
+    for (state, identity), rows in sorted(found.items(), key=lambda one: (one[0][0], -len(one[1]))):
+        versions = rows[0]["versions"] or rows[0]["planned"]
+        runs = ", ".join(f"{name} {version}" for name, version in versions.items())
+        changed = sum(bool(row["actions"]) for row in rows)
+        more = f"; {changed} changed" if changed else ""
+        yield f"{state}, {_hosts(len(rows))} of {identity or 'no class'}: {runs} on {rows[0]['device']}{more}"
+
+
+def _notes(record: Mapping[str, Any]) -> Iterator[str]:
+    yield from (f"note: {note}" for note in record["run"].get("notes") or [])
+
+
+def _end(record: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the counts of all hosts, last, where a reader's eye is when a run ends."""
+    counts = ", ".join(f"{number} {state}" for state, number in record["totals"].items())
+    word = "would change" if record["run"].get("check") else "changed"
+    brought = f", {record['bytes'] / 1e6:.0f} MB brought" if record["bytes"] else ""
+    yield f"{_hosts(len(record['hosts']))}: {counts}; {record['changed']} {word}{brought}"
+
+
+def _hosts(count: int) -> str:
+    return f"{count} host" if count == 1 else f"{count} hosts"
