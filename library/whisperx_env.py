@@ -243,11 +243,10 @@ import os
 import time
 import traceback
 from typing import Any, Dict, Tuple
-from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.whisperx_env import apply, files, state, summary
+from ..module_utils.whisperx_env import apply, commands, files, state, summary
 from ..module_utils.whisperx_env.hooks import Hooks
 from ..module_utils.whisperx_env.model import Carried, Layout, Options, Outcome, Sources, Wanted, want
 from ..module_utils.whisperx_problem import Problem
@@ -397,9 +396,7 @@ def carried(given: Dict[str, Any]) -> Tuple[Carried, ...]:
 def hide_credentials(module: AnsibleModule) -> None:
     """Keep credentials inside addresses out of everything that Ansible shows."""
     for url in [module.params["index_url"], module.params["torch_index"], *module.params["extra_index_urls"]]:
-        password = urlsplit(url).password
-        if password:
-            module.no_log_values.add(password)
+        module.no_log_values.update(commands.secrets_in(url))
 
 
 if __name__ == "__main__":

@@ -187,10 +187,10 @@ rule:
 
 import os
 from typing import Any
-from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.whisperx_env.commands import secrets_in
 from ..module_utils.whisperx_env.model import Sources, want
 from ..module_utils.whisperx_image.build import build
 from ..module_utils.whisperx_image.inside import unexpected
@@ -226,8 +226,7 @@ def main() -> None:
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
     given = module.params
     for url in [given["index_url"], given["torch_index"], *given["extra_index_urls"]]:
-        if urlsplit(url).password:
-            module.no_log_values.add(urlsplit(url).password)
+        module.no_log_values.update(secrets_in(url))
     try:
         result = run(given, module.check_mode)
     except Problem as problem:

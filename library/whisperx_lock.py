@@ -170,8 +170,9 @@ from typing import Any, Dict
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.whisperx_env.commands import secrets_in
 from ..module_utils.whisperx_plan.lock import LockResult, make_all, open_workshop, read_locks, write
-from ..module_utils.whisperx_plan.lock_sources import make_sources, passwords_in
+from ..module_utils.whisperx_plan.lock_sources import make_sources
 from ..module_utils.whisperx_problem import Problem
 from ..module_utils.whisperx_wheelhouse.bundle import check
 
@@ -196,7 +197,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     for url in (module.params["index_url"], module.params["torch_index"], *module.params["extra_index_urls"]):
-        module.no_log_values.update(passwords_in(url or ""))
+        module.no_log_values.update(secrets_in(url or ""))
     try:
         module.exit_json(**run(module.params, module.check_mode))
     except Problem as problem:

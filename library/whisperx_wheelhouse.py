@@ -144,9 +144,10 @@ from typing import Any, Dict
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.whisperx_env.commands import secrets_in
 from ..module_utils.whisperx_env.lockfile import parse
 from ..module_utils.whisperx_plan.lock_files import default_cache_dir
-from ..module_utils.whisperx_plan.lock_sources import make_sources, passwords_in
+from ..module_utils.whisperx_plan.lock_sources import make_sources
 from ..module_utils.whisperx_plan.lock_uv import Uv, find_uv
 from ..module_utils.whisperx_problem import Problem
 from ..module_utils.whisperx_wheelhouse import bundle, serve
@@ -190,7 +191,7 @@ def main() -> None:
         ],
     )
     for url in (module.params["index_url"], module.params["torch_index"], *module.params["extra_index_urls"]):
-        module.no_log_values.update(passwords_in(url or ""))
+        module.no_log_values.update(secrets_in(url or ""))
     try:
         module.exit_json(**run(module.params, module.check_mode))
     except Problem as problem:

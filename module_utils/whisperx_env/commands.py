@@ -8,12 +8,12 @@ Source of the names: `uv help pip sync` and uv's reference of environment variab
 from __future__ import annotations
 
 import re
-from typing import Dict, List, Mapping, Tuple
+from typing import Dict, List, Mapping, Set, Tuple
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from .model import Sources
 
-__all__ = ["clean", "environment", "redact", "sync", "venv"]
+__all__ = ["clean", "environment", "redact", "secrets_in", "sync", "venv"]
 
 _USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
 # As with pip, an index need not carry everything. Files are pinned by hash, so asking the next one is safe.
@@ -113,6 +113,16 @@ def _userinfo(url: str) -> Tuple[str, str]:
 def _server(url: str) -> str:
     parts = urlsplit(url)
     return "{}://{}".format(parts.scheme, parts.netloc.rpartition("@")[2])
+
+
+def secrets_in(url: str) -> Set[str]:
+    """Return what nobody may see of an address, well formed or not, as written and as meant.
+
+    That is the password; a user name that stands alone is a token.
+    """
+    user, _colon, password = url.rpartition("@")[0].partition("//")[2].partition(":")
+    secret = password or ("" if "/" in user else user)
+    return {secret, unquote(secret)} if secret else set()
 
 
 def redact(text: str, sources: Sources) -> str:

@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from ..whisperx_problem import Problem
 
-__all__ = ["Index", "Sources", "make_sources", "passwords_in", "scrub"]
+__all__ = ["Index", "Sources", "make_sources", "scrub"]
 
 _USERINFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^/\s'\"<>]*@")
 _BUILD = re.compile(r"cpu|xpu|cu[0-9]+|rocm[0-9.]+")
@@ -78,7 +78,7 @@ class Sources:
 
     def scrub(self, text: str) -> str:
         """Return ``text`` without any of these credentials."""
-        return scrub(text, [value for index in self.indexes for value in (index.password,) if value])
+        return scrub(text, [value for index in self.indexes if (value := index.password or index.username)])
 
     def name_of(self, url: str) -> str:
         """Return how to name the index behind ``url``: as the user gave it, without credentials."""
@@ -147,12 +147,6 @@ def scrub(text: str, secrets: list[str]) -> str:
         if len(secret) >= _SHORTEST_SECRET:
             text = text.replace(secret, _HIDDEN)
     return text
-
-
-def passwords_in(url: str) -> set[str]:
-    """Return what may be a password in an address, well formed or not, as written and as meant."""
-    user, colon, password = url.rpartition("@")[0].partition("//")[2].partition(":")
-    return {password, unquote(password)} if colon and password and user else set()
 
 
 def _index(name: str, url: str, option: str) -> Index:

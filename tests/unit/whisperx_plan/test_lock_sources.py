@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from module_utils.whisperx_env.commands import secrets_in
 from module_utils.whisperx_plan.lock_complaint import complaint, trimmed
-from module_utils.whisperx_plan.lock_sources import Sources, make_sources, passwords_in, scrub
+from module_utils.whisperx_plan.lock_sources import Sources, make_sources, scrub
 from module_utils.whisperx_problem import Problem
 
 MAIN = "https://index.example.org/simple"
@@ -89,13 +90,16 @@ def test_scrubbing_takes_the_user_part_alone(text: str, shown: str) -> None:
     [
         ("https://me:p%40ss@host/simple", {"p%40ss", "p@ss"}),
         ("https://me:p/s@s@host/simple", {"p/s@s"}),
-        ("https://me@host/simple", set()),
+        ("https://:p%40ss@host/simple", {"p%40ss", "p@ss"}),
+        ("https://token@host/simple", {"token"}),
+        ("https://token:@host/simple", {"token"}),
+        ("https://host/a@1.0", set()),
         ("https://host/simple", set()),
         ("", set()),
     ],
 )
-def test_passwords_are_found_in_any_address(url: str, found: set[str]) -> None:
-    assert passwords_in(url) == found
+def test_secrets_are_found_in_any_address(url: str, found: set[str]) -> None:
+    assert secrets_in(url) == found
 
 
 @pytest.mark.parametrize(
