@@ -91,6 +91,10 @@ options:
     description: Whether the archive will be copied to this host, which takes room.
     type: bool
     default: true
+  brought:
+    description: Bytes of the archive that the image was loaded from, for the report.
+    type: int
+    default: 0
   installing:
     description: Whether a missing engine is no fault in check mode, because the run would install it.
     type: bool
@@ -159,10 +163,11 @@ environment:
   description: What the engine's modules need in their environment to work on the same storage.
   returned: success
   type: dict
-incoming:
-  description: Directory for an archive while it is loaded.
+bytes_brought:
+  description:
+    - Bytes of the archive that came to the host; 0 where none did, and where a registry had the image.
   returned: success
-  type: str
+  type: int
 release:
   description: Name of the release in use afterwards, empty when there is none.
   returned: success
@@ -225,6 +230,7 @@ ARGUMENTS: Dict[str, Any] = {
     "shm": {"default": "1g"},
     "options": {"type": "list", "elements": "str", "default": []},
     "copied": {"type": "bool", "default": True},
+    "brought": {"type": "int", "default": 0},
     "installing": {"type": "bool", "default": False},
     "label": {"default": ""},
 }
@@ -278,7 +284,7 @@ def main() -> None:
         engine=result.engine,
         image=result.image,
         environment=storage(given, layout, result.engine),
-        incoming=apply.incoming(layout),
+        bytes_brought=given["brought"],
         release=result.release,
         record=record,
         summary=[told(given, line) for line in lines],
@@ -313,10 +319,13 @@ def answer(given: Dict[str, Any], layout: Layout, check: bool) -> Result:
         return leave.rolled_back(layout, given["release"], options, find, hooks, check)
     wanted = want(given["plan"], given["image"], given["engine"])
     found = find(wanted.engine)
-    surroundings.check_gpu(wanted, lambda: found.run("info", "--format", "{{json .Runtimes}}"))
+    surroundings.check_gpu(wanted, found.version, lambda: found.run("info", "--format", "{{json .Runtimes}}"))
     place = apply.Place(layout, found, options)
     if wanted.image not in place.images:
-        surroundings.check_room(wanted, options, layout.root, given["copied"])
+        there = [image.release for image in place.images.values()]
+        storage_root = place.store or found.storage_root() or layout.root
+        coming = apply.incoming(layout, place.store)
+        surroundings.check_room(wanted, there, storage_root, coming, given["copied"])
     result = apply.present(place, wanted, apply.Hooks(prover(found)), check)
     if not check and (result.load or result.tag or result.surplus):
         check_requests(wanted.engine)

@@ -61,6 +61,14 @@ options:
       Variables for the commands of the build container, such as a proxy. They are not in the image.
     type: dict
     default: {}
+  registries:
+    description:
+      - Pairs of a class and a registry with path, which its image is pushed to as
+        C(REGISTRY/whisperx-fleet:RELEASE). Pairs with an empty registry count for nothing.
+      - What the registry has already is not pushed again. The engine's own settings and logins hold.
+    type: list
+    elements: list
+    default: []
   keep:
     description: How many archives of a class stay.
     type: int
@@ -163,6 +171,9 @@ images:
           are in the image of the release C(from); engines take it as they take the whole one. C(bytes) is its
           size. Null where there is no such image.
       type: dict
+    pushed:
+      description: Name in a registry to the id of the image that was put there.
+      type: dict
     lock:
       description: SHA-256 of the lock's text.
       type: str
@@ -171,6 +182,11 @@ images:
       type: dict
 built:
   description: Names of the images that were built, or in check mode would be.
+  returned: success
+  type: list
+  elements: str
+pushed:
+  description: Names in the registry under which images were put there, or in check mode would be.
   returned: success
   type: list
   elements: str
@@ -193,9 +209,10 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.whisperx_env.commands import secrets_in
 from ..module_utils.whisperx_env.model import Sources, want
 from ..module_utils.whisperx_image.build import build
+from ..module_utils.whisperx_image.engine import find
 from ..module_utils.whisperx_image.inside import unexpected
 from ..module_utils.whisperx_image.model import Job, Settings, base_of
-from ..module_utils.whisperx_image.shelf import built, expected, keep, prune
+from ..module_utils.whisperx_image.shelf import built, expected, keep, note_pushed, prune
 from ..module_utils.whisperx_problem import Problem
 
 ARGUMENTS: dict[str, Any] = {
@@ -207,6 +224,7 @@ ARGUMENTS: dict[str, Any] = {
     "engine": {"choices": ["auto", "podman", "docker"], "default": "auto"},
     "network": {"default": "host"},
     "environment": {"type": "dict", "default": {}},
+    "registries": {"type": "list", "elements": "list", "default": []},
     "keep": {"type": "int", "default": 2},
     "verify_level": {"choices": ["import", "kernels", "pipeline"], "default": "pipeline"},
     "timeout": {"type": "int", "default": 3600},
@@ -242,6 +260,7 @@ def run(given: dict[str, Any], check: bool) -> dict[str, Any]:
     settings = settings_of(given)
     images: dict[str, Any] = {}
     made: list[str] = []
+    pushed: list[str] = []
     removed: list[str] = []
     for name in sorted(set(given["plans"]) & set(given["locks"])):
         job = job_of(given["plans"][name], given["locks"][name], given["roots"].get(name) or "", settings)
@@ -252,8 +271,29 @@ def run(given: dict[str, Any], check: bool) -> dict[str, Any]:
             found = expected(job, digest) if check else keep(job, build(job, digest))
             removed += [] if check else prune(job)
         images[name] = found
-    diff = {"before": "", "after": "".join(f"{name}\n" for name in made)}
-    return {"changed": bool(made), "images": images, "built": made, "removed": removed, "diff": diff}
+        for registry in sorted({to for of, to in given["registries"] if of == name and to}):
+            pushed += push(found, registry, settings.engine, check)
+    return {
+        "changed": bool(made or pushed),
+        "images": images,
+        "built": made,
+        "pushed": pushed,
+        "removed": removed,
+        "diff": {"before": "", "after": "".join(f"{name}\n" for name in made + pushed)},
+    }
+
+
+def push(image: dict[str, Any], registry: str, engine: str, check: bool) -> list[str]:
+    """Put an image into the registry unless it is there; return its name there if it was not."""
+    remote = f"{registry}/{str(image['image']).rpartition('/')[2]}"
+    by = find(engine)
+    before = (image.get("pushed") or {}).get(remote)
+    if before and before == image["image_id"] and by.has_remote(remote):
+        return []
+    if not check:
+        by.push(image["archive"], image["image"], remote)
+        note_pushed(image, remote)
+    return [remote]
 
 
 def settings_of(given: dict[str, Any]) -> Settings:

@@ -43,6 +43,7 @@ class Place:
         self.layout = layout
         self.engine = engine
         self.options = options
+        self.store = options.store if engine.storage_conf else ""
         self.images: Dict[str, Found] = {image.name: image for image in engine.images()}
         self.state: State = state.read(layout)
 
@@ -56,9 +57,11 @@ class Place:
         return next((image.id for image in self.images.values() if CURRENT in image.tags), "")
 
 
-def incoming(layout: Layout) -> str:
-    """Return the directory that an archive lies in while it is loaded."""
-    return layout.path("incoming")
+def incoming(layout: Layout, store: str) -> str:
+    """Return the directory for an archive, and for what the engine unpacks of it, while it is loaded: in the
+    store, which has the room, where there is one.
+    """
+    return os.path.join(store or layout.root, "incoming")
 
 
 def present(place: Place, wanted: Wanted, hooks: Hooks, check: bool) -> Result:
@@ -150,7 +153,6 @@ def _texts(place: Place, wanted: Wanted) -> Dict[str, str]:
             shm=options.shm,
             gpu=wanted.gpu,
             driver=wanted.driver,
-            confined=(read_text("/sys/fs/selinux/enforce") or "").strip() == "1",
             options=options.options,
         )
     )
@@ -199,7 +201,7 @@ class _Run:
         mine = self.place.state.get(self.wanted.name)
         for name in self.place.state.half_built:
             discard(self.layout.release(name))
-        discard(incoming(self.layout))
+        discard(incoming(self.layout, self.place.store))
         if _to_prove(self.place, self.wanted, mine, self.found):
             self._prove(mine)
         elif mine and _stale(self.place, self.wanted, mine):
@@ -252,6 +254,7 @@ class _Run:
             "torch_build": plan.get("torch_build"),
             "versions": self.result.after,
             "environment": dict(plan.get("environment") or {}),
+            "base": {"name": wanted.container.get("base"), "facts": wanted.container.get("base_facts") or {}},
             "scripts": list(wanted.scripts),
             "driver_minimum": wanted.driver or None,
             "plan": {"device": wanted.device, "imports": list(plan.get("imports") or [])},
@@ -275,7 +278,7 @@ def _claim(place: Place) -> None:
     layout, options = place.layout, place.options
     if read_json(layout.marker) is None:
         write_json(layout.marker, {"schema": SCHEMA, "made_by": "whisperx-fleet"})
-    discard(incoming(layout))
+    discard(incoming(layout, place.store))
     store.make(place.engine, options)
 
 

@@ -83,8 +83,12 @@ class Engine:
     run_conf: str = ""
 
     def environment(self) -> Dict[str, str]:
-        """Return what the engine's command, and the modules that call it, need in their environment."""
-        return {"CONTAINERS_STORAGE_CONF": self.storage_conf} if self.storage_conf else {}
+        """Return what the engine's command, and the modules that call it, need in their environment.
+
+        Podman from version 5 on refuses to say anything when it is told of a file that is not there.
+        """
+        there = bool(self.storage_conf) and os.path.exists(self.storage_conf)
+        return {"CONTAINERS_STORAGE_CONF": self.storage_conf} if there else {}
 
     def run(self, *arguments: str, conf: str = "") -> str:
         """Return what the engine prints, nothing while it is not there. Raises Problem, see ``complaint``."""
@@ -111,8 +115,15 @@ class Engine:
         match = re.search(r"(\d+(?:\.\d+)+)", self.run("--version"))
         return tuple(int(part) for part in match.group(1).split(".")) if match else ()
 
+    def storage_root(self) -> str:
+        """Return the directory in which the engine stores images, "" where it does not say."""
+        name = "{{.DockerRootDir}}" if self.name == "docker" else "{{.Store.GraphRoot}}"
+        return self.run("info", "--format", name).strip()
+
     def images(self) -> List[Found]:
         """Return every image of this toolkit that has one of its names, sorted by release."""
+        if self.storage_conf and not os.path.exists(self.storage_conf):
+            return []
         ids = self.run("images", "--quiet", "--no-trunc", "--filter", "label={}schema".format(LABEL)).split()
         if not ids:
             return []

@@ -89,7 +89,7 @@ def absent(layout: Layout, options: Options, find: Find, chosen: str, check: boo
             discard(storage_conf(layout))
             discard(run_conf(layout))
     if not check and found.exists:
-        discard(incoming(layout))
+        discard(incoming(layout, ""))
     outcome = venv.absent(layout, VenvOptions(), VenvHooks(_no_proof), check)
     result.actions += outcome.actions
     result.before, result.notes = outcome.before, outcome.notes

@@ -58,9 +58,8 @@ fi
 home=${HOME:-/} where=''
 case $home in /*) ;; *) home=/ ;; esac
 if ours "$home" || ! [ -d "$home" ]; then home=/tmp where=/tmp; fi
-if ! inside "$home" "$here" && [ "$home" != /tmp ]; then
-    set -- "--tmpfs=$home:rw,exec,mode=1777" "$@"; fixed=$((fixed + 1))
-fi
+empty=''
+if ! inside "$home" "$here" && [ "$home" != /tmp ]; then empty=--tmpfs=$home:rw,exec,mode=1777; fi
 cache=${XDG_CACHE_HOME:-$home/.cache}
 hf=${HF_HOME:-@HF@} torch=${TORCH_HOME:-@TORCH@}
 for path in "$hf" "$torch" "${HF_HUB_CACHE:-}" "${NLTK_DATA:-}" "${WHISPERX_MODELS:-}"; do
@@ -104,20 +103,27 @@ for kind in directory file; do
         real=$(readlink -f -- "$path") || continue
         for path in "$path" "$real"; do
             if inside "$path" "$here"; then continue; fi
-            if [ -n "$mode" ] && ! ours "${path%/*}" && [ -n "${path%/*}" ]; then path=${path%/*}; fi
+            if [ -n "$mode" ] && ! ours "${path%/*}" && [ -n "${path%/*}" ] &&
+                ! { [ -n "$empty" ] && [ "${path%/*}" = "$home" ]; }; then path=${path%/*}; fi
             if [ -z "$mode" ] && { ours "$path" && [ "$path" != /tmp ]; }; then continue; fi
             case $seen in *":$path:"*) continue ;; esac
             seen=$seen$path:
             [ "$path" = "$here" ] && continue
             [ "$path" = /tmp ] && { scratch=--mount=type=bind,source=/tmp,target=/tmp; continue; }
+            [ "$path" = "$home" ] && empty=''
             bind "$path" "$mode"; set -- "$bind" "$@"; fixed=$((fixed + 1))
         done
     done
 done
 @TERMINAL@
 name=$(id -un 2>/dev/null) || name=$user
+# Where SELinux enforces, the container has no label: relabelling would change the user's own files for good.
+label='' enforcing=0
+{ read -r enforcing <'@ROOT@/sys/fs/selinux/enforce'; } 2>/dev/null
+[ "$enforcing" = 1 ] && label=--security-opt=label=disable
 case $here in / | /tmp | /usr | /etc | /var | /run) ;; *) ours "$here" && here=/ ;; esac
-set -- "$scratch" "--workdir=$here" "--env=HOME=$home" "--env=USER=$name" "--env=LOGNAME=$name" \
+set -- ${empty:+"$empty"} "$scratch" "--workdir=$here" \
+    "--env=HOME=$home" "--env=USER=$name" "--env=LOGNAME=$name" \
     "--env=HF_HOME=$hf" "--env=TORCH_HOME=$torch" "--env=LC_ALL=${LC_ALL:-C.UTF-8}" "$@"
 @IDENTITY@
 # shellcheck disable=SC2086

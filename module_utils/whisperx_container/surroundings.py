@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from typing import Callable, List, Tuple
+from typing import Callable, Dict, List, Sequence, Tuple
 
 from ..whisperx_env.files import read_text
 from ..whisperx_host import engines
 from ..whisperx_host.tree import Tree
 from ..whisperx_problem import Problem
-from .model import Found, Options, Wanted
+from .model import Found, Wanted
 
 __all__ = ["check_gpu", "check_machine", "check_room"]
 
@@ -18,6 +18,8 @@ _MIB = 1024 * 1024
 _CDI = ("/etc/cdi", "/var/run/cdi")
 # What images call a machine -> what the kernel calls it.
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
+# Source: NVIDIA container toolkit, "Support for Container Device Interface".
+_KNOWS_CDI = (4, 1)
 # Beside the image itself: the engine's own records.
 _SPARE = 128 * _MIB
 
@@ -38,41 +40,73 @@ def check_machine(wanted: Wanted, found: Found, machine: str) -> None:
 
 
 def check_room(
-    wanted: Wanted, options: Options, root: str, copied: bool, statvfs: Statvfs = os.statvfs
+    wanted: Wanted,
+    there: Sequence[str],
+    storage: str,
+    incoming: str,
+    copied: bool,
+    statvfs: Statvfs = os.statvfs,
 ) -> None:
-    """Raise Problem "container.disk-space" when image, and archive if it is ``copied``, would not fit.
+    """Raise Problem "container.disk-space" when the image would not fit while it is brought.
 
-    A size that the build did not tell counts as nothing.
+    Beside its ``storage`` an engine unpacks what it is given: podman in ``incoming``, docker in its storage.
+    An archive that is ``copied`` lies in ``incoming``, too. Where the host has the image of one of the
+    releases ``there``, only the layers that differ count. A size that was not told counts as nothing.
     """
-    size = int(wanted.built.get("bytes") or 0)
-    wish = size * (2 if copied else 1) + _SPARE
-    place = options.store or root
-    while not os.path.isdir(place) and os.path.dirname(place) != place:
-        place = os.path.dirname(place)
-    answer = statvfs(place)
-    room = answer.f_bavail * answer.f_frsize
-    if room < wish:
-        raise Problem(
-            "container.disk-space",
-            "{} MiB free".format(room // _MIB),
-            place,
-            "{} MiB, for an image of {} MiB{}".format(
-                -(-wish // _MIB), -(-size // _MIB), " and its archive" if copied else ""
-            ),
-            "Free some space, or set whisperx_container_store to a larger file system.",
-        )
+    upgrade = wanted.built.get("upgrade") or {}
+    short = upgrade.get("from") in there
+    size = int((upgrade if short else wanted.built).get("bytes") or 0)
+    unpacked = incoming if wanted.engine == "podman" else storage
+    wishes: Dict[str, int] = {}
+    for path, wish in ((storage, size + _SPARE), (unpacked, size), (incoming, size if copied else 0)):
+        place = _existing(path)
+        same = next((known for known in wishes if os.stat(known).st_dev == os.stat(place).st_dev), place)
+        wishes[same] = wishes.get(same, 0) + wish
+    for place, wish in wishes.items():
+        answer = statvfs(place)
+        room = answer.f_bavail * answer.f_frsize
+        if room < wish:
+            raise Problem(
+                "container.disk-space",
+                "{} MiB free".format(room // _MIB),
+                place,
+                "{} MiB, to bring {} MiB of an image".format(-(-wish // _MIB), -(-size // _MIB)),
+                "Free some space, or set whisperx_container_store to a larger file system.",
+            )
 
 
-def check_gpu(wanted: Wanted, docker_runtimes: Callable[[], str], root: str = "/") -> None:
+def _existing(path: str) -> str:
+    """Return the path, or the nearest directory above it that exists."""
+    while not os.path.isdir(path) and os.path.dirname(path) != path:
+        path = os.path.dirname(path)
+    return path
+
+
+def check_gpu(
+    wanted: Wanted,
+    version: Callable[[], Tuple[int, ...]],
+    docker_runtimes: Callable[[], str],
+    root: str = "/",
+) -> None:
     """Raise Problem when this host cannot hand its GPU to the image.
 
-    ``docker_runtimes`` answers what docker knows. Ids: "container.driver", "container.device-nodes",
-    "container.no-toolkit", "container.cdi".
+    ``version`` answers the engine's, () while it is not there; ``docker_runtimes`` what docker knows. Ids:
+    "container.driver", "container.device-nodes", "container.old-engine", "container.no-toolkit",
+    "container.cdi".
     """
     if not wanted.gpu or os.path.exists(os.path.join(root, "dev/dxg")):
         return
     _check_driver(wanted, root)
     if wanted.gpu == "cdi":
+        found = version()
+        if found and found < _KNOWS_CDI:
+            raise Problem(
+                "container.old-engine",
+                "podman {} does not know CDI".format(_dotted(found)),
+                "podman --version",
+                "podman {} or newer, to hand on the GPU".format(_dotted(_KNOWS_CDI)),
+                "Upgrade podman or the distribution, or set whisperx_container_engine to docker.",
+            )
         _check_cdi(root)
     elif "nvidia" not in docker_runtimes() and not shutil.which("nvidia-container-runtime"):
         raise Problem(
@@ -135,3 +169,7 @@ def _check_cdi(root: str) -> None:
 
 def _numbers(version: str) -> Tuple[int, ...]:
     return tuple(int(part) for part in version.split(".") if part.isdigit())
+
+
+def _dotted(version: Tuple[int, ...]) -> str:
+    return ".".join(str(number) for number in version)

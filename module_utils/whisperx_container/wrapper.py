@@ -188,7 +188,7 @@ class Command:
     users and the file with which root runs them, "" for root's own storage; ``fuse`` the path of
     fuse-overlayfs, "" if there is none. ``cache`` is a directory of models for all users, "" for each
     user's own; ``gpu`` "cdi", "device_request" or ""; ``driver`` the oldest driver the image takes;
-    ``confined`` whether SELinux is enforcing; ``host_root`` where driver and devices are looked for.
+    ``host_root`` where driver, devices and SELinux are looked for.
     """
 
     release: str
@@ -205,7 +205,6 @@ class Command:
     shm: str = "1g"
     gpu: str = ""
     driver: str = ""
-    confined: bool = False
     host_root: str = ""
     options: Tuple[str, ...] = ()
 
@@ -231,7 +230,7 @@ def _script(command: Command, name: str) -> str:
         "ACCESS": _PODMAN_ACCESS if podman else _DOCKER_ACCESS,
         "IDENTITY": _PODMAN_USER if podman else _USER,
         "TERMINAL": terminal,
-        "RUN": " ".join([command.engine, "$store", "run", *_options(command)]),
+        "RUN": " ".join([command.engine, "$store", "run", "$label", *_options(command)]),
         "INSTALL": "Install it, or run site.yml.",
         "INIT": _INIT,
         "HF": cache + "/huggingface" if cache else "$cache/huggingface",
@@ -263,9 +262,6 @@ def _checks(command: Command) -> str:
 def _options(command: Command) -> List[str]:
     """Return what is the same in every run of this release."""
     options = ["--rm", "--pull=never", "--read-only", "--cap-drop=all", "--security-opt=no-new-privileges"]
-    if command.confined:
-        # Relabelling would change the user's own files for good; the container's label is dropped instead.
-        options.append("--security-opt=label=disable")
     options.append("--shm-size={}".format(command.shm))
     if command.engine == "docker":
         options.append("--tmpfs=/var/tmp:rw,exec,mode=1777")

@@ -1,4 +1,8 @@
-"""An image as one file that podman and docker load: an OCI layout and docker's manifest over the same blobs.
+"""An image as one file that podman and docker load: docker's format, and an OCI layout over the same blobs.
+
+Podman reads layers of docker's format where they lie, but unpacks an OCI layout as a whole before it looks at
+it, which takes the image's room once more. So a whole archive keeps the OCI layout aside. A copy that lacks
+layers shows it: such a one podman takes as an OCI layout only.
 
 Sources: the OCI image specification (image-layout, config, manifest) and the layout that `docker save`
 writes.
@@ -23,6 +27,8 @@ ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _CONFIG = "application/vnd.oci.image.config.v1+json"
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _LAYER = "application/vnd.oci.image.layer.v1.tar"
+# Where a whole archive keeps what makes it an OCI layout.
+_ASIDE = "oci/"
 
 
 @dataclass(frozen=True)
@@ -81,11 +87,11 @@ class Archive:
         )
         digest = hashlib.sha256(manifest).hexdigest()
         self._add(_blob(digest), manifest)
-        self._add("index.json", _json(_index(digest, len(manifest), names)))
+        self._add(_ASIDE + "index.json", _json(_index(digest, len(manifest), names)))
         paths = [_blob(layer.digest.partition(":")[2]) for layer in self.layers]
         docker = [{"Config": _blob(image), "RepoTags": list(names), "Layers": paths}]
         self._add("manifest.json", json.dumps(docker, sort_keys=True).encode())
-        self._add("oci-layout", _json({"imageLayoutVersion": "1.0.0"}))
+        self._add(_ASIDE + "oci-layout", _json({"imageLayoutVersion": "1.0.0"}))
         self._stream.write(b"\0" * 2 * tarfile.BLOCKSIZE)
         self._stream.flush()
         os.fsync(self._stream.fileno())
@@ -152,7 +158,8 @@ def partial(source: str, target: str, without: Iterable[str]) -> int:
         for member in archive:
             if member.name in names:
                 continue
-            copy.write(_header(member.name, member.size))
+            shown = member.name[len(_ASIDE) :] if member.name.startswith(_ASIDE) else member.name
+            copy.write(_header(shown, member.size))
             stream.seek(member.offset_data)
             left = member.size + -member.size % tarfile.BLOCKSIZE
             while left:

@@ -109,6 +109,40 @@ class Engine:
         """Write a container's file system as a tar, without what is mounted in it."""
         self._run("export", "--output", path, name)
 
+    def has_remote(self, remote: str) -> bool:
+        """Tell whether a registry has that tag; what cannot be found out counts as no."""
+        if self.name == "docker":
+            return self._call(["manifest", "inspect", remote]).returncode == 0
+        name, _, tag = remote.rpartition(":")
+        done = self._call(["search", "--list-tags", "--limit", "1000000", "--format", "json", name])
+        try:
+            return any(tag in row["Tags"] for row in json.loads(done.stdout))
+        except (ValueError, TypeError, KeyError):
+            return False
+
+    def push(self, archive: str, image: str, remote: str) -> None:
+        """Put the image of an archive into a registry; nothing of it stays in the engine.
+
+        The engine's own settings and logins hold. Raises Problem "image.push".
+        """
+        had = [self._call(["image", "inspect", name]).returncode == 0 for name in (image, remote)]
+        self._run("load", "--input", archive)
+        try:
+            self._run("tag", image, remote)
+            done = self._call(["push", "--quiet", remote])
+        finally:
+            for name, there in zip((remote, image), reversed(had), strict=True):
+                if not there:
+                    self._call(["rmi", name])
+        if done.returncode:
+            raise Problem(
+                "image.push",
+                f"the registry did not take the image: {_tail(done.stderr or done.stdout)}",
+                remote,
+                "a registry in which this user may write",
+                f"Log in with {self.name} login, or set whisperx_image_push to false and push it by hand.",
+            )
+
     def remove(self, owner: str, images: Sequence[str]) -> None:
         """Remove every container with that label, and images of these names; fine if there are none."""
         found = self._call(["ps", "--all", "--quiet", "--filter", f"label={LABEL}={owner}"]).stdout.split()

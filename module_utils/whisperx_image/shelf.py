@@ -9,7 +9,7 @@ from ..whisperx_env.files import discard, read_json, write_json
 from .archive import partial
 from .model import Job, labels, same
 
-__all__ = ["built", "expected", "keep", "prune"]
+__all__ = ["built", "expected", "keep", "note_pushed", "prune"]
 
 # What is appended to an archive's name: for its record, and for the copy that lacks layers.
 RECORD = ".json"
@@ -39,28 +39,38 @@ def expected(job: Job, base_digest: str) -> dict[str, Any]:
         "bytes": None,
         "layers": [],
         "upgrade": None,
+        "pushed": {},
         "lock": job.wanted.lock_digest,
         "labels": labels(job, base_digest),
     }
 
 
 def keep(job: Job, result: dict[str, Any]) -> dict[str, Any]:
-    """Write the record of a new archive, and the copy for hosts that have the archive nearest to it."""
-    digests = [layer["digest"] for layer in result["layers"]]
-    nearest = ""
+    """Write the record of a new archive, and the copy for hosts that have the archive nearest to it, where
+    that is at most half as large.
+    """
+    sizes = {layer["digest"]: int(layer["bytes"]) for layer in result["layers"]}
+    nearest, saved = "", 0
     shared: list[str] = []
     for record in _neighbours(job):
         there = {layer["digest"] for layer in record.get("layers") or []}
-        common = [digest for digest in digests if digest in there]
-        if len(common) > len(shared):
-            nearest, shared = str(record["release"]), common
-    result = {**result, "upgrade": None}
-    if shared:
+        common = [digest for digest in sizes if digest in there]
+        size = sum(sizes[digest] for digest in common)
+        if size > saved:
+            nearest, shared, saved = str(record["release"]), common, size
+    result = {**result, "upgrade": None, "pushed": {}}
+    if shared and 2 * saved >= sum(sizes.values()):
         path = job.archive + UPGRADE
         size = partial(job.archive, path, shared)
         result["upgrade"] = {"from": nearest, "archive": path, "bytes": size, "without": shared}
     write_json(job.archive + RECORD, result)
     return result
+
+
+def note_pushed(result: dict[str, Any], remote: str) -> None:
+    """Write into the record that a registry has this image under a name."""
+    result["pushed"] = {**(result.get("pushed") or {}), remote: result["image_id"]}
+    write_json(str(result["archive"]) + RECORD, result)
 
 
 def prune(job: Job) -> list[str]:

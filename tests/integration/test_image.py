@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import shutil
+import signal
 import subprocess
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,7 @@ from ansible.module_utils.distro import LinuxDistribution
 
 from module_utils.whisperx_env.model import want
 from module_utils.whisperx_image.build import Workshop, build
-from module_utils.whisperx_image.engine import LABEL, find
+from module_utils.whisperx_image.engine import LABEL
 from module_utils.whisperx_image.model import Job, Settings, base_of
 from module_utils.whisperx_image.root import root_facts
 from module_utils.whisperx_image.shelf import built, keep
@@ -155,16 +158,26 @@ def runs(image: str) -> list[Any]:
     return list(json.loads(podman("run", *words, "/opt/whisperx/current/launch/python", "-c", program)))
 
 
-def test_a_build_that_fails_leaves_nothing_and_the_next_one_clears_up(shop: Shop) -> None:
+def kill_a_build(job: Job) -> None:
+    """Build, and kill the build when it has begun to install."""
+    child = multiprocessing.get_context("fork").Process(target=build, args=(job, job.base.digest()))
+    child.start()
+    releases = Path(Workshop(job).path("tree", "releases"))
+    while child.is_alive() and not (releases.is_dir() and any(releases.iterdir())):
+        time.sleep(0.1)
+    child.kill()
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
+
+
+def test_a_build_that_fails_leaves_nothing_and_the_next_one_clears_up_after_a_killed_one(shop: Shop) -> None:
     job = shop.job("4.8.4", "three")
     shutil.rmtree(shop.folder / "one", ignore_errors=True)
     broken = {**job.wanted.plan, "python_path": "/usr/bin/python3.12"}
     wrong = replace(job, wanted=replace(job.wanted, plan=broken))
-    # What a build that was killed leaves: a container that runs, a half-made tree.
     place = Workshop(job)
-    find("podman").start(place.name("run"), LAB, place.owner, [])
-    (Path(place.path("tree")) / "releases" / "half").mkdir(parents=True)
-    (Path(place.path("tree")) / ".whisperx-fleet").write_text('{"schema": 1}')
+    kill_a_build(job)
+    assert left(job) and list(Path(place.path("tree", "releases")).iterdir())
     with pytest.raises(Problem) as caught:
         build(wrong, job.base.digest())
     assert caught.value.rule == "image.build"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,17 @@ def test_check_mode_tells_what_would_be_built_and_makes_nothing(tmp_path, capsys
     assert image["image"] == "localhost/whisperx-fleet:" + image["release"]
     assert (image["image_id"], image["bytes"], image["upgrade"]) == (None, None, None)
     assert not (tmp_path / "images").exists()
+
+
+def test_check_mode_tells_what_would_be_pushed(tmp_path, capsys, monkeypatch):
+    (tmp_path / "podman").write_text("#!/bin/sh\nexit 1\n", encoding="ascii")
+    (tmp_path / "podman").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    pairs = [["container-lab", "example.org/speech"], ["container-lab", ""], ["other", "example.org/other"]]
+    code, result = run_module(capsys, **asked(tmp_path), registries=pairs, _ansible_check_mode=True)
+    release = result["container-lab"]["release"]
+    assert (code, result["pushed"]) == (0, [f"example.org/speech/whisperx-fleet:{release}"])
+    assert result["diff"]["after"].splitlines() == result["built"] + result["pushed"]
 
 
 def test_without_a_class_in_a_container_nothing_is_done(tmp_path, capsys):

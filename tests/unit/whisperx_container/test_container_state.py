@@ -203,6 +203,19 @@ class TestPresent:
         assert caught.value.rule == "env.foreign-command"
 
 
+class TestStore:
+    """SIMULATED: an engine that knows images, and would fail if it were told of a file that is not there."""
+
+    def test_before_there_is_one_it_has_no_images_and_nobody_is_asked_for_them(self, host: Host) -> None:
+        host.images("1")
+        conf = host.base / "storage.conf"
+        found = engine.Engine("podman", host.engine.path, str(conf), str(host.base / "run.conf"))
+        assert (found.images(), found.environment(), found.version()) == ([], {}, (20, 10, 24))
+        conf.touch()
+        assert [image.release for image in found.images()] == ["1"]
+        assert found.environment() == {"CONTAINERS_STORAGE_CONF": str(conf)}
+
+
 class TestRollback:
     def test_goes_back_once(self, upgraded: Host) -> None:
         predicted = upgraded.rolled_back(check=True).actions
@@ -258,15 +271,18 @@ class TestSurroundings:
             "1", device="cuda", container={"engine": "podman", "gpu": gpu, "driver_minimum": "570.26"}
         )
 
-    def rule(self, root: str, wanted: Wanted, runtimes: str = "") -> str:
+    def rule(self, root: str, wanted: Wanted, runtimes: str = "", version: tuple[int, ...] = (4, 3)) -> str:
         with pytest.raises(Problem) as caught:
-            surroundings.check_gpu(wanted, lambda: runtimes, root)
+            surroundings.check_gpu(wanted, lambda: version, lambda: runtimes, root)
         return caught.value.rule
 
     def test_a_host_that_can(self, tmp_path: Path) -> None:
         root = self.gpu(tmp_path)
-        surroundings.check_gpu(self.wanted(), lambda: "", root)
-        surroundings.check_gpu(self.wanted("device_request"), lambda: '{"nvidia": {}}', root)
+        surroundings.check_gpu(self.wanted(), lambda: (4, 3, 1), lambda: "", root)
+        surroundings.check_gpu(self.wanted("device_request"), lambda: (), lambda: '{"nvidia": {}}', root)
+
+    def test_a_podman_that_does_not_know_cdi(self, tmp_path: Path) -> None:
+        assert self.rule(self.gpu(tmp_path), self.wanted(), version=(3, 0, 1)) == "container.old-engine"
 
     def test_an_old_driver(self, tmp_path: Path) -> None:
         assert self.rule(self.gpu(tmp_path, "535.183.01"), self.wanted()) == "container.driver"
@@ -289,9 +305,37 @@ class TestSurroundings:
         def statvfs(path: str) -> os.statvfs_result:
             return os.statvfs_result((4096, 4096, 10, 10, 10, 10, 10, 10, 0, 255))
 
+        place = str(tmp_path)
         with pytest.raises(Problem) as caught:
-            surroundings.check_room(plan("1"), Options(), str(tmp_path), True, statvfs)
+            surroundings.check_room(plan("1"), [], place, place, True, statvfs)
         assert caught.value.rule == "container.disk-space"
+
+    @pytest.mark.parametrize(
+        ("engine", "there", "copied", "mib"),
+        [
+            # The image, what is unpacked, the archive, and what is spare.
+            ("podman", [], True, 3 * 1000 + 128),
+            ("docker", [], False, 2 * 1000 + 128),
+            ("podman", ["older"], True, 3 * 10 + 128),
+        ],
+    )
+    def test_the_room_is_that_of_what_comes(
+        self, tmp_path: Path, engine: str, there: list[str], copied: bool, mib: int
+    ) -> None:
+        upgrade = {"from": "older", "bytes": 10 << 20}
+        built = {"release": "1", "bytes": 1000 << 20, "upgrade": upgrade}
+        wanted = want(PLAN | {"container": {"engine": engine}}, built, "")
+
+        def statvfs(path: str) -> os.statvfs_result:
+            return os.statvfs_result((1 << 20, 1 << 20, mib, mib, mib - short, 10, 10, 10, 0, 255))
+
+        place = str(tmp_path)
+        short = 0
+        surroundings.check_room(wanted, there, place, place + "/incoming", copied, statvfs)
+        short = 1
+        with pytest.raises(Problem) as caught:
+            surroundings.check_room(wanted, there, place, place + "/incoming", copied, statvfs)
+        assert f"{mib} MiB" in caught.value.wanted
 
 
 class TestComplaints:

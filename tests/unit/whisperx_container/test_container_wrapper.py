@@ -87,9 +87,14 @@ class TestConfinement:
         assert "/opt/whisperx/current/launch/whisperx" in host.words(PLAIN)
 
     def test_selinux_takes_the_label_and_relabels_nothing(self, host: Host) -> None:
-        words = host.words(replace(PLAIN, confined=True))
-        assert "--security-opt=label=disable" in words
-        assert not [word for word in words if word.endswith((":z", ":Z"))]
+        """SIMULATED: the mode is a file. It is read at every run, for it may be switched at any time."""
+        mode = host.base / "sys/fs/selinux/enforce"
+        mode.parent.mkdir(parents=True)
+        for told, dropped in (("1", True), ("0", False)):
+            mode.write_text(told, encoding="ascii")
+            words = host.words(replace(PLAIN, host_root=str(host.base)))
+            assert ("--security-opt=label=disable" in words) == dropped
+            assert not [word for word in words if word.endswith((":z", ":Z"))]
 
     def test_network_and_options_are_those_asked_for(self, host: Host) -> None:
         words = host.words(replace(PLAIN, network="none", options=("--memory=16g",)))
@@ -112,6 +117,21 @@ class TestPaths:
         cache = host.home / ".cache"
         assert set(mounts(words)) == {str(host.here), str(cache / "huggingface"), str(cache / "torch")}
         assert f"--workdir={host.here}" in words
+
+    def test_of_the_home_only_what_is_named_is_seen(self, host: Host) -> None:
+        """What lies in the home itself is mounted by itself, for an empty home lies there already."""
+        (host.home / "talk.wav").touch()
+        words = host.words(PLAIN, "../talk.wav", str(host.home / "talk.wav"))
+        assert f"--tmpfs={host.home}:rw,exec,mode=1777" in words
+        assert f"{host.home}/talk.wav ro" in mounts(words)
+        assert not {str(host.home), f"{host.home} ro"} & set(mounts(words))
+
+    def test_a_home_that_is_written_to_is_there_once(self, host: Host) -> None:
+        (host.home / "talk.wav").touch()
+        words = host.words(PLAIN, "../talk.wav", "--output_dir", str(host.home))
+        assert not [word for word in words if word.startswith("--tmpfs=" + str(host.home))]
+        assert mounts(words).count(str(host.home)) == 1
+        assert f"{host.home}/talk.wav ro" not in mounts(words)
 
     def test_a_cache_for_all_users_takes_its_place(self, host: Host) -> None:
         (host.base / "models").mkdir()

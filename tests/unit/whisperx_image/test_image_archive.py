@@ -1,4 +1,4 @@
-"""The archive is an OCI layout and docker's, over the same blobs."""
+"""The archive is docker's, with an OCI layout over the same blobs put aside."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_every_blob_is_named_by_its_digest_and_there_once(tmp_path):
 def test_both_manifests_lead_to_the_same(tmp_path):
     path, image, archive = made(tmp_path)
     files = read(path)
-    index: Any = json.loads(files["index.json"])["manifests"][0]
+    index: Any = json.loads(files["oci/index.json"])["manifests"][0]
     assert index["annotations"]["org.opencontainers.image.ref.name"] == NAME
     manifest = json.loads(files["blobs/sha256/" + index["digest"][7:]])
     docker = json.loads(files["manifest.json"])[0]
@@ -53,7 +53,7 @@ def test_both_manifests_lead_to_the_same(tmp_path):
         "Layers": ["blobs/sha256/" + layer["digest"][7:] for layer in manifest["layers"]],
     }
     assert [layer["digest"] for layer in manifest["layers"]] == [layer.digest for layer in archive.layers]
-    assert json.loads(files["oci-layout"]) == {"imageLayoutVersion": "1.0.0"}
+    assert json.loads(files["oci/oci-layout"]) == {"imageLayoutVersion": "1.0.0"}
     for layer in manifest["layers"]:
         assert len(files["blobs/sha256/" + layer["digest"][7:]]) == layer["size"]
 
@@ -76,4 +76,12 @@ def test_a_partial_copy_lacks_the_named_layers_and_nothing_else(tmp_path):
     size = partial(str(path), str(tmp_path / "part.tar"), [there])
     whole, part = read(path), read(tmp_path / "part.tar")
     assert size == (tmp_path / "part.tar").stat().st_size < path.stat().st_size
-    assert {name: data for name, data in whole.items() if name != "blobs/sha256/" + there[7:]} == part
+    left = {name: data for name, data in whole.items() if name != "blobs/sha256/" + there[7:]}
+    assert part == {name.removeprefix("oci/"): data for name, data in left.items()}
+
+
+def test_only_a_partial_copy_shows_that_it_is_an_oci_layout(tmp_path):
+    """Podman would unpack it as a whole, and docker's format it reads where it lies."""
+    path, _, _ = made(tmp_path)
+    partial(str(path), str(tmp_path / "part.tar"), [])
+    assert "oci-layout" not in read(path) and "oci-layout" in read(tmp_path / "part.tar")

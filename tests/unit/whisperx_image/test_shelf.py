@@ -93,6 +93,20 @@ def test_an_upgrade_comes_with_a_copy_of_what_changed(tmp_path):
     assert built(job(tmp_path, "1.1"), PIN)["upgrade"] is None  # type: ignore[index]
 
 
+def test_a_copy_that_would_save_little_is_not_written(tmp_path):
+    stored(job(tmp_path))
+    wish = job(tmp_path, "1.1")
+    large = tmp_path / "large"
+    large.write_bytes(bytes(5000))
+    archive = Archive(wish.archive)
+    archive.add_layer([Entry("base", "dir")], "base")
+    archive.add_layer([Entry("large", "file", size=5000, source=str(large))], "top")
+    archive.finish({"rootfs": {}}, [wish.image])
+    layers = [layer.record() for layer in archive.layers]
+    assert keep(wish, {**expected(wish, PIN), "layers": layers})["upgrade"] is None
+    assert not Path(wish.archive + ".upgrade").exists()
+
+
 def test_old_archives_and_halves_are_removed(tmp_path):
     for number, version in enumerate(("1.0", "1.1", "1.2")):
         record = stored(job(tmp_path, version))
