@@ -37,6 +37,7 @@ _FAMILIES = {
     "C": "Resolver, Python, packaging",
     "D": "torch, pyannote, Hugging Face",
     "E": "Surroundings",
+    "F": "Containers",
     "": "What any environment can have",
 }
 

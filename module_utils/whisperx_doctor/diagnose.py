@@ -40,7 +40,8 @@ def diagnose(
     refusal = None
     if runs:
         environment, refusal = meet(environment, asked.variables)
-    packages = installed.packages(environment.sites)
+    packages = _packages(environment)
+    facts = _inside(environment, facts)
     device = _device(environment, facts, asked.device)
     looked = look(environment, facts, knowledge, asked)
     report, trouble = None, environment.trouble
@@ -71,6 +72,23 @@ def worst(verdicts: Sequence[str]) -> str:
         if verdict in verdicts:
             return verdict
     return "fit" if verdicts else "unknown"
+
+
+def _packages(environment: Environment) -> Mapping[str, str]:
+    """Return name -> version of what is installed; of an image as its record says."""
+    if environment.contained is None:
+        return installed.packages(environment.sites)
+    versions = environment.contained["versions"]
+    return {installed.normalise(name): version for name, version in versions.items()}
+
+
+def _inside(environment: Environment, facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the facts that the environment sees: in a container system and C library are the base's."""
+    if environment.contained is None:
+        return facts
+    base = environment.contained["facts"]
+    own = {name: base.get(name) for name in ("os", "libc", "pythons")}
+    return {**facts, **own, "container": environment.contained["engine"]}
 
 
 def _imports(
@@ -180,6 +198,7 @@ def _about(
         "schema": SCHEMA,
         "path": environment.path,
         "kind": environment.kind,
+        "engine": environment.contained["engine"] if environment.contained is not None else "",
         "python": environment.python[0] if environment.python else "",
         "python_version": environment.version,
         "device": patient.device,

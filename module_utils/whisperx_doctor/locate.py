@@ -88,7 +88,20 @@ def _release(path: str, here: str, tree: Tree) -> Optional[Environment]:
         sonames={name: [str(item) for item in _list(value)] for name, value in sonames.items()},
         loader_paths=tuple(str(item) for item in _list(plan.get("loader_paths"))),
         trouble=trouble,
+        contained=_contained(record or {}),
     )
+
+
+def _contained(record: Dict[str, Any]) -> Optional[Dict[str, Any]]:
+    """Return what only a release in a container has: its engine, its versions, the facts of its base."""
+    if record.get("runtime") != "container":
+        return None
+    versions = _mapping(record.get("versions"))
+    return {
+        "engine": str(record.get("engine") or ""),
+        "versions": {str(name): str(version) for name, version in versions.items()},
+        "facts": _mapping(_mapping(record.get("base")).get("facts")),
+    }
 
 
 def _mapping(value: Any) -> Dict[str, Any]:

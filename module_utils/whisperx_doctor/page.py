@@ -54,7 +54,8 @@ def lines(diagnosis: Mapping[str, Any]) -> List[str]:
 def _about(diagnosis: Mapping[str, Any]) -> str:
     facts: Dict[str, Any] = diagnosis["facts"]
     versions = ", ".join(f"{name} {version}" for name, version in diagnosis["packages"].items())
-    parts = [_KINDS.get(diagnosis["kind"], diagnosis["kind"])]
+    engine = f" in {diagnosis['engine']}" if diagnosis["engine"] else ""
+    parts = [_KINDS.get(diagnosis["kind"], diagnosis["kind"]) + engine]
     parts += ["Python " + diagnosis["python_version"]] if diagnosis["python_version"] else []
     parts += [facts["os"], facts["libc"], str(facts["machine"])]
     parts += [f"driver {facts['driver']}"] if facts["gpus"] else []

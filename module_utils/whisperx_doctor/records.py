@@ -35,8 +35,9 @@ class Environment:
     ``python`` is the command that starts its interpreter, () where there is none to start. ``sites`` are its
     package directories, in the order in which Python looks, ``own`` those that are not the machine's.
     ``imports``, ``device``, ``variables``, ``sonames`` and ``loader_paths`` are what the record of a managed
-    release says, else None or empty. ``interpreter`` is the real program, where it is known; ``pythonpath``
-    has to be set for it; ``trouble`` is what was wrong on the way here.
+    release says, else None or empty. ``contained`` is what the record of a release in a container says beside
+    that: engine, versions, and the base's facts; None for any other. ``interpreter`` is the real program,
+    where it is known; ``pythonpath`` has to be set for it; ``trouble`` is what was wrong on the way here.
     """
 
     path: str
@@ -53,6 +54,7 @@ class Environment:
     interpreter: str = ""
     pythonpath: str = ""
     trouble: str = ""
+    contained: Optional[Mapping[str, Any]] = None
 
 
 @dataclass(frozen=True)

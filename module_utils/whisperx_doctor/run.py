@@ -30,6 +30,10 @@ _ASK = (
 _ASK_SECONDS = 60.0
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _KEPT = ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES")
+# What leads to a container's engine.
+_ENGINES = ("CONTAINERS_CONF", "DOCKER_HOST", "XDG_RUNTIME_DIR")
+# Said by docker after what went wrong.
+_ADVICE = re.compile(r"(See|Run) 'docker run --help'")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 Ran = Dict[str, Any]
@@ -58,6 +62,9 @@ def meet(environment: Environment, variables: Mapping[str, str]) -> Tuple[Enviro
     if not isinstance(said, dict) or "version" not in said:
         text = "no answer within a minute" if timed_out else _last(output) or f"exit code {code}"
         return environment, Symptom("start", "start of the interpreter", text, environment.python[0])
+    if environment.contained is not None:
+        # The paths are those in the image.
+        return replace(environment, version=said["version"]), None
     sites = [
         path for path in said["sites"] if re.search(r"(site|dist)-packages$", path) and os.path.isdir(path)
     ]
@@ -120,7 +127,8 @@ def _variables(environment: Environment, given: Mapping[str, str]) -> Dict[str, 
     """Return the variables that the interpreter is started with: the same whoever asks."""
     paths = [path for path in os.environ.get("PATH", "").split(":") if path.startswith("/")]
     known = _PATH.split(":")
-    settings = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    kept = _KEPT + (_ENGINES if environment.contained is not None else ())
+    settings = {name: os.environ[name] for name in kept if name in os.environ}
     settings["PATH"] = ":".join(paths + [path for path in known if path not in paths])
     settings["LC_ALL"] = "C.UTF-8"
     settings["PYTHONDONTWRITEBYTECODE"] = "1"
@@ -132,4 +140,5 @@ def _variables(environment: Environment, given: Mapping[str, str]) -> Dict[str, 
 
 def _last(output: str) -> str:
     lines = [line.strip() for line in _COLOUR.sub("", output).splitlines() if line.strip()]
-    return lines[-1] if lines else ""
+    told = [line for line in lines if not _ADVICE.match(line)]
+    return told[-1] if told else ""

@@ -1,104 +1,25 @@
 """The command of a container release, run by the real podman; molecule/container has the real docker.
 
-The image is a Debian root of the lab with a launch script for its own Python: what is tested is the command,
-not what it runs. The engine that is called first records its arguments and then becomes the real one.
+The engine that is called first records its arguments and then becomes the real one.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from module_utils.whisperx_container.wrapper import Command, render
-
-ROOT = Path(__file__).resolve().parents[2]
-IMAGE = "localhost/whisperx-fleet:command-test"
-LAB = "localhost/whisperx-lab:bookworm"
-LAUNCH = "exec /usr/bin/python3"
-# Records every argument, leaves out what only machines with a GPU know (SIMULATED), becomes the real engine.
-RECORDER = """#!/bin/sh
-for word in "$@"; do printf '%s\\n' "$word"; done >'{record}'
-for word in "$@"; do
-    shift
-    case $word in --device=nvidia.com/gpu=all | --gpus=all) ;; *) set -- "$@" "$word" ;; esac
-done
-exec '{engine}' "$@"
-"""
-
-
-def engine(name: str) -> str:
-    path = shutil.which(name)
-    if path is None:
-        pytest.skip(f"{name} does not run here")
-    return path
+from tests.integration.container_lab import Native, made_image
 
 
 @pytest.fixture(scope="module")
 def image() -> Iterator[None]:
-    """Make the image for podman, and remove it."""
-    if os.getuid() != 0:
-        pytest.skip("takes root")
-    settings = os.environ | {"CONTAINERS_CONF": str(ROOT / "tools/lab/containers.conf")}
-    subprocess.run([ROOT / "tools/lab/build_images", "bookworm"], check=True, env=settings)
-    recipe = f"FROM {LAB}\nWORKDIR /work\nRUN mkdir -p /opt/whisperx/current/launch"
-    for name in ("python", "whisperx"):
-        path = f"/opt/whisperx/current/launch/{name}"
-        recipe += f" && printf '#!/bin/sh\\n{LAUNCH} \"$@\"\\n' >{path} && chmod 755 {path}"
-    build = ["podman", "build", "--quiet", "--network", "none", "--tag", IMAGE, "-"]
-    subprocess.run(build, input=recipe, text=True, check=True, env=settings, capture_output=True)
-    yield
-    subprocess.run(["podman", "rmi", "--force", IMAGE], check=True, env=settings, capture_output=True)
-
-
-class Native:
-    """The command ``python`` of a release, in a directory of its own."""
-
-    def __init__(self, base: Path, name: str = "podman") -> None:
-        self.here = base / "audio"
-        self.here.mkdir()
-        (base / "home").mkdir()
-        (base / "bin").mkdir()
-        self.record = base / "record"
-        recorder = base / "bin" / name
-        recorder.write_text(RECORDER.format(record=self.record, engine=engine(name)), encoding="utf-8")
-        recorder.chmod(0o755)
-        self.command = Command("command-test", name, (4, 3), IMAGE, ("whisperx",), network="host")
-        self.script = base / "python"
-        self.environment = {
-            "PATH": f"{base / 'bin'}:{os.environ['PATH']}",
-            "HOME": str(base / "home"),
-            "CONTAINERS_CONF": str(ROOT / "tools/lab/containers.conf"),
-        }
-        self.write(self.command)
-
-    def write(self, command: Command) -> None:
-        self.script.write_text(render(command)["python"], encoding="utf-8")
-        self.script.chmod(0o755)
-
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        pipe = subprocess.PIPE
-        return subprocess.Popen(
-            [self.script, *arguments],
-            cwd=self.here,
-            env=self.environment,
-            stdin=pipe,
-            stdout=pipe,
-            stderr=pipe,
-            text=True,
-        )
-
-    def run(self, *arguments: str, words: str = "") -> tuple[int, str, str]:
-        process = self.start(*arguments)
-        out, err = process.communicate(words, timeout=120)
-        return process.returncode, out.strip(), err
+    yield from made_image()
 
 
 @pytest.fixture
@@ -169,16 +90,3 @@ def test_a_handler_of_its_own_is_heard(native: Native) -> None:
     process.terminate()
     process.communicate(timeout=30)
     assert process.returncode == 5
-
-
-def test_a_plan_for_a_gpu_reaches_the_engine(native: Native, tmp_path: Path) -> None:
-    """SIMULATED: driver, devices and specification are files; the recorder takes the option out again."""
-    for path in ("sys/module/nvidia", "dev", "etc/cdi"):
-        (tmp_path / "gpu" / path).mkdir(parents=True)
-    (tmp_path / "gpu/sys/module/nvidia/version").write_text("570.124.06\n", encoding="utf-8")
-    (tmp_path / "gpu/dev/nvidiactl").touch()
-    (tmp_path / "gpu/etc/cdi/nvidia.yaml").write_text("kind: nvidia.com/gpu\n", encoding="utf-8")
-    native.write(replace(native.command, gpu="cdi", driver="570.26", host_root=str(tmp_path / "gpu")))
-    assert native.run("-c", "print(1)")[:2] == (0, "1")
-    words = native.record.read_text(encoding="utf-8").splitlines()
-    assert "--device=nvidia.com/gpu=all" in words[: words.index(IMAGE)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -37,6 +38,16 @@ def test_a_root_of_ours_is_its_release_in_use(tmp_path: Path) -> None:
         assert found.python == (str(release / "launch/python"),)
         assert dict(found.variables) == {"LAB": "1"}
         assert found.imports and found.imports[0]["module"] == "torch"
+
+
+def test_a_release_in_a_container_has_its_packages_in_the_image(tmp_path: Path) -> None:
+    release = make_release(tmp_path, {})
+    assert locate(str(tmp_path), Tree()).contained is None
+    base = {"name": "a.tar", "facts": {"libc": {"family": "glibc", "version": "2.36"}}}
+    record = {"runtime": "container", "engine": "docker", "versions": {"torch": "2.8.0"}, "base": base}
+    (release / "release.json").write_text(json.dumps(record))
+    contained = {"engine": "docker", "versions": {"torch": "2.8.0"}, "facts": base["facts"]}
+    assert locate(str(tmp_path), Tree()).contained == contained
 
 
 def test_a_damaged_record_is_said_and_the_files_are_looked_at(tmp_path: Path) -> None:
