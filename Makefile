@@ -25,7 +25,7 @@ help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 	@echo 'make plan | verify | rollback | guard | doctor | audit | bake | bundle      the other verbs, on the same INVENTORY and ARGS'
 	@echo 'make lint | unit | integration | molecule [SCENARIO=default]      one part of make test'
-	@echo 'make bench     the figures of docs/testing.md'
+	@echo 'make bench     the figures of docs/testing.md (ARGS="--only start image": those of containers)'
 	@echo 'make truth     the predictions of the planner, tried in containers (ARGS="--interpreters DIR --write")'
 	@echo 'make doctor-proof      the doctor on environments that really fail, also with torch (5 GB)'
 	@echo 'make docs      the generated pages and pictures of docs/ (chromium)'

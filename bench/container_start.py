@@ -1,6 +1,6 @@
 """Measure what the command of a container release adds to the engine's own start.
 
-    tools/lab/with python bench/container_start.py [--repeat 15] [--engine podman]
+    tools/lab/with python bench/container_start.py [--repeat 15] [--engine podman] [--json]
 
 Runs, in turns, the release's command and a bare `podman run --rm` of the same image with the same program,
 which does nothing. Takes root. The image is a Debian root of the lab with a launch script: what is measured
@@ -10,6 +10,7 @@ is the way into the container, and that does not depend on what lies in the imag
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import statistics
 import subprocess
@@ -56,6 +57,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Measure the start of a container release's command.")
     parser.add_argument("--repeat", type=int, default=15)
     parser.add_argument("--engine", choices=("podman", "docker"), default="podman")
+    parser.add_argument("--json", action="store_true", help="print the seconds, and judge nothing")
     options = parser.parse_args()
     build(options.engine)
     try:
@@ -72,6 +74,9 @@ def main() -> int:
                 rows["bare run"].append(timed(bare, directory))
     finally:
         subprocess.run([options.engine, "rmi", "--force", IMAGE], check=True, stdout=subprocess.DEVNULL)
+    if options.json:
+        print(json.dumps(dict(zip(("ours", "bare"), rows.values(), strict=True))))
+        return 0
     for title, seconds in rows.items():
         print(f"{title:<24} {statistics.median(seconds):6.3f} s  {min(seconds):.3f} to {max(seconds):.3f}")
     ours, theirs = (statistics.median(seconds) for seconds in rows.values())

@@ -1,10 +1,10 @@
 """Measure what the project promises, as ratios within one run.
 
-    tools/lab/with python bench/run.py [--only plan fleet facts rollback install pip] [--repeat 5]
+    tools/lab/with python bench/run.py [--only plan start image fleet facts rollback install pip] [--repeat 5]
 
 Each figure is a function that returns its rows; the table prints medians and what is behind them. The hosts
-are containers of tools/lab on this machine; `plan` needs none. `install` and `pip` download the whole
-WhisperX set, repeatedly.
+are containers of tools/lab on this machine; `plan`, `start` and `image` need none. `install`, `pip` and
+`image` download the whole WhisperX set, the first two repeatedly; `image` takes 25 GB of disk.
 """
 
 from __future__ import annotations
@@ -285,8 +285,25 @@ def by_pip(lock: str, empty: bool) -> float:
     return tasks(command, "Make the environment", "Install the pins")
 
 
+def start(repeat: int) -> list[Row]:
+    """The command of a release in a container against the engine's bare run of the same image."""
+    printed = run([sys.executable, "bench/container_start.py", "--json", "--repeat", str(max(repeat, 15))])
+    seconds = json.loads(printed.stdout)
+    return [Row("the command in a container", seconds["ours"], "bare podman run", seconds["bare"], "<= 1.1")]
+
+
+def image(repeat: int) -> list[Row]:
+    """Bytes of a CTranslate2-only upgrade against the whole image; measured once, for bytes do not vary."""
+    run(["tools/lab/build_images", "bookworm"])
+    told = json.loads(run([sys.executable, "bench/container.py"]).stdout)
+    upgrade, whole = ([told[key] / 1e6] for key in ("upgrade_bytes", "image_bytes"))
+    return [Row("CTranslate2-only upgrade of an image", upgrade, "the image", whole, "<= 0.05", "MB")]
+
+
 FIGURES: dict[str, Callable[[int], list[Row]]] = {
     "plan": plan,
+    "start": start,
+    "image": image,
     "facts": facts,
     "rollback": rollback,
     "fleet": fleet,
@@ -295,13 +312,16 @@ FIGURES: dict[str, Callable[[int], list[Row]]] = {
 }
 
 
+HOSTLESS = ("plan", "start", "image")
+
+
 def measured(names: list[str], repeat: int) -> list[Row]:
     """Return the rows of the figures; their test hosts are there only while they are measured."""
     rows: list[Row] = []
-    if "plan" in names:
-        print("measuring plan", flush=True)
-        rows += plan(repeat)
-    others = [name for name in names if name != "plan"]
+    for name in (name for name in names if name in HOSTLESS):
+        print(f"measuring {name}", flush=True)
+        rows += FIGURES[name](repeat)
+    others = [name for name in names if name not in HOSTLESS]
     if not others:
         return rows
     run(["tools/lab/build_images", "trixie"])
