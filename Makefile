@@ -18,7 +18,7 @@ RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 # Only this machine's own inventory installs here, so only that one takes root here.
 PREFLIGHT := tools/preflight $(if $(filter inventory/local.yml,$(INVENTORY)),--root)
 
-.PHONY: help site plan verify rollback guard doctor audit bake bundle test lint unit integration molecule bench truth doctor-proof docs lock-requirements clean \
+.PHONY: help site plan verify rollback guard doctor audit bake bundle test lint unit integration molecule bench truth doctor-proof boot-proof docs lock-requirements clean \
 	preflight again
 
 help:
@@ -28,6 +28,7 @@ help:
 	@echo 'make bench     the figures of docs/testing.md (ARGS="--only start image": those of containers)'
 	@echo 'make truth     the predictions of the planner, tried in containers (ARGS="--interpreters DIR --write")'
 	@echo 'make doctor-proof      the doctor on environments that really fail, also with torch (5 GB)'
+	@echo 'make boot-proof      a whole WhisperX booted in QEMU, and a machine baked by Packer (an hour, 25 GB)'
 	@echo 'make docs      the generated pages and pictures of docs/ (chromium)'
 	@echo 'make clean     remove .venv, caches, test images'
 
@@ -60,6 +61,9 @@ truth: $(VENV)/.test
 doctor-proof: $(VENV)/.test
 	@tools/lab/build_images bullseye bookworm trixie
 	@$(RUN) WHISPERX_FLEET_TORCH=1 python -m pytest -v tests/integration/test_doctor.py tests/integration/test_doctor_torch.py $(ARGS)
+
+boot-proof: $(VENV)/.test
+	@$(RUN) WHISPERX_FLEET_BOOT=1 python -m pytest -v -s tests/integration/test_boot_proof.py $(ARGS)
 
 docs: $(VENV)/.test
 	@$(RUN) python tools/support_matrix.py

@@ -75,6 +75,10 @@ files:
   description: SHA-256 of every managed file, by path; what two bakes cannot have alike is left out.
   returned: success
   type: dict
+varying:
+  description: The managed files that are not in RV(files), by path, with the reason.
+  returned: success
+  type: dict
 digest:
   description: One SHA-256 over RV(files).
   returned: success
@@ -140,7 +144,8 @@ def main() -> None:
     if told:
         problem = unclean(told)
         module.fail_json(msg=problem.sentence(), findings=told, **problem.record())
-    files = slim.digests([top, *given["managed"]])
+    managed = [top, *given["managed"]]
+    files = slim.digests(managed)
     digest = hashlib.sha256(json.dumps(files, sort_keys=True).encode("utf-8")).hexdigest()
     sizes = slim.sizes(given["root"])
     module.exit_json(
@@ -150,6 +155,7 @@ def main() -> None:
         sizes=sizes,
         sboms=sboms,
         files=files,
+        varying=slim.varying(managed),
         digest=digest,
     )
 

@@ -52,6 +52,11 @@ options:
         description: Its plan, as returned by M(whisperx_plan).
         type: dict
         required: true
+      flags:
+        description: Flags of the declared processor. A boot tells which are missing, of those that matter.
+        type: list
+        elements: str
+        default: []
       variants:
         description:
           - What M(whisperx_plan) answered for other compute capabilities, by capability. Where it is the same
@@ -116,6 +121,9 @@ ENVIRONMENT = (
     "repairs",
 )
 
+# The instructions that the packages have code for; a captured processor has many more flags.
+TELLING = ("sse4_1", "sse4_2", "avx", "avx2", "fma", "f16c", "avx512f")
+
 ARGUMENTS: Dict[str, Any] = {
     "root": {"type": "path", "default": "/opt/whisperx"},
     "bin_dir": {"type": "path", "default": "/usr/local/bin"},
@@ -130,6 +138,7 @@ ARGUMENTS: Dict[str, Any] = {
             "name": {"required": True},
             "release": {"required": True},
             "plan": {"type": "dict", "required": True},
+            "flags": {"type": "list", "elements": "str", "default": []},
             "variants": {"type": "dict", "default": {}},
         },
     },
@@ -182,6 +191,7 @@ def profile(item: Dict[str, Any]) -> Profile:
             key: bounds(same[key]) for key in sorted(same, key=lambda text: [*map(int, text.split("."))])
         },
         scripts=tuple(plan.get("scripts") or ()),
+        flags=tuple(flag for flag in TELLING if flag in item["flags"]),
     )
 
 

@@ -4,9 +4,8 @@
 #   packer build ...
 #
 # Run it in the checkout, with ansible-playbook of .venv/bin first on the PATH. Needs a Packer that carries the qemu
-# builder and the ansible provisioner, as Debian's 1.6.6 does; newer ones take them as plugins (packer plugins install
-# github.com/hashicorp/qemu, github.com/hashicorp/ansible). Any other source will do: a cloud's builder instead of qemu,
-# on an instance without a GPU, since the machine to come is declared in the variables file.
+# builder and the ansible provisioner, as Debian's 1.6.6 does; newer ones take them as plugins. Any other source will do,
+# a cloud's instead of qemu: docs/packer.md has some.
 
 variable "source_image" {
   type        = string
@@ -51,6 +50,8 @@ source "qemu" "image" {
   headless         = true
   memory           = 4096
   cpus             = 2
+  # The default processor of QEMU lacks what numpy and CTranslate2 are compiled for.
+  qemuargs         = [["-cpu", "max"]]
   output_directory = var.output
   vm_name          = "whisperx.qcow2"
   ssh_username     = "root"
@@ -58,8 +59,8 @@ source "qemu" "image" {
   cd_files         = ["packer/seed/meta-data", "packer/seed/user-data"]
   cd_label         = "cidata"
   ssh_password     = "build-only"
-  ssh_timeout      = "15m"
-  shutdown_command = "passwd --lock root; rm -f /root/.ssh/authorized_keys; systemctl poweroff"
+  ssh_timeout      = "30m"
+  shutdown_command = "passwd --lock root; rm -f /root/.ssh/authorized_keys /etc/ssh/sshd_config.d/00-packer.conf; systemctl poweroff"
 }
 
 build {
@@ -69,6 +70,8 @@ build {
     playbook_file = "playbooks/bake.yml"
     user          = "root"
     extra_arguments = [
+      # Packer's own sshd on the loopback, between Ansible and the machine, has an RSA key up to version 1.7.
+      "--ssh-extra-args", "-o IdentitiesOnly=yes -o HostKeyAlgorithms=+ssh-rsa -o PubkeyAcceptedKeyTypes=+ssh-rsa",
       "--extra-vars", "@${var.variables}",
       # Locked and removed by the shutdown command above.
       "--extra-vars", "{\"whisperx_bake_tolerate\": [\"authorized-key\", \"resolver\"]}",

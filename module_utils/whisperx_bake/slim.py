@@ -11,7 +11,7 @@ from typing import Dict, Iterator, List, Tuple
 from ..whisperx_env import process
 from ..whisperx_env.files import sha256
 
-__all__ = ["compile_release", "digests", "drop_downloads", "share", "sizes"]
+__all__ = ["compile_release", "digests", "drop_downloads", "share", "sizes", "varying"]
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Not by time stamp: those differ from bake to bake. The file names inside are relative, so that two profiles
@@ -56,8 +56,10 @@ if __name__ == "__main__":
 """
 # Longer than a whole WhisperX takes on one slow core.
 _SECONDS = 3600
-# What a bake writes that two bakes of the same inputs do not share: times, and seconds that were measured.
-VARYING = ("release.json",)
+# What two bakes of the same inputs cannot have alike, by file name, and why.
+VARYING = {
+    "release.json": "it says when the release was built, and how many seconds its proof took on the builder",
+}
 
 
 def compile_release(release: str, check: bool) -> int:
@@ -131,6 +133,17 @@ def digests(tops: List[str]) -> Dict[str, str]:
             elif os.path.isfile(path):
                 found[path] = sha256(path)
     return found
+
+
+def varying(tops: List[str]) -> Dict[str, str]:
+    """Return path -> reason of every managed file that ``digests`` leaves out."""
+    return {
+        path: VARYING[os.path.basename(path)]
+        for top in tops
+        if os.path.isdir(top)
+        for path in _files(top)
+        if os.path.basename(path) in VARYING
+    }
 
 
 def sizes(root: str) -> Dict[str, int]:

@@ -15,20 +15,20 @@ TIMED_OUT = 124
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
-def run(argv: List[str], environment: Dict[str, str], timeout: float) -> Tuple[int, str]:
-    """Run ``argv`` without input for at most ``timeout`` seconds; return its exit code and all it wrote."""
+def run(argv: List[str], environment: Dict[str, str], timeout: float, given: str = "") -> Tuple[int, str]:
+    """Run ``argv`` with ``given`` as input for ``timeout`` seconds at most; return exit code and output."""
     child = subprocess.Popen(
         argv,
         env=environment,
         cwd="/",
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE if given else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         start_new_session=True,
         preexec_fn=_die_with_parent(),
     )
     try:
-        output, _ = child.communicate(timeout=timeout)
+        output, _ = child.communicate(given.encode() if given else None, timeout=timeout)
         return child.returncode, output.decode("utf-8", "replace")
     except subprocess.TimeoutExpired:
         return TIMED_OUT, _end(child)

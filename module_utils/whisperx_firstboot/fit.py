@@ -124,6 +124,10 @@ def _notes(profile: Profile, facts: Mapping[str, Any]) -> Tuple[str, ...]:
     if _numbers(version) > _numbers(profile.libc_version):
         wanted = "{} {}".format(profile.libc_family, profile.libc_version)
         told.append("baked for {}, the C library here is {}".format(wanted, version))
+    here = (facts.get("cpu") or {}).get("flags") or []
+    lacking = [flag for flag in profile.flags if flag not in here]
+    if lacking:
+        told.append("baked for a processor with {}, which this one lacks".format(", ".join(lacking)))
     if profile.device == "cpu" and facts.get("gpus"):
         told.append("there is a GPU that no profile of this image can use; the CPU is used")
     return tuple(told)

@@ -52,7 +52,7 @@ class Profile:
 
     ``capabilities`` maps each compute capability for which the plan is the same to the bounds of the NVIDIA
     driver there, minimum and maximum ("525", "580"; "" for none; the maximum is a branch). {} for a profile
-    of the CPU.
+    of the CPU. ``flags``: instructions that the declared processor has, () where none were declared.
     """
 
     name: str
@@ -63,6 +63,7 @@ class Profile:
     libc_version: str
     capabilities: Mapping[str, Tuple[str, str]] = field(default_factory=dict)
     scripts: Tuple[str, ...] = ()
+    flags: Tuple[str, ...] = ()
 
     @staticmethod
     def read(record: Mapping[str, Any]) -> Profile:
@@ -70,7 +71,8 @@ class Profile:
         ValueError for bounds that are none.
         """
         values: Dict[str, Any] = dict(record)
-        values["scripts"] = tuple(values.get("scripts") or ())
+        for name in ("scripts", "flags"):
+            values[name] = tuple(values.get(name) or ())
         bounds = (values.get("capabilities") or {}).items()
         values["capabilities"] = {key: (str(least), str(most)) for key, (least, most) in bounds}
         return Profile(**values)

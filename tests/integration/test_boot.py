@@ -1,7 +1,8 @@
-"""A Debian 13 disk with two profiles, baked here without a GPU and booted in QEMU, once fit and once not.
+"""Debian 13 disks, baked here without a GPU and booted in QEMU from their own boot loader, fit and unfit.
 
-The disk's packages are ctranslate2 alone: a whole WhisperX would take a quarter of an hour to prove on an
-emulated processor. Kernel, systemd, unit, choice and proof are the real ones; the GPU is declared, not there.
+The disks' packages are ctranslate2 alone: a whole WhisperX takes long to prove on an emulated processor
+(`make boot-proof`). Firmware, loader, kernel, systemd, unit, choice and proof are the real ones; the GPU is
+declared, not there.
 """
 
 from __future__ import annotations
@@ -10,103 +11,165 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from boot_lab import DRIVER, GPU, ROOT, BootLab
+from other_builder import OtherBuilder
 
-ROOT = Path(__file__).resolve().parents[2]
-LAB = ROOT / "tools" / "lab"
-NEEDED = ("qemu-system-x86_64", "mmdebstrap", "mkfs.ext4", "debugfs")
+NEEDED = ("qemu-system-x86_64", "mmdebstrap", "mkfs.ext4", "debugfs", "mcopy", "grub-mkimage")
+UEFI = Path("/usr/share/ovmf/OVMF.fd")
+READ_FACTS = """
+import json
+from ansible.module_utils.distro import LinuxDistribution
+from module_utils.whisperx_host.probe import probe
+print(json.dumps(probe("/", 20.0, {}, LinuxDistribution)))
+"""
 
 pytestmark = [
     pytest.mark.skipif(os.getuid() != 0, reason="takes root to make a root file system"),
     pytest.mark.skipif(not all(shutil.which(name) for name in NEEDED), reason=f"needs {', '.join(NEEDED)}"),
 ]
 
-GPU = [{"name": "NVIDIA L4", "compute_capability": "8.9", "memory_mib": 23034}]
-DRIVER = {"version": "570.124.06", "cuda": "12.8", "state": "running"}
+
+@pytest.fixture
+def base() -> Iterator[Path]:
+    # Not pytest's own directory, which would keep some GB for the next runs to look at.
+    with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="whisperx-boot-") as name:
+        yield Path(name)
 
 
-def bake(base: Path, *arguments: str) -> str:
-    """Run the playbook on the root below ``base``; return what it said."""
-    host = {
-        "ansible_connection": "community.general.chroot",
-        "ansible_host": str(base / "root"),
-        "ansible_python_interpreter": "auto_silent",
-        "whisperx_plan_packages": {"ctranslate2": ""},
-        "whisperx_plan_lock_dir": str(base / "locks"),
-        "whisperx_host_assume": {"cpu": {"flags": ["sse4_1", "avx", "avx2"]}, "gpus": []},
+def traces(root: Path) -> list[str]:
+    """Return what a bake could leave on the builder: mounts, loop devices, processes in the root."""
+    mounts = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(root) in line]
+    loops = [str(path) for path in Path("/sys/block").glob("loop*/loop/backing_file")]
+    return (
+        mounts
+        + loops
+        + [path.parent.name for path in Path("/proc").glob("[0-9]*/root") if inside(path, root)]
+    )
+
+
+def inside(link: Path, root: Path) -> bool:
+    try:
+        return link.readlink() == root
+    except OSError:
+        return False
+
+
+def kill_while_it_builds(lab: BootLab, **variables: object) -> None:
+    """Start baking, and kill Ansible outright when the first release is being built."""
+    child = lab.start(**variables)
+    deadline = time.monotonic() + 120
+    while not list(lab.root.glob("opt/whisperx/releases/*/bin")) and child.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert child.poll() is None and traces(lab.root)
+    child.send_signal(signal.SIGKILL)
+    child.communicate()
+    while traces(lab.root) and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
+def plans_do_not_depend_on_the_builder(lab: BootLab, image: dict[str, Any]) -> None:
+    """See what would be baked here, and on a machine with another kernel and processor and a GPU."""
+    folder = lab.base / "builder"
+    folder.mkdir()
+    builder = OtherBuilder(folder)
+    builder.make()
+    facts = subprocess.run(
+        builder.command(sys.executable, "-c", READ_FACTS),
+        env=os.environ | builder.environment,
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    ).stdout
+    assert b"NVIDIA H100" in facts and b"another_builder" in facts and b'"2.6.' in facts
+    for name, other in (("here", None), ("there", builder)):
+        lab.bake("--check", builder=other, whisperx_plan_output=str(lab.base / name), **image)
+    plan = (lab.base / "here").read_text()
+    assert json.loads(plan)["hosts"]["cpu"]["verdict"] == "plan"
+    assert (lab.base / "there").read_text() == plan
+    assert not (lab.root / "opt" / "whisperx").exists()
+
+
+def test_an_image_chooses_and_proves_where_it_boots_and_says_so_where_it_cannot(base: Path) -> None:
+    lab = BootLab(base)
+    lab.make_root()
+    image = {
         "whisperx_bake_profiles": {
             "gpu": {"device": "cuda", "facts": {"gpus": GPU, "nvidia_driver": DRIVER}},
             "cpu": {"device": "cpu"},
         },
-        "whisperx_bake_disk": str(base / "disk.raw"),
-        "whisperx_bake_disk_free": 256,
+        "whisperx_bake_disk": str(lab.disk),
     }
-    (base / "hosts.json").write_text(json.dumps({"all": {"hosts": {"image": host}}}))
-    done = subprocess.run(
-        [
-            Path(sys.executable).parent / "ansible-playbook",
-            "playbooks/bake.yml",
-            "-i",
-            base / "hosts.json",
-            *arguments,
-        ],
-        cwd=ROOT,
-        env=os.environ | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    before = traces(lab.root)
+    plans_do_not_depend_on_the_builder(lab, image)
 
+    # Killed, then ended by what must not be in an image: nothing is left, and the next run completes it.
+    kill_while_it_builds(lab, **image)
+    assert traces(lab.root) == before
+    (lab.root / "root" / ".netrc").write_text("machine index.example login me password secret\n")
+    assert "rule: bake.unclean" in lab.bake(code=2, **image)
+    assert traces(lab.root) == before and not list(base.glob("disk.raw*"))
+    (lab.root / "root" / ".netrc").unlink()
+    lab.bake(**image)
+    written = lab.disk.stat()
+    assert "changed=0" in lab.bake(**image) and lab.disk.stat() == written
+    assert traces(lab.root) == before and not list(base.glob("*.part"))
 
-def boot(disk: Path, *words: str) -> dict[str, str]:
-    """Boot the disk until it is off; return what lab-report said on the console, by subject."""
-    done = subprocess.run(
-        [LAB / "boot", disk, *words], capture_output=True, text=True, errors="replace", check=False
-    )
-    said = dict(re.findall(r"lab-report (\w+): ([^\r\n]*)", done.stdout))
-    assert done.returncode == 0 and "uptime" in said, done.stdout[-4000:] + done.stderr
-    return said
-
-
-def verdict(disk: Path) -> dict[str, Any]:
-    """Return the verdict that lies on the disk."""
-    command = ["debugfs", "-R", "cat /var/lib/whisperx/verdict.json", str(disk)]
-    return json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
-
-
-@pytest.fixture(scope="module")
-def disk() -> Iterator[Path]:
-    # Not pytest's own directory, which would keep some GB for the next runs to look at.
-    with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="whisperx-boot-") as name:
-        base = Path(name)
-        subprocess.run([LAB / "boot_root", base / "root"], check=True)
-        bake(base)
-        yield base / "disk.raw"
-
-
-def test_the_image_chooses_and_proves_where_it_boots_and_says_so_where_it_cannot(disk: Path) -> None:
-    said = boot(disk)
-    found = verdict(disk)
+    # Fit, started by a BIOS.
+    said = lab.boot()
+    found = lab.verdict()
     assert (said["state"], said["result"]) == ("active", "success")
     assert said["message"].startswith("whisperx: fit: profile cpu works here")
+    assert said["journal"] == said["message"] + "|"
+    assert said["message"] in said["console"].split("lab-report")[0]
     assert re.match(r"exit 0: \d+\.\d+", said["python"])
     assert (found["verdict"], found["profile"], found["level"]) == ("fit", "cpu", "pipeline")
     assert found["facts"]["kernel"]["release"].endswith("cloud-amd64")
     assert found["misfits"] == {"gpu": ["baked for an NVIDIA GPU, this machine has none"]}
 
-    # The same disk where only a GPU will do.
-    said = boot(disk, "whisperx.profile=gpu")
+    # The same disk in an older machine: it is proved anew, and what worked is taken away.
+    said = lab.boot("-cpu", "qemu64")
+    assert (said["state"], said["result"]) == ("failed", "exit-code")
+    sentence = "unfit: profile cpu was chosen and does not work: baked for a processor with avx, avx2, "
+    assert said["message"].startswith("whisperx: " + sentence) and "SIGILL" in said["message"]
+    assert said["python"].startswith("exit 69: " + said["message"])
+    assert "avx" not in lab.verdict()["facts"]["cpu"]["flags"]
+    assert (lab.verdict()["verdict"], lab.verdict()["rule"]) == ("unfit", "firstboot.verify")
+
+    # Where only a GPU will do; started by UEFI.
+    lab.tell_kernel("whisperx.profile=gpu")
+    said = lab.boot("-bios", str(UEFI))
     assert (said["state"], said["result"]) == ("failed", "exit-code")
     sentence = "unfit: profile gpu: baked for an NVIDIA GPU, this machine has none; wanted: "
     assert said["message"].startswith("whisperx: " + sentence)
     assert said["python"].startswith("exit 69: whisperx: " + sentence)
-    assert (verdict(disk)["verdict"], verdict(disk)["rule"]) == ("unfit", "firstboot.no-profile")
+    assert (lab.verdict()["verdict"], lab.verdict()["rule"]) == ("unfit", "firstboot.no-profile")
+
+
+def test_an_image_baked_for_glibc_2_36_is_unfit_where_glibc_2_41_boots(base: Path) -> None:
+    lab = BootLab(base)
+    lab.make_root("bookworm")
+    # The last releases that ask for an executable stack; every glibc before 2.41 gives it to them.
+    lab.bake(whisperx_plan_packages={"ctranslate2": "==4.4.0"})
+    # Somebody upgrades the image, and does not bake it again.
+    lab.make_root()
+    lab.write_disk()
+    said = lab.boot()
+    found = lab.verdict()
+    assert (said["state"], said["result"]) == ("failed", "exit-code")
+    assert said["message"].startswith("whisperx: unfit: profile default was chosen and does not work: ")
+    assert "baked for glibc 2.36, the C library here is 2.41" in said["message"]
+    assert re.search(r"libctranslate2\S* .*executable stack", said["message"])
+    assert said["python"].startswith("exit 69: " + said["message"])
+    assert (found["verdict"], found["rule"]) == ("unfit", "firstboot.verify")
+    assert found["facts"]["libc"]["version"] == "2.41"

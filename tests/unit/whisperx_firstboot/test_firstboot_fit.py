@@ -99,6 +99,14 @@ def test_a_newer_libc_and_an_idle_gpu_are_told() -> None:
     assert "GPU" in choose(IMAGE, with_gpu("6.1"), Settings()).notes[0]
 
 
+def test_what_the_processor_lacks_is_told() -> None:
+    older = PLAIN | {"cpu": {"flags": ["sse4_1", "avx"]}}
+    declared = replace(IMAGE, profiles=(replace(CPU, flags=("sse4_1", "avx", "avx2", "fma")),))
+    notes = choose(declared, older, Settings()).notes
+    assert notes == ("baked for a processor with avx2, fma, which this one lacks",)
+    assert choose(IMAGE, older, Settings()).notes == ()
+
+
 def test_the_stamp_moves_with_what_a_verdict_rests_on_and_with_nothing_else() -> None:
     same = PLAIN | {"kernel": {"release": "6.12"}, "sources": {"libc": "confstr"}}
     assert stamp(PLAIN, IMAGE, Settings()) == stamp(same, IMAGE, Settings())
