@@ -73,7 +73,9 @@ docs: $(VENV)/.test
 lock-requirements: $(VENV)/.controller
 	@cd requirements && set -e; $(RUN); options="--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate"; \
 	uv pip compile -q $$options --custom-compile-command 'make lock-requirements' controller.in -o controller.txt; \
-	uv pip compile -q $$options --custom-compile-command 'make lock-requirements' -c controller.txt test.in -o test.txt
+	for name in test ee; do \
+	  uv pip compile -q $$options --custom-compile-command 'make lock-requirements' -c controller.txt $$name.in -o $$name.txt; \
+	done
 
 clean:
 	@tools/lab/clean

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -24,6 +25,26 @@ def test_inventory_loads_without_a_warning(inventory: str) -> None:
         text=True,
     )
     assert json.loads(listing.stdout)["_meta"]["hostvars"]
+    assert "WARNING" not in listing.stderr
+
+
+def test_dynamic_inventory_makes_hosts_and_groups_of_fact_files() -> None:
+    """The recorded hosts of the tests, which somebody captured just so."""
+    listing = subprocess.run(
+        [Path(sys.executable).parent / "ansible-inventory", "--inventory", "inventory/dynamic", "--list"],
+        cwd=ROOT,
+        env=os.environ | {"WHISPERX_FACTS": str(ROOT / "tests/fixtures/hosts")},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    groups = json.loads(listing.stdout)
+    hosts = groups["_meta"]["hostvars"]
+    assert set(hosts) == {path.stem for path in (ROOT / "tests/fixtures/hosts").glob("*.json")}
+    assert all(known["whisperx_host_source"] == "assume" for known in hosts.values())
+    assert [name for name in groups["gpu_NVIDIA_L40S"]["hosts"] if not name.startswith("debian12-l40s")] == []
+    assert "debian12-cpu--" in " ".join(groups["without_gpu"]["hosts"])
+    assert {"os_debian", "os_ubuntu", "os_rocky"} <= set(groups)
     assert "WARNING" not in listing.stderr
 
 

@@ -32,17 +32,18 @@ def test_no_file_says(phrase: str, tracked: list[Path]) -> None:
 
 
 def test_requirements_are_locked_by_hash(root: Path) -> None:
-    for name in ("controller.txt", "test.txt"):
+    for name in ("controller.txt", "test.txt", "ee.txt"):
         text = (root / "requirements" / name).read_text(encoding="utf-8")
         entries = re.split(r"\n(?=[a-z0-9])", re.sub(r"(?m)^#.*\n", "", text))
         assert [entry for entry in entries if entry.strip() and "--hash=sha256:" not in entry] == []
         assert not re.search(r"https?://|--index|--extra", text)
 
 
-def test_both_locks_agree(root: Path) -> None:
+def test_the_locks_agree(root: Path) -> None:
     def pins(name: str) -> dict[str, str]:
         text = (root / "requirements" / name).read_text(encoding="utf-8")
         return dict(re.findall(r"(?m)^([a-z0-9.-]+)==(\S+)", text))
 
-    controller, test = pins("controller.txt"), pins("test.txt")
-    assert controller == {name: test.get(name) for name in controller}
+    controller = pins("controller.txt")
+    for other in (pins("test.txt"), pins("ee.txt")):
+        assert controller == {name: other.get(name) for name in controller}
