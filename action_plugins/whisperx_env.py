@@ -2,13 +2,18 @@
 
 The module is run once with nothing in hand. A converged host answers that it is done, and check mode gets its
 prediction. Else the module names the files it lacks (the uv binary, wheels that no index has); they are
-transferred and the module runs again with their paths.
+transferred and the module runs again with their paths. On a terminal the plugin tells how far it is.
 """
 
 from __future__ import annotations
 
+import contextlib
+import copy
+import json
 import os
+import shlex
 import sys
+import threading
 import time
 import typing as t
 
@@ -20,6 +25,9 @@ UV = "uv"
 # Seen where the plugin is loaded, in ansible-playbook's own process: the workers have no terminal.
 TERMINAL = sys.stdout.isatty() and not os.environ.get("CI")
 _TELL_EVERY_S = 5.0
+_FIRST_LOOK_S = 1.0
+# Steps that take long enough to be told.
+_STEPS = {"build": "unpacking", "gate": "checking its shared objects", "verify": "proving it"}
 _WORTH_TELLING = 64 << 20  # bytes
 
 
@@ -65,7 +73,32 @@ class ActionModule(ActionBase):
         ]
         if given.get("uv"):
             arguments["uv"] = {**given["uv"], "path": paths.get(given["uv"]["sha256"], "")}
-        return self._execute_module(module_name="whisperx_env", module_args=arguments, task_vars=task_vars)
+        with self._told(given, arguments, task_vars or {}):
+            return self._execute_module(
+                module_name="whisperx_env", module_args=arguments, task_vars=task_vars
+            )
+
+    @contextlib.contextmanager
+    def _told(
+        self, given: dict[str, t.Any], arguments: dict[str, t.Any], task_vars: dict[str, t.Any]
+    ) -> t.Iterator[None]:
+        """Tell on a terminal what the module, meanwhile, notes in a file on the host."""
+        # Mitogen's connections are not for two threads.
+        shared = type(self._connection).__module__.startswith("ansible_mitogen")
+        if not TERMINAL or shared or self._only_asked(given) or not given.get("root"):
+            yield
+            return
+        arguments["progress"] = os.path.join(given["root"], ".progress")
+        over = threading.Event()
+        # The module has the connection; a copy of it, with the same settings, makes calls of its own.
+        words = (copy.copy(self._connection), arguments["progress"], task_vars, over)
+        teller = threading.Thread(target=tell, args=words, daemon=True)
+        teller.start()
+        try:
+            yield
+        finally:
+            over.set()
+            teller.join(_TELL_EVERY_S)
 
     def _bring(self, given: dict[str, t.Any], lacking: set[str], host: str) -> tuple[dict[str, str], int]:
         """Make the lacking files readable on the host; return their paths there by SHA-256, and the bytes."""
@@ -94,6 +127,32 @@ class ActionModule(ActionBase):
                 f"{item['sha256']}. Lock anew, which makes or fetches it again."
             )
         return path
+
+
+def tell(connection: t.Any, path: str, task_vars: dict[str, t.Any], over: threading.Event) -> None:
+    """Display now and again what the file at ``path`` on the host says: size and count first."""
+    host, said = task_vars.get("inventory_hostname", ""), ""
+    # Of many hosts at once each says less.
+    pause = _TELL_EVERY_S * max(1, len(task_vars.get("ansible_play_batch") or []) // 4)
+    wait = _FIRST_LOOK_S
+    while not over.wait(wait):
+        wait = pause
+        with contextlib.suppress(Exception):  # telling is no reason to fail
+            code, output, _errors = connection.exec_command(f"cat {shlex.quote(path)}", sudoable=False)
+            line = told(json.loads(output)) if code == 0 else ""
+            if line and line != said:
+                Display().display(f"{host}: {line}")
+                said = line
+
+
+def told(state: dict[str, t.Any]) -> str:
+    """Return how far a build is, in words: what has to come, then what is there, then the step."""
+    count, size = state["count"], state["size"] / 1e6
+    if state["packages"] < count:
+        if not state["packages"]:
+            return f"{count} packages to download, at most {size:.0f} MB"
+        return f"{state['bytes'] / 1e6:.0f} of {size:.0f} MB, {state['packages']} of {count} packages"
+    return _STEPS.get(state["step"], "")
 
 
 class Progress:

@@ -150,6 +150,12 @@ options:
       - It is shown nowhere, for it may hold the key of this run.
     type: str
     default: ""
+  progress:
+    description:
+      - File on the host that says how far a build is while it runs; the module's action plugin reads it where
+        somebody looks at a terminal. None when empty.
+    type: path
+    default: ""
   assess:
     description: Only say what would be done, as check mode does, and which files the host lacks.
     type: bool
@@ -249,6 +255,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.whisperx_env import apply, commands, files, state, summary
 from ..module_utils.whisperx_env.hooks import Hooks
 from ..module_utils.whisperx_env.model import Carried, Layout, Options, Outcome, Sources, Wanted, want
+from ..module_utils.whisperx_env.progress import Progress
 from ..module_utils.whisperx_problem import Problem
 
 ARGUMENTS: Dict[str, Any] = {
@@ -288,6 +295,7 @@ ARGUMENTS: Dict[str, Any] = {
     },
     "wheelhouse_url": {"default": "", "no_log": True},
     "assess": {"type": "bool", "default": False},
+    "progress": {"type": "path", "default": ""},
 }
 
 
@@ -346,12 +354,16 @@ def answer(given: Dict[str, Any], layout: Layout, check: bool) -> Outcome:
         carried=carried(given),
         wheelhouse=given["wheelhouse_url"],
     )
-    hooks = Hooks(prove)
-    if given["state"] == "absent":
-        return apply.absent(layout, options, hooks, check)
-    if given["state"] == "rolled_back":
-        return apply.rolled_back(layout, given["release"], options, hooks, check)
-    return apply.present(layout, want(given["plan"], given["lock"]), options, hooks, check)
+    progress = Progress("" if check else given["progress"])
+    hooks = Hooks(prove, progress=progress)
+    try:
+        if given["state"] == "absent":
+            return apply.absent(layout, options, hooks, check)
+        if given["state"] == "rolled_back":
+            return apply.rolled_back(layout, given["release"], options, hooks, check)
+        return apply.present(layout, want(given["plan"], given["lock"]), options, hooks, check)
+    finally:
+        progress.end()
 
 
 def unexpected(error: OSError) -> Problem:

@@ -8,7 +8,7 @@ from typing import Dict, List, Mapping, Tuple
 from ..whisperx_problem import Problem
 from . import commands, integrity, launch, process, shelf
 from .files import discard, write_text
-from .hooks import Emit
+from .hooks import Emit, Hooks
 from .model import Layout, Options, Sources, Wanted
 
 __all__ = ["forget_downloads", "site_packages", "stage"]
@@ -36,7 +36,7 @@ def stage(
     options: Options,
     uv: str,
     path: str,
-    inherited: Mapping[str, str],
+    hooks: Hooks,
     emit: Emit,
 ) -> None:
     """Build the release ``path``; what it leaves is complete but for its verification and its record.
@@ -44,7 +44,7 @@ def stage(
     Raises Problem "env.python", "env.index", "env.hash", "env.install" or "env.timeout"; the caller removes
     the half-built release.
     """
-    environment = _environment(layout, wanted, options, inherited)
+    environment = _environment(layout, wanted, options, hooks.inherited)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     discard(path)
     interpreter = str(wanted.plan.get("python_path") or "python{}".format(wanted.plan["python"]))
@@ -56,7 +56,8 @@ def stage(
     write_text(requirements, wanted.text)
     emit("requirements")
     python = os.path.join(path, "bin", "python")
-    code, said = process.run(commands.sync(uv, python, requirements), environment, options.timeout)
+    command = commands.sync(uv, python, requirements)
+    code, said = process.run(command, environment, options.timeout, heard=hooks.progress.hear)
     if code:
         shelf.forget_all(layout)
         raise _install_problem(code, commands.redact(said, options.sources), options)

@@ -14,6 +14,7 @@ from ..whisperx_problem import Problem
 from .files import discard, sha256
 from .lockfile import LockedPackage
 from .model import Layout
+from .progress import Progress
 
 __all__ = ["fetch"]
 
@@ -24,15 +25,21 @@ _TRIES = 3
 _BROKEN = (OSError, http.client.HTTPException)
 
 
-def fetch(layout: Layout, packages: Sequence[LockedPackage], wheelhouse: str) -> int:
+def fetch(layout: Layout, packages: Sequence[LockedPackage], wheelhouse: str, progress: Progress) -> int:
     """Put each file of ``wheelhouse``/<SHA-256>/<name> at files/<SHA-256>/<name>; return the bytes that came.
 
     Raises Problem "env.wheelhouse" when the wheelhouse does not answer, "env.transfer" for a wrong file.
     """
     # Within a site nothing stands between a host and its wheelhouse.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def one(package: LockedPackage) -> int:
+        moved = _one(opener, layout, package, wheelhouse)
+        progress.done(package.name)
+        return moved
+
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return sum(pool.map(lambda package: _one(opener, layout, package, wheelhouse), packages))
+        return sum(pool.map(one, packages))
 
 
 def _one(opener: urllib.request.OpenerDirector, layout: Layout, item: LockedPackage, wheelhouse: str) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, Mapping
 
 from .model import Options, Wanted
+from .progress import Progress
 
 __all__ = ["Emit", "Hooks", "Prove"]
 
@@ -28,10 +29,12 @@ class Hooks:
     """The callables and values that tests replace.
 
     ``prove(path, wanted, options)`` verifies a release and raises Problem, ``emit`` is told of every step as
-    it is done, ``now`` gives the time for the record (ISO 8601, UTC), ``inherited`` is the environment.
+    it is done, ``now`` gives the time for the record (ISO 8601, UTC), ``inherited`` is the environment,
+    ``progress`` is told how far a download is.
     """
 
     prove: Prove
     emit: Emit = _silent
     now: Callable[[], str] = _now
     inherited: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    progress: Progress = field(default_factory=Progress)

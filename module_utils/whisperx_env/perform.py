@@ -62,6 +62,7 @@ def perform(run: Run, decision: Decision) -> None:
         building = step.subject if step.kind == "build" else building
         started = time.monotonic()
         run.hooks.emit("{}:start".format(step.kind))
+        run.hooks.progress.step("{}:start".format(step.kind))
         try:
             DEEDS[step.kind](run, step)
         except BaseException:
@@ -110,9 +111,9 @@ def take(run: Run, decision: Decision) -> None:
     here = state.read(run.layout).carried
     lacking = shelf.to_bring(run.plan, run.options, here, run.before.unpacked)
     started = time.monotonic()
-    run.outcome.fetched = fetch(
-        run.layout, [package for package in lacking if not package.travels], run.options.wheelhouse
-    )
+    asked = [package for package in lacking if not package.travels]
+    run.hooks.progress.begin(asked)
+    run.outcome.fetched = fetch(run.layout, asked, run.options.wheelhouse, run.hooks.progress)
     run.outcome.timings["fetch"] = round(time.monotonic() - started, 3)
 
 
@@ -133,7 +134,14 @@ def _build(run: Run, step: Step) -> None:
         run.hooks.emit("build:{}".format(event))
 
     path = run.layout.release(step.subject)
-    build.stage(run.layout, run.plan, run.options, run.uv(), path, run.hooks.inherited, emit)
+    if not shelf.from_wheelhouse(run.plan, run.options):
+        # What an earlier release was made of lies in the cache.
+        here = {line.split()[0] for line in run.locked}
+        packages = run.plan.lock.packages
+        run.hooks.progress.begin(
+            [one for one in packages if "{}=={}".format(one.name, one.version) not in here]
+        )
+    build.stage(run.layout, run.plan, run.options, run.uv(), path, run.hooks, emit)
 
 
 def _gate(run: Run, step: Step) -> None:
@@ -263,7 +271,7 @@ def _erase(run: Run, step: Step) -> None:
     for name in sorted(run.before.releases):
         discard(layout.release(name))
         run.hooks.emit("erase:release")
-    for name in ("releases", "cache", "files", "index"):
+    for name in ("releases", "cache", "files", "index", ".progress", ".progress.new"):
         discard(layout.path(name))
     left: List[str] = sorted(set(os.listdir(layout.root)) - {".lock", os.path.basename(layout.marker)})
     if left:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
+import threading
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 __all__ = ["TIMED_OUT", "run"]
+
+
+def _silent(line: str) -> None:
+    pass
+
 
 # What `timeout` of coreutils exits with.
 TIMED_OUT = 124
@@ -15,8 +22,17 @@ TIMED_OUT = 124
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
-def run(argv: List[str], environment: Dict[str, str], timeout: float, given: str = "") -> Tuple[int, str]:
-    """Run ``argv`` with ``given`` as input for ``timeout`` seconds at most; return exit code and output."""
+def run(
+    argv: List[str],
+    environment: Dict[str, str],
+    timeout: float,
+    given: str = "",
+    heard: Callable[[str], None] = _silent,
+) -> Tuple[int, str]:
+    """Run ``argv`` with ``given`` as input for ``timeout`` seconds at most; return exit code and output.
+
+    ``heard`` is told each line as it comes.
+    """
     child = subprocess.Popen(
         argv,
         env=environment,
@@ -27,24 +43,44 @@ def run(argv: List[str], environment: Dict[str, str], timeout: float, given: str
         start_new_session=True,
         preexec_fn=_die_with_parent(),
     )
+    said: List[str] = []
+    ear = threading.Thread(target=_listen, args=(child, said, heard), daemon=True)
+    ear.start()
     try:
-        output, _ = child.communicate(given.encode() if given else None, timeout=timeout)
-        return child.returncode, output.decode("utf-8", "replace")
-    except subprocess.TimeoutExpired:
-        return TIMED_OUT, _end(child)
+        _give(child, given)
+        ear.join(timeout)
+        if ear.is_alive():
+            return TIMED_OUT, _end(child, ear, said)
+        return child.wait(), "".join(said)
     finally:
         if child.poll() is None:
-            _end(child)
+            _end(child, ear, said)
 
 
-def _end(child: subprocess.Popen[bytes]) -> str:
-    """Kill the child and all it started; return what it had written."""
+def _give(child: subprocess.Popen[bytes], given: str) -> None:
+    if child.stdin is not None:
+        with contextlib.suppress(BrokenPipeError), child.stdin as stream:
+            stream.write(given.encode())
+
+
+def _listen(child: subprocess.Popen[bytes], said: List[str], heard: Callable[[str], None]) -> None:
+    """Take down what the child and all it started write, until the last of them is done."""
+    assert child.stdout is not None
+    with child.stdout as stream:
+        for line in stream:
+            said.append(line.decode("utf-8", "replace"))
+            heard(said[-1])
+
+
+def _end(child: subprocess.Popen[bytes], ear: threading.Thread, said: List[str]) -> str:
+    """Kill the child and all it started; return what they had written."""
     try:
         os.killpg(child.pid, signal.SIGKILL)
     except ProcessLookupError:
         pass
-    output, _ = child.communicate()
-    return output.decode("utf-8", "replace")
+    child.wait()
+    ear.join()
+    return "".join(said)
 
 
 def _die_with_parent() -> Optional[Callable[[], None]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -245,3 +246,25 @@ def test_the_server_gives_out_its_list_alone_and_ends_with_the_run(wheels: Path)
             urllib.request.urlopen(f"{base}/{'a' * 64}/{path.name}").close()
             time.sleep(0.1)
     os.waitpid(-1, 0)
+
+
+@pytest.mark.parametrize("mode", ["direct", "http"])
+def test_a_terminal_is_told_how_far_a_host_is_and_a_pipe_is_not(
+    tmp_path: Path, wheels: Path, mode: str
+) -> None:
+    with serving(CountingIndex(wheels)) as index:
+        fleet = Fleet(tmp_path / "fleet", 1, f"{index.url}/simple")
+        fleet.want(lock_of(*wheel(wheels, "tiny-1.0")), "tiny", "tiny", whisperx_wheelhouse_mode=mode)
+        assert "packages" not in fleet.play()
+        index.slow = {"large": 2, "tiny-2": 7} if mode == "direct" else {}
+        fleet.want(
+            lock_of(*wheel(wheels, "tiny-2.0", "large-1.0")), "tiny", "tiny", whisperx_wheelhouse_mode=mode
+        )
+        shown = fleet.play_on_a_terminal()
+    if mode == "direct":
+        assert re.search(r"host00: 2 packages to download, at most \d+ MB", shown)
+        assert re.search(r"host00: (\d+) of \1 MB, 1 of 2 packages", shown)
+    else:
+        # The controller downloads; the host takes it from there in no time.
+        assert "wheelhouse: 2 files to download" in shown
+    assert not Path(fleet.layout("host00").path(".progress")).exists()

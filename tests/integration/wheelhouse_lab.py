@@ -6,16 +6,19 @@ import base64
 import functools
 import json
 import os
+import pty
 import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from env_lab import PYTHON, PYTHON_PATH, UV
 
@@ -60,13 +63,15 @@ class Connection(Local):
 class CountingIndex:
     """An index over the wheels of a directory: PEP 691 or plain HTML, ranges, perhaps a password.
 
-    ``cut`` ends every answer with a wheel after so many bytes, as a bad line does.
+    ``cut`` ends every answer with a wheel after so many bytes, as a bad line does. ``slow`` is the beginning
+    of a wheel's name to the seconds that it is waited for.
     """
 
     wheels: Path
     credentials: str = ""
     html: bool = False
     cut: int = 0
+    slow: dict[str, float] = field(default_factory=dict)
     url: str = ""
     bytes: int = 0
     asked: list[tuple[str, int, str]] = field(default_factory=list)
@@ -114,6 +119,9 @@ class _Handler(BaseHTTPRequestHandler):
             rows = index.rows(match.group(1))
             self.page(match.group(1), rows) if rows else self.answer(404, b"")
         elif (path := index.wheels / self.path.rpartition("/")[2]).is_file():
+            time.sleep(
+                max((late for name, late in index.slow.items() if path.name.startswith(name)), default=0)
+            )
             self.file(path.read_bytes())
         else:
             self.answer(404, b"")
@@ -185,6 +193,9 @@ def lock_of(*wheels: Path, request: str = "tiny", **header: str) -> str:
     return render(Lock(values, tuple(packages)))
 
 
+COMMAND = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "hosts.json", "play.yml"]
+
+
 class Fleet:
     """Hosts that are directories, one controller, the roles under test."""
 
@@ -236,9 +247,9 @@ class Fleet:
         } | variables
         (self.base / "vars.json").write_text(json.dumps(values))
 
-    def play(self, *arguments: str, fails: bool = False) -> str:
-        """Run the play; return all it printed."""
-        settings = {
+    def settings(self) -> dict[str, str]:
+        """Return the environment of a run."""
+        return {
             "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
             "ANSIBLE_CONNECTION_PLUGINS": str(self.base / "connection_plugins"),
             "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
@@ -248,14 +259,32 @@ class Fleet:
             "UV_CACHE_DIR": str(self.base / "controller-uv"),
             "UV_HTTP_RETRIES": "0",
         }
-        command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "hosts.json", "play.yml"]
+
+    def play(self, *arguments: str, fails: bool = False) -> str:
+        """Run the play; return all it printed."""
         done = subprocess.run(
-            [*command, *arguments],
+            [*COMMAND, *arguments],
             cwd=self.base,
-            env=os.environ | settings,
+            env=os.environ | self.settings(),
             capture_output=True,
             text=True,
             check=False,
         )
         assert (done.returncode != 0) is fails, done.stdout + done.stderr
         return done.stdout + done.stderr
+
+    def play_on_a_terminal(self) -> str:
+        """Run the play as a person does; return what the terminal shows."""
+        environment = {name: value for name, value in os.environ.items() if name != "CI"}
+        shown: list[bytes] = []
+
+        def read(descriptor: int) -> bytes:
+            shown.append(os.read(descriptor, 1 << 16))
+            return shown[-1]
+
+        words = ["env", "-C", str(self.base), *(f"{name}={value}" for name, value in self.settings().items())]
+        with patch.dict(os.environ, environment, clear=True):
+            code = pty.spawn([*words, *COMMAND], read, lambda _: b"")
+        text = b"".join(shown).decode("utf-8", "replace")
+        assert code == 0, text
+        return text
