@@ -36,9 +36,9 @@ TEMPLATES = str(ROOT / "roles/whisperx_report/files/page")
 FIXTURES = ROOT / "tests/fixtures/hosts"
 CATALOGUE = ROOT / "roles/whisperx_plan/files/catalogue"
 PICTURE = ROOT / "docs/images/report.png"
-_FULL = (
-    "the disk became full while packages were installed (root or cache); wanted: room for all packages of "
-    "the lock. Free some space, or set whisperx_venv_root to a larger file system."
+_UNPROVED = (
+    "the environment does not work: pipeline: whisperx ended with signal 4 (illegal instruction); wanted: "
+    "level pipeline to succeed on cpu. What was in use is untouched."
 )
 # What the picture shows, in pixels of the page, and how many of its own each takes.
 _WIDTH, _HEIGHT, _SCALE = 1280, 1800, 0.7
@@ -99,10 +99,10 @@ def _happened(known: dict[str, Any], name: str, kind: Kind, number: int) -> None
         return
     if kind.prefix == "edge":
         if number == 1:
-            known["result"][name] = {"failed": True, "rule": "env.disk-space", "msg": _FULL}
+            known["result"][name] = {"failed": True, "rule": "env.verify", "msg": _UNPROVED}
         else:
             first = "edge-001.example.org"
-            known["held"][name] = {name: f"left alone: {first} of its class failed"}
+            known["held"][name] = f"{first} of the same class failed first: {_UNPROVED}"
         return
     if kind.prefix == "worker" and number == 2:
         known["result"][name] = {"unreachable": True, "msg": "Connection timed out during banner exchange"}
