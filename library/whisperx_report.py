@@ -90,7 +90,9 @@ unwell:
   type: list
   elements: str
 lines:
-  description: What came of the run, for a person at a terminal; each host of a few, the classes of many.
+  description:
+    - What came of the run, for a person at a terminal; each host of a few, the classes of many. Then where
+      the page and the list for the next run are, and which file could not be written.
   returned: success
   type: list
   elements: str
@@ -104,6 +106,7 @@ ansible_stats:
 """
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -132,15 +135,9 @@ def main() -> None:
     given = module.params
     record = report(given["hosts"], given["known"], given["run"])
     unwell = [name for name, row in record["hosts"].items() if row["state"] in UNWELL]
-    try:
-        if given["output"]:
-            write(given["output"], render_json(record), "whisperx_report_output")
-        if given["page"]:
-            write(given["page"], render(record, given["templates"]), "whisperx_report_page")
-        if given["resume"]:
-            resume(given["resume"], unwell)
-    except Problem as problem:
-        module.fail_json(msg=problem.sentence(), **problem.record())
+    places, unwritten = leave(given, record, unwell)
+    for sentence in unwritten:
+        module.warn(sentence)
     results = given["known"].get("result") or {}
     told = {name: (results.get(name) or {}).get("summary") or [] for name in given["hosts"]}
     module.exit_json(
@@ -148,7 +145,7 @@ def main() -> None:
         totals=record["totals"],
         changed_hosts=record["changed"],
         unwell=unwell,
-        lines=lines(record, told),
+        lines=[*lines(record, told), *places, *unwritten],
         ansible_stats={
             "data": {"whisperx": statistics(record, unwell)},
             "per_host": False,
@@ -171,12 +168,30 @@ def statistics(record: dict[str, Any], unwell: list[str]) -> dict[str, Any]:
     }
 
 
-def resume(path: str, unwell: list[str]) -> None:
-    """Write the names for the next run's limit; without any, no file may stay that an earlier run left."""
+def leave(given: dict[str, Any], record: dict[str, Any], unwell: list[str]) -> tuple[list[str], list[str]]:
+    """Write the files that were asked for; return lines that say where they are, and what was not written.
+
+    That fails nothing: the hosts are what they are, and the summary is still to be told.
+    """
+    places: list[str] = []
+    unwritten: list[str] = []
+
+    def put(option: str, text: Callable[[], str], line: str) -> None:
+        try:
+            if given[option]:
+                write(given[option], text(), f"whisperx_report_{option}")
+                places.extend([line + os.path.realpath(given[option])] if line else [])
+        except Problem as problem:
+            unwritten.append(problem.sentence())
+
+    put("output", lambda: render_json(record), "")
+    put("page", lambda: render(record, given["templates"]), "report: ")
     if unwell:
-        write(path, "".join(f"{name}\n" for name in unwell), "whisperx_report_resume")
-    elif os.path.lexists(path):
-        os.unlink(path)
+        put("resume", lambda: "".join(f"{name}\n" for name in unwell), "again: --limit @")
+    elif given["resume"] and os.path.isfile(given["resume"]):
+        # Where all ended well, no list may stay that an earlier run left.
+        os.unlink(given["resume"])
+    return places, unwritten
 
 
 def write(path: str, text: str, option: str) -> None:
@@ -190,7 +205,7 @@ def write(path: str, text: str, option: str) -> None:
             error.strerror or str(error),
             path,
             "a file that can be written",
-            "Name a file in a directory of the controller ({})".format(option),
+            f"Name another file ({option}), or another directory for all of them (whisperx_report_dir).",
         ) from None
 
 

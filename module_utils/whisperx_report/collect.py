@@ -111,7 +111,9 @@ def _state(known: Mapping[str, Any], check: bool) -> tuple[str, str]:
     if known.get("held"):
         return "held", str(known["held"])
     if lost:
-        return str(lost["state"]), str(lost["message"])
+        # Of a host that did not answer, the connection's own words say more.
+        own = known.get("unread") if known.get("gone") else ""
+        return str(lost["state"]), str(own or lost["message"])
     if result.get("unreachable"):
         return "unreachable", str(result.get("msg", ""))
     if result.get("failed"):

@@ -49,6 +49,10 @@ class TestStates:
             row = one(facts=FACTS, plan=PLAN, result=RESULT, lost={"state": state, "message": "why"})
             assert (row["state"], row["message"], row["actions"]) == (state, "why", [])
 
+    def test_of_a_host_that_did_not_answer_the_connection_speaks(self) -> None:
+        row = one(lost={"state": "unreachable", "message": "no plan"}, unread="timed out", gone=True)
+        assert (row["state"], row["message"]) == ("unreachable", "timed out")
+
     def test_a_host_whose_facts_cannot_be_read_is_not_called_unreachable(self) -> None:
         failed, gone = one(unread="no such root"), one(unread="timed out", gone=True)
         assert (failed["state"], failed["message"]) == ("failed", "no such root")
