@@ -11,15 +11,14 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 
 __all__ = ["TIMED_OUT", "run"]
 
-
-def _silent(line: str) -> None:
-    pass
-
-
 # What `timeout` of coreutils exits with.
 TIMED_OUT = 124
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+def _silent(line: str) -> None:
+    pass
 
 
 def run(
