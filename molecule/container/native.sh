@@ -14,6 +14,8 @@ check directory "$($python -c 'import os; print(os.getcwd())')" "$(pwd)"
 check relative "$($python -c 'import sys; print(open(sys.argv[1]).read())' near.wav)" sound
 check outside "$($python -c 'import sys; print(open(sys.argv[1]).read())' "../else where/far.wav")" far
 check link "$($python -c 'import sys; print(open(sys.argv[1]).read())' link.wav)" far
+echo home >"$HOME/home.wav"
+check home "$($python -c 'import sys; print(open(sys.argv[1]).read())' "$HOME/home.wav")" home
 check stdin "$(echo words | $python -c 'import sys; print(sys.stdin.read())')" words
 $python -c 'import sys; sys.exit(7)'
 check exit $? 7
@@ -32,4 +34,4 @@ print(refused("/usr/trial"), int(lines["CapBnd"], 16), lines["NoNewPrivs"].strip
 check model_cache "$($python -c 'import os
 open(os.path.join(os.environ["HF_HOME"], "trial"), "w").close()'; ls "$HOME/.cache/huggingface/trial")" \
     "$HOME/.cache/huggingface/trial"
-echo "native: $good of 10"
+echo "native: $good of 11"
