@@ -1,10 +1,10 @@
 """Measure what the project promises, as ratios within one run.
 
-    tools/lab/with python bench/run.py [--only plan start image fleet facts rollback install pip] [--repeat 5]
+    tools/lab/with python bench/run.py [--only plan facts bake ...] [--repeat 5]
 
 Each figure is a function that returns its rows; the table prints medians and what is behind them. The hosts
-are containers of tools/lab on this machine; `plan`, `start` and `image` need none. `install`, `pip` and
-`image` download the whole WhisperX set, the first two repeatedly; `image` takes 25 GB of disk.
+are containers of tools/lab on this machine; `plan`, `start`, `image` and `bake` need none. `install`, `pip`,
+`bake` and `image` download the whole WhisperX set, all but the last repeatedly; `image` takes 25 GB of disk.
 """
 
 from __future__ import annotations
@@ -300,6 +300,20 @@ def image(repeat: int) -> list[Row]:
     return [Row("CTranslate2-only upgrade of an image", upgrade, "the image", whole, "<= 0.05", "MB")]
 
 
+def bake(repeat: int) -> list[Row]:
+    """A root baked, against the same lock installed by site.yml and by uv alone; what a boot takes."""
+    run(["tools/lab/build_images", "trixie"])
+    script = [sys.executable, "bench/bake.py", "--json", "--repeat", str(repeat)]
+    found: dict[str, list[float]] = json.loads(run(script).stdout)
+    return [
+        Row("WhisperX baked into a root", found["bake"], "site.yml, the same lock", found["site"], "<= 1.5"),
+        Row("  uv pip sync of it alone", found["uv"], bound="none"),
+        Row("first boot, without a kernel", found["first boot"], bound="none"),
+        Row("  of it the proof", found["proof"], bound="none"),
+        Row("next boot, nothing changed", found["next boot"], bound="none"),
+    ]
+
+
 FIGURES: dict[str, Callable[[int], list[Row]]] = {
     "plan": plan,
     "start": start,
@@ -309,10 +323,10 @@ FIGURES: dict[str, Callable[[int], list[Row]]] = {
     "fleet": fleet,
     "install": install,
     "pip": pip,
+    "bake": bake,
 }
 
-
-HOSTLESS = ("plan", "start", "image")
+HOSTLESS = ("plan", "start", "image", "bake")
 
 
 def measured(names: list[str], repeat: int) -> list[Row]:

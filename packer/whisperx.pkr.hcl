@@ -50,14 +50,16 @@ source "qemu" "image" {
   headless         = true
   memory           = 4096
   cpus             = 2
-  # The default processor of QEMU lacks what numpy and CTranslate2 are compiled for.
-  qemuargs         = [["-cpu", "max"]]
   output_directory = var.output
   vm_name          = "whisperx.qcow2"
   ssh_username     = "root"
-  # The cloud image takes its key from a seed disk; see the page of your image for others.
-  cd_files         = ["packer/seed/meta-data", "packer/seed/user-data"]
-  cd_label         = "cidata"
+  # cloud-init takes its seed from Packer, where the machine's serial number says: no kernel needs a driver for that.
+  http_directory   = "packer/seed"
+  qemuargs = [
+    # The default processor of QEMU lacks what numpy and CTranslate2 are compiled for.
+    ["-cpu", "max"],
+    ["-smbios", "type=1,serial=ds=nocloud;s=http://{{ .HTTPIP }}:{{ .HTTPPort }}/"],
+  ]
   ssh_password     = "build-only"
   ssh_timeout      = "30m"
   shutdown_command = "passwd --lock root; rm -f /root/.ssh/authorized_keys /etc/ssh/sshd_config.d/00-packer.conf; systemctl poweroff"

@@ -30,7 +30,9 @@ class Row:
 # Where roles/whisperx_bake/files/in_root shows what the image has below a mount.
 BENEATH = "/run/beneath"
 _HOMES = ("/root", "/home/*")
-_PROXY = re.compile(r"(?im)^\s*(?:export\s+)?[\w:]*(?:https?|ftp|all|no)(?:_|::)proxy\b.*\S")
+_PROXY = re.compile(
+    r"(?im)^\s*(?:(?:export\s+)?[\w:]*(?:https?|ftp|all|no)(?:_|::)proxy\b.*\S|proxy\s*=\s*(?!_none_)\S)"
+)
 _SECRET_URL = re.compile(r"://[^/\s:@]+:[^/\s@]+@")
 
 
@@ -66,6 +68,7 @@ ROWS: Tuple[Row, ...] = (
     Row(
         "leases", "remove", ("/var/lib/dhcp/*.leases", "/var/lib/dhclient/*.leases"), "they are the builder's"
     ),
+    Row("network-names", "remove", ("/etc/udev/rules.d/70-persistent-*.rules",), "they are the builder's"),
     Row(
         "cloud-init",
         "remove",
@@ -81,6 +84,11 @@ ROWS: Tuple[Row, ...] = (
             ".docker/config.json",
             ".aws/credentials",
             ".config/uv/credentials*",
+            ".config/containers/auth.json",
+            ".config/gcloud/credentials.db",
+            ".azure/msal_token_cache.*",
+            ".kube/config",
+            ".huggingface/token",
             ".git-credentials",
         ),
         "it has credentials of the builder",
@@ -116,6 +124,10 @@ ROWS: Tuple[Row, ...] = (
             "/etc/apt/apt.conf.d/*",
             "/etc/profile.d/*",
             "/etc/dnf/dnf.conf",
+            "/etc/yum.conf",
+            "/etc/wgetrc",
+            "/etc/pip.conf",
+            "/etc/systemd/system.conf.d/*",
         ),
         "it names a proxy of the builder",
         _PROXY,

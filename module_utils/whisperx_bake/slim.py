@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import os
 import shutil
 import stat
@@ -124,14 +125,20 @@ def digests(tops: List[str]) -> Dict[str, str]:
     out.
     """
     found: Dict[str, str] = {}
+    # What profiles share has several names and is read once; reading and hashing takes every core.
+    names: Dict[Tuple[int, int], List[str]] = {}
     for top in tops:
         for path in [top] if not os.path.isdir(top) or os.path.islink(top) else _files(top):
-            if os.path.basename(path) in VARYING:
+            if os.path.basename(path) in VARYING or not os.path.lexists(path):
                 continue
-            if os.path.islink(path):
+            info = os.lstat(path)
+            if stat.S_ISLNK(info.st_mode):
                 found[path] = "-> " + os.readlink(path)
-            elif os.path.isfile(path):
-                found[path] = sha256(path)
+            elif stat.S_ISREG(info.st_mode):
+                names.setdefault((info.st_dev, info.st_ino), []).append(path)
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for paths, digest in zip(names.values(), pool.map(sha256, [paths[0] for paths in names.values()])):
+            found.update(dict.fromkeys(paths, digest))
     return found
 
 

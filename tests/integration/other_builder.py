@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 _CPUINFO = "processor\t: 0\nvendor_id\t: AuthenticAMD\nflags\t\t: fpu sse sse2 another_builder\n"
 _SCRIPT = """
 mount --bind "$0/cpuinfo" /proc/cpuinfo
-mkdir "$0/dev"
+mkdir -p "$0/dev"
 mount -t tmpfs -o mode=755 none "$0/dev"
 cd /dev
 cp -a null zero full random urandom tty fd stdin stdout stderr "$0/dev"

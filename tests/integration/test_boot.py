@@ -47,19 +47,17 @@ def base() -> Iterator[Path]:
 
 
 def traces(root: Path) -> list[str]:
-    """Return what a bake could leave on the builder: mounts, loop devices, processes in the root."""
+    """Return what a bake could leave on the builder: mounts, loop devices, processes in the root or of it."""
     mounts = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(root) in line]
     loops = [str(path) for path in Path("/sys/block").glob("loop*/loop/backing_file")]
-    return (
-        mounts
-        + loops
-        + [path.parent.name for path in Path("/proc").glob("[0-9]*/root") if inside(path, root)]
-    )
+    processes = [path.name for path in Path("/proc").glob("[0-9]*") if works_on(path, root)]
+    return mounts + loops + processes
 
 
-def inside(link: Path, root: Path) -> bool:
+def works_on(process: Path, root: Path) -> bool:
+    """Whether a process has the root as its own, or is Ansible's, which names the inventory beside it."""
     try:
-        return link.readlink() == root
+        return (process / "root").readlink() == root or str(root.parent) in (process / "cmdline").read_text()
     except OSError:
         return False
 
@@ -121,6 +119,7 @@ def test_an_image_chooses_and_proves_where_it_boots_and_says_so_where_it_cannot(
     assert traces(lab.root) == before and not list(base.glob("disk.raw*"))
     (lab.root / "root" / ".netrc").unlink()
     lab.bake(**image)
+    assert not (lab.root / "root" / ".ansible").exists()
     written = lab.disk.stat()
     assert "changed=0" in lab.bake(**image) and lab.disk.stat() == written
     assert traces(lab.root) == before and not list(base.glob("*.part"))

@@ -15,6 +15,7 @@ DIRT = {
     "var/log/apt/history.log": "Start\n",
     "var/lib/apt/lists/mirror_Packages": "x",
     "var/lib/systemd/random-seed": "seed",
+    "etc/udev/rules.d/70-persistent-net.rules": "SUBSYSTEM==net\n",
 }
 PEOPLES = {
     "etc/environment": "https_proxy=http://proxy:3128\n",
@@ -22,11 +23,15 @@ PEOPLES = {
     "home/me/.ssh/authorized_keys": "ssh-ed25519 AAAA\n",
     "root/.config/pip/pip.conf": "index-url = https://me:secret@index.example/simple\n",
     "root/.netrc": "machine x login y\n",
+    "root/.config/containers/auth.json": "{}",
+    "etc/dnf/dnf.conf": "[main]\nproxy=http://proxy:3128\n",
+    "etc/apt/apt.conf.d/02proxy": 'Acquire::http::Proxy "http://proxy:3128";\n',
 }
 FINE = {
     "etc/apt/apt.conf.d/01size": 'APT::Install-Recommends "false";\n',
     "etc/hostname": "image\n",
     "etc/pip.conf": "index-url = https://index.example/simple\n",
+    "etc/yum.conf": "[main]\nproxy=_none_\n",
     "var/log/lastlog": "",
 }
 

@@ -58,6 +58,14 @@ def test_what_releases_have_alike_becomes_one_file(tmp_path: Path) -> None:
     assert slim.share(top, check=False) == (0, 0)
 
 
+def test_a_file_with_several_names_has_one_digest(tmp_path: Path) -> None:
+    one, two = release(tmp_path, "one", same="x = 1\n"), release(tmp_path, "two", same="x = 1\n")
+    before = slim.digests([str(tmp_path / "releases")])
+    slim.share(str(tmp_path / "releases"), check=False)
+    assert slim.digests([str(tmp_path / "releases"), str(tmp_path / "none")]) == before
+    assert before[str(one / "lib" / "same.py")] == before[str(two / "lib" / "same.py")]
+
+
 def test_digests_leave_out_what_holds_the_time(tmp_path: Path) -> None:
     path = release(tmp_path, "r", good="")
     (path / "release.json").write_text("{}")
