@@ -37,6 +37,11 @@ class Base:
     host: Host
     requires: Numbers | None = None
 
+    @property
+    def plain(self) -> str:
+        """The name for sentences, without a digest."""
+        return self.name.partition("@")[0]
+
 
 def base_of(request: Request, catalogue: Catalogue) -> Base:
     """Return the base that is asked for, by default the catalogue's first.
@@ -58,7 +63,7 @@ def base_of(request: Request, catalogue: Catalogue) -> Base:
                 "a base with known facts: " + ", ".join(row.reference for row in rows),
                 "Describe it in whisperx_plan_container_facts (os, libc, pythons)",
             )
-        name, facts = name or known.reference, known.facts
+        name, facts = name or known.pinned, known.facts
     host = Host.from_facts(f"the base {name or 'of the containers'}", facts)
     return Base(name or "described", facts, host, _required(facts))
 
@@ -285,7 +290,7 @@ def remedy_for(host: Host, request: Request, device: str, catalogue: Catalogue, 
         "base": base.name,
         "engine": row.name,
         "package": None if engine else row.package,
-        "sentence": f"A container on {base.name} runs it: {told}"
+        "sentence": f"A container on {base.plain} runs it: {told}"
         if told
-        else f"A container on {base.name} runs it",
+        else f"A container on {base.plain} runs it",
     }

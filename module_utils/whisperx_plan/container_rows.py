@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,12 +22,21 @@ __all__ = [
 
 @dataclass(frozen=True)
 class KnownBase:
-    """A base image and the facts of what is in it. The first in ``order`` is the default."""
+    """A base image and the facts of what is in it. The first in ``order`` is the default.
+
+    ``digest``: what the reference stood for when the row was written, such as "sha256:7824…"; "" if unknown.
+    """
 
     order: int
     reference: str
     facts: Mapping[str, Any] = field(compare=False)
     source: str = ""
+    digest: str = ""
+
+    @property
+    def pinned(self) -> str:
+        """The reference with its digest, where that is known."""
+        return f"{self.reference}@{self.digest}" if self.digest else self.reference
 
 
 @dataclass(frozen=True)
@@ -63,7 +73,15 @@ def read_known(row: Fields, source: str) -> KnownBase:
         reference=str(row.needed("reference", row.text("reference"))),
         facts=dict(row.needed("facts", facts).data),
         source=source,
+        digest=_digest(row),
     )
+
+
+def _digest(row: Fields) -> str:
+    digest = row.text("digest") or ""
+    if digest and not re.fullmatch("sha256:[0-9a-f]{64}", digest):
+        raise row.problem("digest", digest, "sha256: and 64 hexadecimal digits")
+    return digest
 
 
 def read_installer(row: Fields, source: str) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -121,6 +122,14 @@ def test_a_known_base_may_carry_a_digest():
     pinned = "docker.io/library/python:3.12-slim-bookworm@sha256:" + "1" * 64
     record = decided({"h": HOSTS["new"]}, container_base=pinned)["h"]
     assert (record["container"]["base"], record["python"]) == (pinned, "3.12")
+
+
+def test_the_default_base_is_pinned_and_sentences_name_it_plainly():
+    base = decided({"h": HOSTS["new"]}, runtime="container")["h"]["container"]["base"]
+    assert re.fullmatch(r"docker\.io/library/python:3\.12-slim-bookworm@sha256:[0-9a-f]{64}", base)
+    musl = {**facts(), "libc": {"family": "musl", "version": "1.2.5"}}
+    (remedy,) = decided({"h": musl})["h"]["remedies"]
+    assert remedy["base"] == base and "@" not in remedy["sentence"]
 
 
 def test_a_plan_for_a_container_survives_json():
