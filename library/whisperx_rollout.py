@@ -115,6 +115,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.whisperx_problem import Problem
 from ..module_utils.whisperx_rollout.waves import Failure, held, turn, waves
 
+_PAST = ("proved", "unreachable")
+
 
 def main() -> None:
     """Read the options and answer with the waves and with who is held."""
@@ -132,14 +134,20 @@ def main() -> None:
         supports_check_mode=True,
     )
     given = module.params
+    # Of hosts that do not change nothing follows for those that do.
+    proved, gone = ([host for host in given[part] if host in given["pending"]] for part in _PAST)
+    failed = {
+        host: Failure(one["rule"], one["message"])
+        for host, one in given["failed"].items()
+        if host in given["pending"]
+    }
     try:
         found = waves(given["pending"], given["steps"], given["canaries"])
-        failed = {host: Failure(one["rule"], one["message"]) for host, one in given["failed"].items()}
-        stopped = held(given["pending"], failed, given["unreachable"], given["budget"], given["proved"])
+        stopped = held(given["pending"], failed, gone, given["budget"], proved)
     except Problem as problem:
         module.fail_json(msg=problem.sentence(), **problem.record())
-    out = {*failed, *stopped, *given["unreachable"], *given["proved"]}
-    now, waiting = turn(given["wave"], given["pending"], given["proved"], out)
+    out = {*failed, *stopped, *gone, *proved}
+    now, waiting = turn(given["wave"], given["pending"], proved, out)
     digits = max(2, len(str(len(found))))
     numbers = {host: str(number).zfill(digits) for number, wave in enumerate(found) for host in wave}
     module.exit_json(
