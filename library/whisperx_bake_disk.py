@@ -83,7 +83,7 @@ from typing import Any, Dict
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.whisperx_bake.disk import Disk, check, find_kernel, parts, write
+from ..module_utils.whisperx_bake.disk import Disk, check, parts, write
 from ..module_utils.whisperx_problem import Problem
 
 ARGUMENTS: Dict[str, Any] = {
@@ -105,10 +105,9 @@ def main() -> None:
     disk = Disk(**given)
     changed = renew or not os.path.exists(disk.path)
     try:
-        check(disk)
+        kernel = check(disk)
         if changed and not module.check_mode:
-            write(disk)
-        kernel = asdict(find_kernel(disk.tree))
+            write(disk, kernel)
     except Problem as problem:
         module.fail_json(msg=problem.sentence(), **problem.record())
     except OSError as error:
@@ -120,9 +119,8 @@ def main() -> None:
             "Mend that, then bake again.",
         )
         module.fail_json(msg=problem.sentence(), **problem.record())
-    module.exit_json(
-        changed=changed, kernel=kernel, partitions=[asdict(part) for part in parts(disk.used, disk.free)]
-    )
+    partitions = [asdict(part) for part in parts(disk.used, disk.free)]
+    module.exit_json(changed=changed, kernel=asdict(kernel), partitions=partitions)
 
 
 if __name__ == "__main__":

@@ -306,7 +306,7 @@ def main() -> None:
         ARGUMENTS, supports_check_mode=True, required_if=[("state", "present", ("plan", "lock"))]
     )
     given = module.params
-    hide_credentials(module)
+    module.no_log_values.update(commands.secrets_of(given))
     layout = Layout(os.path.normpath(given["root"]), given["bin_dir"], given["facts_dir"], given["cache"])
     check = module.check_mode or given["assess"]
     try:
@@ -403,12 +403,6 @@ def carried(given: Dict[str, Any]) -> Tuple[Carried, ...]:
     if given["uv"]:
         items.append(Carried(given["uv"]["sha256"], "uv", given["uv"]["path"]))
     return tuple(items)
-
-
-def hide_credentials(module: AnsibleModule) -> None:
-    """Keep credentials inside addresses out of everything that Ansible shows."""
-    for url in [module.params["index_url"], module.params["torch_index"], *module.params["extra_index_urls"]]:
-        module.no_log_values.update(commands.secrets_in(url))
 
 
 if __name__ == "__main__":

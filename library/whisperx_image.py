@@ -206,7 +206,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.whisperx_env.commands import secrets_in
+from ..module_utils.whisperx_env.commands import secrets_of
 from ..module_utils.whisperx_env.model import Sources, want
 from ..module_utils.whisperx_image.build import build
 from ..module_utils.whisperx_image.engine import find
@@ -243,8 +243,7 @@ def main() -> None:
     """Read the options, build what is missing, answer."""
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
     given = module.params
-    for url in [given["index_url"], given["torch_index"], *given["extra_index_urls"]]:
-        module.no_log_values.update(secrets_in(url))
+    module.no_log_values.update(secrets_of(given))
     try:
         result = run(given, module.check_mode)
     except Problem as problem:

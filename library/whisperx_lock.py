@@ -170,7 +170,7 @@ from typing import Any, Dict
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.whisperx_env.commands import secrets_in
+from ..module_utils.whisperx_env.commands import secrets_of
 from ..module_utils.whisperx_plan.lock import LockResult, make_all, open_workshop, read_locks, write
 from ..module_utils.whisperx_plan.lock_sources import make_sources
 from ..module_utils.whisperx_problem import Problem
@@ -196,8 +196,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    for url in (module.params["index_url"], module.params["torch_index"], *module.params["extra_index_urls"]):
-        module.no_log_values.update(secrets_in(url or ""))
+    module.no_log_values.update(secrets_of(module.params))
     try:
         module.exit_json(**run(module.params, module.check_mode))
     except Problem as problem:

@@ -186,19 +186,22 @@ def leave(given: dict[str, Any], record: dict[str, Any], unwell: list[str]) -> t
 
     put("output", lambda: render_json(record), "")
     put("page", lambda: render(record, given["templates"]), "report: ")
-    if unwell:
-        put("resume", lambda: "".join(f"{name}\n" for name in unwell), "again: --limit @")
-    elif given["resume"] and os.path.isfile(given["resume"]):
-        # Where all ended well, no list may stay that an earlier run left.
-        os.unlink(given["resume"])
+    names = "".join(f"{name}\n" for name in unwell)
+    put("resume", lambda: names, "again: --limit @" if unwell else "")
     return places, unwritten
 
 
 def write(path: str, text: str, option: str) -> None:
-    """Put the text in place of the file, whole or not at all. Raises Problem "report.output"."""
+    """Put the text in place of the file, whole or not at all; without text no file of an earlier run stays.
+
+    Raises Problem "report.output".
+    """
     try:
-        os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-        write_whole(path, text)
+        if text:
+            os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+            write_whole(path, text)
+        elif os.path.isfile(path):
+            os.unlink(path)
     except OSError as error:
         raise Problem(
             "report.output",

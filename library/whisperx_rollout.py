@@ -115,8 +115,6 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.whisperx_problem import Problem
 from ..module_utils.whisperx_rollout.waves import Failure, held, turn, waves
 
-_PAST = ("proved", "unreachable")
-
 
 def main() -> None:
     """Read the options and answer with the waves and with who is held."""
@@ -135,24 +133,22 @@ def main() -> None:
     )
     given = module.params
     # Of hosts that do not change nothing follows for those that do.
-    proved, gone = ([host for host in given[part] if host in given["pending"]] for part in _PAST)
-    failed = {
-        host: Failure(one["rule"], one["message"])
-        for host, one in given["failed"].items()
-        if host in given["pending"]
-    }
+    pending, lost = given["pending"], given["failed"]
+    proved = [host for host in given["proved"] if host in pending]
+    gone = [host for host in given["unreachable"] if host in pending]
+    failed = {host: Failure(lost[host]["rule"], lost[host]["message"]) for host in lost if host in pending}
     try:
-        found = waves(given["pending"], given["steps"], given["canaries"])
-        stopped = held(given["pending"], failed, gone, given["budget"], proved)
+        found = waves(pending, given["steps"], given["canaries"])
+        stopped = held(pending, failed, gone, given["budget"], proved)
     except Problem as problem:
         module.fail_json(msg=problem.sentence(), **problem.record())
     out = {*failed, *stopped, *gone, *proved}
-    now, waiting = turn(given["wave"], given["pending"], proved, out)
+    now, waiting = turn(given["wave"], pending, proved, out)
     digits = max(2, len(str(len(found))))
     numbers = {host: str(number).zfill(digits) for number, wave in enumerate(found) for host in wave}
     module.exit_json(
         changed=False,
-        pending=given["pending"],
+        pending=pending,
         waves=found,
         wave_of=numbers,
         held=stopped,

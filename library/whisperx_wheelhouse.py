@@ -144,7 +144,7 @@ from typing import Any, Dict
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.whisperx_env.commands import secrets_in
+from ..module_utils.whisperx_env.commands import secrets_of
 from ..module_utils.whisperx_env.lockfile import parse
 from ..module_utils.whisperx_plan.lock_files import default_cache_dir
 from ..module_utils.whisperx_plan.lock_sources import make_sources
@@ -190,8 +190,7 @@ def main() -> None:
             ("state", "served", ("serves",)),
         ],
     )
-    for url in (module.params["index_url"], module.params["torch_index"], *module.params["extra_index_urls"]):
-        module.no_log_values.update(secrets_in(url or ""))
+    module.no_log_values.update(secrets_of(module.params))
     try:
         module.exit_json(**run(module.params, module.check_mode))
     except Problem as problem:

@@ -110,11 +110,12 @@ def find_kernel(tree: str) -> Kernel:
     )
 
 
-def check(disk: Disk) -> None:
-    """See to it that the disk can be written. Raises Problem "bake.kernel", "bake.machine", "bake.tools" or
-    "bake.room".
+def check(disk: Disk) -> Kernel:
+    """Return the kernel of a disk that can be written.
+
+    Raises Problem "bake.kernel", "bake.machine", "bake.tools" or "bake.room".
     """
-    find_kernel(disk.tree)
+    kernel = find_kernel(disk.tree)
     loader.check(disk.machine)
     folder = os.path.dirname(os.path.abspath(disk.path))
     if not os.path.isdir(folder):
@@ -131,12 +132,12 @@ def check(disk: Disk) -> None:
             "{} MiB for the disk".format(-(-wish // _MIB)),
             "Free some space, or name another place in whisperx_bake_disk.",
         )
+    return kernel
 
 
-def write(disk: Disk) -> None:
-    """Write the disk beside its name, then give it its name. Raises Problem, OSError."""
-    check(disk)
-    kernel, beside = find_kernel(disk.tree), disk.path + ".part"
+def write(disk: Disk, kernel: Kernel) -> None:
+    """Write the disk, which was checked, beside its name, then give it its name. Raises Problem, OSError."""
+    beside = disk.path + ".part"
     bios, esp, root = layout = parts(disk.used, disk.free)
     identity = str(uuid.uuid4())
     with open(beside, "wb") as stream:

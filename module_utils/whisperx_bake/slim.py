@@ -14,7 +14,6 @@ from ..whisperx_env.files import sha256
 
 __all__ = ["compile_release", "digests", "drop_downloads", "share", "sizes", "varying"]
 
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Not by time stamp: those differ from bake to bake. The file names inside are relative, so that two profiles
 # can share a file; the interpreter puts the real path there when it loads one. Prints how many it wrote.
 _COMPILE = r"""
@@ -74,7 +73,7 @@ def compile_release(release: str, check: bool) -> int:
         with open(script, "w", encoding="utf-8") as stream:
             stream.write(_COMPILE)
         command = [os.path.join(release, "bin", "python"), "-I", script, release]
-        environment = {"PATH": _PATH, "LC_ALL": "C.UTF-8"}
+        environment = {"PATH": process.PATH, "LC_ALL": "C.UTF-8"}
         code, said = process.run(command + (["--check"] if check else []), environment, _SECONDS)
     if code or not said.strip().isdigit():
         raise RuntimeError(said[-500:])

@@ -10,7 +10,6 @@ from ..whisperx_problem import Problem
 
 __all__ = ["PACKAGES", "find", "run"]
 
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Longer than a root of 20 GB takes on one slow disk.
 _SECONDS = 3600.0
 
@@ -26,12 +25,12 @@ PACKAGES: Mapping[str, str] = {
 
 def find(*names: str) -> str:
     """Return the path of the first of ``names`` that is installed, "" for none."""
-    return next(filter(None, (shutil.which(name, path=_PATH) for name in names)), "")
+    return next(filter(None, (shutil.which(name, path=process.PATH) for name in names)), "")
 
 
 def run(argv: List[str], given: str = "") -> None:
     """Run one program with ``given`` on its standard input. Raises Problem "bake.tool" with what it said."""
-    environment = {"PATH": _PATH, "LC_ALL": "C.UTF-8", "MTOOLS_SKIP_CHECK": "1"}
+    environment = {"PATH": process.PATH, "LC_ALL": "C.UTF-8", "MTOOLS_SKIP_CHECK": "1"}
     code, said = process.run(argv, environment, _SECONDS, given)
     if code:
         raise Problem(

@@ -6,6 +6,7 @@ import os
 import shutil
 from typing import Callable, Dict, List, Sequence, Tuple
 
+from ..whisperx_env.disk import existing
 from ..whisperx_env.files import read_text
 from ..whisperx_host import engines
 from ..whisperx_host.tree import Tree
@@ -59,7 +60,7 @@ def check_room(
     unpacked = incoming if wanted.engine == "podman" else storage
     wishes: Dict[str, int] = {}
     for path, wish in ((storage, size + _SPARE), (unpacked, size), (incoming, size if copied else 0)):
-        place = _existing(path)
+        place = existing(path)
         same = next((known for known in wishes if os.stat(known).st_dev == os.stat(place).st_dev), place)
         wishes[same] = wishes.get(same, 0) + wish
     for place, wish in wishes.items():
@@ -73,13 +74,6 @@ def check_room(
                 "{} MiB, to bring {} MiB of an image".format(-(-wish // _MIB), -(-size // _MIB)),
                 "Free some space, or set whisperx_container_store to a larger file system.",
             )
-
-
-def _existing(path: str) -> str:
-    """Return the path, or the nearest directory above it that exists."""
-    while not os.path.isdir(path) and os.path.dirname(path) != path:
-        path = os.path.dirname(path)
-    return path
 
 
 def check_gpu(

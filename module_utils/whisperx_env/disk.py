@@ -10,7 +10,7 @@ from . import lockfile
 from .files import read_text
 from .model import Layout, State, Wanted
 
-__all__ = ["check_room", "check_writable", "needed"]
+__all__ = ["check_room", "check_writable", "existing", "needed"]
 
 _MIB = 1024 * 1024
 # Bytes on disk per byte of wheel. WhisperX 3.8.6 with CUDA 12: 4.2 GB of wheels, 7.2 GB installed (1.71); uv
@@ -46,7 +46,7 @@ def check_room(
     """Raise Problem "env.disk-space" when the root's file system, or the cache's, is too small."""
     wish = needed(wanted, state, layout, whole)
     for place, option in ((layout.root, "whisperx_venv_root"), (layout.cache, "whisperx_venv_cache")):
-        place = _existing(place)
+        place = existing(place)
         answer = statvfs(place)
         room = answer.f_bavail * answer.f_frsize
         if room < wish:
@@ -67,7 +67,7 @@ def check_writable(paths: Mapping[str, str], statvfs: Statvfs = os.statvfs) -> N
     Raises Problem "env.read-only", "env.no-exec" or "env.not-writable".
     """
     for path, option in paths.items():
-        place = _existing(path)
+        place = existing(path)
         flags = statvfs(place).f_flag
         if flags & os.ST_NOEXEC and option == "whisperx_venv_root":
             raise Problem(
@@ -95,7 +95,7 @@ def check_writable(paths: Mapping[str, str], statvfs: Statvfs = os.statvfs) -> N
             )
 
 
-def _existing(path: str) -> str:
+def existing(path: str) -> str:
     """Return the path or its nearest parent that exists."""
     while not os.path.isdir(path) and os.path.dirname(path) != path:
         path = os.path.dirname(path)

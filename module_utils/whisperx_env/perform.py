@@ -62,7 +62,7 @@ def perform(run: Run, decision: Decision) -> None:
         building = step.subject if step.kind == "build" else building
         started = time.monotonic()
         run.hooks.emit("{}:start".format(step.kind))
-        run.hooks.progress.step("{}:start".format(step.kind))
+        run.hooks.progress.step(step.kind)
         try:
             DEEDS[step.kind](run, step)
         except BaseException:

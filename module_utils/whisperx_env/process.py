@@ -9,7 +9,10 @@ import subprocess
 import threading
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
-__all__ = ["TIMED_OUT", "run"]
+__all__ = ["PATH", "TIMED_OUT", "run"]
+
+# Where programs are looked for, whatever the caller's own path is.
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 # What `timeout` of coreutils exits with.
 TIMED_OUT = 124

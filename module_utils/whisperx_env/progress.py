@@ -9,7 +9,7 @@ import threading
 from typing import Dict, Sequence
 
 from .files import discard
-from .lockfile import LockedPackage
+from .lockfile import LockedPackage, normalise
 
 __all__ = ["Progress"]
 
@@ -48,17 +48,15 @@ class Progress:
         """Take a line of what uv says."""
         one = _ONE.match(line)
         if one:
-            self.done(re.sub(r"[-_.]+", "-", one.group(1)).lower())
+            self.done(normalise(one.group(1)))
         elif _ALL.match(line):
             self._left = {}
             self._write()
 
-    def step(self, event: str) -> None:
-        """Take an event of the run, such as `verify:start`."""
-        kind, _, moment = event.partition(":")
-        if moment == "start":
-            self._state["step"] = kind
-            self._write()
+    def step(self, kind: str) -> None:
+        """Take the step of the run that begins, such as `verify`."""
+        self._state["step"] = kind
+        self._write()
 
     def end(self) -> None:
         """Remove the file."""

@@ -17,7 +17,6 @@ from .records import Image, Profile
 
 __all__ = ["prove"]
 
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Three levels, and a hang doubles one of them.
 _LEVELS = 4
 
@@ -57,7 +56,7 @@ def _run(path: str, device: str, level: str, timeout: float) -> Dict[str, Any]:
     probe = os.path.join(path, "verify", "probe.py")
     command = [os.path.join(path, "launch", "python"), probe, "--level", level, "--device", device]
     command += ["--timeout", "{:g}".format(timeout), "--json"]
-    environment = {"PATH": _PATH, "LC_ALL": "C.UTF-8", "HOME": "/root"}
+    environment = {"PATH": process.PATH, "LC_ALL": "C.UTF-8", "HOME": "/root"}
     said = ""
     try:
         _, said = process.run(command, environment, timeout * _LEVELS)

@@ -75,9 +75,5 @@ def occupied(
         for row in wanted
         if not brings(build, row, machine, catalogue)
         # What was not measured may lie anywhere.
-        and (folders is None or _is_of(row, build.cuda[0], catalogue) or not row.folders.isdisjoint(folders))
+        and (folders is None or row.cuda == build.cuda[0] or not row.folders.isdisjoint(folders))
     ]
-
-
-def _is_of(library: Library, cuda: int, catalogue: Catalogue) -> bool:
-    return catalogue.packages[library.package].cuda == cuda

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..whisperx_problem import Problem
 from .decide import Decision
 from .fields import Fields
-from .output import printable
+from .output import named, printable
 
 __all__ = ["change_lines", "changes", "read_plan"]
 
@@ -134,7 +134,7 @@ def change_lines(found: Mapping[str, Any]) -> list[str]:
             groups.setdefault(words_of(kind, entry), []).append(entry["host"])
         if groups:
             lines.append(f"  {title} ({len(found[kind])}):")
-            lines += [f"    - {_names(names)}: {what}" for what, names in groups.items()]
+            lines += [f"    - {named(names, _NAMED)}: {what}" for what, names in groups.items()]
     return [printable(line) for line in lines]
 
 
@@ -149,8 +149,3 @@ def words_of(kind: str, entry: Mapping[str, Any]) -> str:
     if kind == "versions":
         return ", ".join(f"{name} {old or '-'} -> {new or '-'}" for name, (old, new) in entry["pins"].items())
     return str(entry["verdict"])
-
-
-def _names(names: Sequence[str]) -> str:
-    more = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -9,6 +9,7 @@ from typing import Any
 from packaging.version import Version
 
 from .decide import Decision
+from .output import versions_of
 
 __all__ = ["details", "document", "merged", "render", "table", "why"]
 
@@ -61,7 +62,7 @@ def details(decision: Decision, everything: bool = False) -> list[str]:
         record = decision.hosts[names[0]]
         lines += ["", f"{record['class'] or 'refused'}: {_names(names)}"]
         if record["verdict"] == "plan":
-            lines.append("  " + ", ".join(f"{name} {version}" for name, version in record["pins"].items()))
+            lines.append("  " + versions_of(record["pins"]))
         told = [reason["sentence"] for reason in record["reasons"] if everything or _matters(reason, record)]
         for title, sentences in (
             ("ruled out", told),

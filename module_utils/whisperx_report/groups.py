@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["alike", "classes", "named"]
+__all__ = ["alike", "classes"]
 
 Rows = Mapping[str, Mapping[str, Any]]
 
@@ -37,9 +37,3 @@ def alike(rows: Rows, states: Sequence[str]) -> list[dict[str, Any]]:
             remedies = row["remedies"] if row["state"] == "refused" else []
             found.setdefault(key, {**shown, "remedies": list(remedies), "hosts": []})["hosts"].append(name)
     return sorted(found.values(), key=lambda one: (states.index(one["state"]), -len(one["hosts"])))
-
-
-def named(hosts: Sequence[str], shown: int) -> str:
-    """Return host names for people: `a, b and 17 more`."""
-    told = ", ".join(hosts[:shown])
-    return f"{told} and {len(hosts) - shown} more" if len(hosts) > shown else told

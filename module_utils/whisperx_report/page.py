@@ -13,9 +13,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from ..whisperx_plan.output import printable
+from ..whisperx_plan.output import named, printable, versions_of
 from .collect import STATES
-from .groups import named
 
 __all__ = ["data_block", "packed", "render"]
 
@@ -109,8 +108,8 @@ def _row(name: str, row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **{key: row[key] for key in ("state", "class", "device", "message", "rule", "bytes")},
         "name": name,
-        "runs": _versions(row["versions"]),
-        "planned": _versions(row["planned"]),
+        "runs": versions_of(row["versions"]),
+        "planned": versions_of(row["planned"]),
         "system": ", ".join(facts[key] for key in ("system", "libc") if key in facts),
         "gpu": ", driver ".join(facts[key] for key in ("GPU", "driver") if key in facts)
         if "GPU" in facts
@@ -120,16 +119,12 @@ def _row(name: str, row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _versions(versions: Mapping[str, str]) -> str:
-    return ", ".join(f"{name} {version}" for name, version in versions.items())
-
-
 def _class(name: str, found: Mapping[str, int], hosts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Return a class, what it runs, and its states with their shares in percent."""
     one = next(row for row in hosts.values() if row["class"] == name)
     count = sum(found.values())
     shares = {state: round(100 * number / count, 2) for state, number in found.items()}
-    runs = _versions(one["planned"] or one["versions"]) if name else ""
+    runs = versions_of(one["planned"] or one["versions"]) if name else ""
     return {
         "name": name,
         "found": found,

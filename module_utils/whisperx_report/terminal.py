@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..whisperx_plan.output import printable
-from .groups import named
+from ..whisperx_plan.output import named, printable, versions_of
 
 __all__ = ["lines"]
 
@@ -62,7 +61,7 @@ def _well(record: Mapping[str, Any]) -> Iterator[str]:
             found.setdefault((row["state"], row["class"]), []).append(row)
     for (state, identity), rows in sorted(found.items(), key=lambda one: (one[0][0], -len(one[1]))):
         versions = rows[0]["versions"] or rows[0]["planned"]
-        runs = ", ".join(f"{name} {version}" for name, version in versions.items())
+        runs = versions_of(versions)
         changed = sum(bool(row["actions"]) for row in rows)
         more = f"; {changed} changed" if changed else ""
         yield f"{state}, {_hosts(len(rows))} of {identity or 'no class'}: {runs} on {rows[0]['device']}{more}"

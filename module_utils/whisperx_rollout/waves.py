@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ..whisperx_plan.output import named
 from ..whisperx_problem import Problem
 
 __all__ = ["OWN", "Failure", "allowance", "held", "turn", "waves"]
 
 _STEPS = "whisperx_rollout_steps"
 _BUDGET = "whisperx_rollout_budget"
+_NAMED = 5
 
 # Rules that speak of one host, not of what its class was given: others of the class may still come through.
 OWN = frozenset(
@@ -104,7 +106,8 @@ def held(
     rest = set(pending) - set(lost) - set(proved)
     allowed = allowance(len(pending), budget)
     if len(lost) > allowed:
-        why = f"{len(lost)} hosts were lost ({_some(lost)}), {_BUDGET} allows {allowed} of {len(pending)}"
+        who = named(lost, _NAMED)
+        why = f"{len(lost)} hosts were lost ({who}), {_BUDGET} allows {allowed} of {len(pending)}"
         return {host: f"the roll-out ended: {why}" for host in pending if host in rest}
     broken: dict[str, str] = {}
     for host, failure in failed.items():
@@ -153,7 +156,3 @@ def _number(value: int | str, hosts: int, option: str, least: int = 1) -> int:
             "Mend the value.",
         )
     return max(hosts * int(digits) // 100, 1) if share else int(digits)
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

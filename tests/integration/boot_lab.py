@@ -13,7 +13,7 @@ from typing import Any
 
 from other_builder import OtherBuilder
 
-from module_utils.whisperx_bake.disk import Disk, parts, write
+from module_utils.whisperx_bake.disk import Disk, check, parts, write
 
 __all__ = ["CPU", "DRIVER", "GPU", "LAB", "ROOT", "BootLab"]
 
@@ -91,7 +91,8 @@ class BootLab:
         used = int(
             subprocess.run(["du", "-s", "-B1", self.root], capture_output=True, check=True).stdout.split()[0]
         )
-        write(Disk(str(self.disk), str(self.root), "x86_64", used, 256, f"{_WORDS} {words}"))
+        disk = Disk(str(self.disk), str(self.root), "x86_64", used, 256, f"{_WORDS} {words}")
+        write(disk, check(disk))
 
     def boot(self, *options: str) -> dict[str, str]:
         """Boot the disk until it is off; return what lab-report said on the console, by subject."""
