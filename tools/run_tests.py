@@ -3,8 +3,9 @@
     python tools/run_tests.py [lint|unit|integration|molecule [SCENARIO]] [--keep]
 
 A linter counts as one test, a pytest section as its tests, a molecule scenario as one. Every section runs,
-whatever became of the one before; the exit status is 1 when anything failed. The last line is
-`N passed, N failed` (`, N skipped` when there are any).
+whatever became of the one before; the exit status is 1 when anything failed. The end names what failed, a
+line each, so that the tail of a log is enough; the last line is `N passed, N failed` (`, N skipped` when
+there are any).
 """
 
 from __future__ import annotations
@@ -38,14 +39,20 @@ SECTIONS = ("lint", "unit", "integration", "molecule")
 
 @dataclass(frozen=True)
 class Count:
-    """Tests of one section by outcome."""
+    """Tests of one section by outcome; `names` has a line for each that failed."""
 
     passed: int = 0
     failed: int = 0
     skipped: int = 0
+    names: tuple[str, ...] = ()
 
     def __add__(self, other: Count) -> Count:
-        return Count(self.passed + other.passed, self.failed + other.failed, self.skipped + other.skipped)
+        return Count(
+            self.passed + other.passed,
+            self.failed + other.failed,
+            self.skipped + other.skipped,
+            self.names + other.names,
+        )
 
     def __str__(self) -> str:
         line = f"{self.passed} passed, {self.failed} failed"
@@ -72,7 +79,17 @@ def one(title: str, command: list[str]) -> Count:
     code = run(command)
     end = "ok" if code == 0 else f"FAILED, exit {code}"
     print(f"{title}: {end} in {time.monotonic() - start:.0f} s", flush=True)
-    return Count(passed=1) if code == 0 else Count(failed=1)
+    return Count(passed=1) if code == 0 else Count(failed=1, names=(f"{title}: exit {code}",))
+
+
+def named(case: ElementTree.Element) -> list[str]:
+    """A line for each failure of a test case: its name and how the message begins."""
+    title = f"{case.get('classname', '')}::{case.get('name', '')}"
+    return [
+        f"{title}: {(end.get('message') or '').strip().partition(chr(10))[0][:300]}"
+        for end in case
+        if end.tag in {"failure", "error"}
+    ]
 
 
 def count_junit(path: Path, code: int) -> Count:
@@ -83,15 +100,16 @@ def count_junit(path: Path, code: int) -> Count:
     try:
         suite = ElementTree.parse(path).getroot()
     except (OSError, ElementTree.ParseError):
-        return Count(failed=1)
+        return Count(failed=1, names=(f"pytest: exit {code}, no report",))
     suites = [suite] if suite.tag == "testsuite" else list(suite)
     total, bad, skipped = (
         sum(int(s.get(key, "0")) for s in suites for key in keys)
         for keys in (("tests",), ("failures", "errors"), ("skipped",))
     )
+    names = [line for suite in suites for case in suite for line in named(case)]
     if code != 0 and bad == 0:
-        bad, total = 1, total + 1
-    return Count(passed=total - bad - skipped, failed=bad, skipped=skipped)
+        bad, total, names = 1, total + 1, [f"pytest: exit {code}, no test failed"]
+    return Count(passed=total - bad - skipped, failed=bad, skipped=skipped, names=tuple(names))
 
 
 def lint() -> Count:
@@ -140,7 +158,7 @@ def main(arguments: list[str]) -> int:
             total += molecule(options.scenario or scenarios(), options.keep)
         else:
             total += pytest_section(section)
-    print(f"\n{total}", flush=True)
+    print("", *(f"failed: {name}" for name in total.names), total, sep="\n", flush=True)
     return 1 if total.failed else 0
 
 

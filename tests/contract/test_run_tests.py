@@ -9,6 +9,12 @@ import pytest
 from tools.run_tests import Count, count_junit
 
 SUITE = '<testsuites><testsuite tests="{}" failures="{}" errors="{}" skipped="{}"/></testsuites>'
+NAMED = """<testsuites><testsuite tests="3" failures="1" errors="1" skipped="0">
+<testcase classname="tests.a" name="test_good"/>
+<testcase classname="tests.a" name="test_bad"><failure message="assert 1 == 2&#10; + more">trace</failure>
+</testcase>
+<testcase classname="tests.b" name="test_set_up"><error message="failed on setup">trace</error></testcase>
+</testsuite></testsuites>"""
 
 
 @pytest.mark.parametrize(
@@ -26,11 +32,21 @@ def test_counts_what_pytest_wrote(
 ) -> None:
     report = tmp_path / "junit.xml"
     report.write_text(SUITE.format(*numbers), encoding="utf-8")
-    assert count_junit(report, code) == expected
+    count = count_junit(report, code)
+    assert (count.passed, count.failed, count.skipped) == (expected.passed, expected.failed, expected.skipped)
 
 
 def test_a_crash_without_a_report_is_a_failure(tmp_path: Path) -> None:
-    assert count_junit(tmp_path / "junit.xml", -11) == Count(0, 1, 0)
+    assert count_junit(tmp_path / "junit.xml", -11) == Count(0, 1, 0, ("pytest: exit -11, no report",))
+
+
+def test_every_failure_has_a_line_of_its_own(tmp_path: Path) -> None:
+    report = tmp_path / "junit.xml"
+    report.write_text(NAMED, encoding="utf-8")
+    assert (count_junit(report, 1) + Count()).names == (
+        "tests.a::test_bad: assert 1 == 2",
+        "tests.b::test_set_up: failed on setup",
+    )
 
 
 def test_skipped_tests_are_said() -> None:
