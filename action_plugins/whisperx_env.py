@@ -26,8 +26,6 @@ UV = "uv"
 TERMINAL = sys.stdout.isatty() and not os.environ.get("CI")
 _TELL_EVERY_S = 5.0
 _FIRST_LOOK_S = 1.0
-# Steps that take long enough to be told.
-_STEPS = {"build": "unpacking", "gate": "checking its shared objects", "verify": "proving it"}
 _WORTH_TELLING = 64 << 20  # bytes
 
 
@@ -139,20 +137,10 @@ def tell(connection: t.Any, path: str, task_vars: dict[str, t.Any], over: thread
         wait = pause
         with contextlib.suppress(Exception):  # telling is no reason to fail
             code, output, _errors = connection.exec_command(f"cat {shlex.quote(path)}", sudoable=False)
-            line = told(json.loads(output)) if code == 0 else ""
+            line = json.loads(output)["line"] if code == 0 else ""
             if line and line != said:
                 Display().display(f"{host}: {line}")
                 said = line
-
-
-def told(state: dict[str, t.Any]) -> str:
-    """Return how far a build is, in words: what has to come, then what is there, then the step."""
-    count, size = state["count"], state["size"] / 1e6
-    if state["packages"] < count:
-        if not state["packages"]:
-            return f"{count} packages to download, at most {size:.0f} MB"
-        return f"{state['bytes'] / 1e6:.0f} of {size:.0f} MB, {state['packages']} of {count} packages"
-    return _STEPS.get(state["step"], "")
 
 
 class Progress:

@@ -29,9 +29,8 @@ class ActionModule(ActionBase):
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """Return the module's result."""
         super().run(tmp, task_vars)
-        # A worker's parent is ansible-playbook, and the server is to live as long as that.
-        given = {**self._task.args, "serves": os.getppid()}
-        if not TERMINAL:
+        given = self.arguments()
+        if not TERMINAL or self._connection.transport != "local":
             return self._execute_module(module_args=given, task_vars=task_vars)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "progress.json"
@@ -44,26 +43,23 @@ class ActionModule(ActionBase):
                 over.set()
                 teller.join()
 
+    def arguments(self) -> dict[str, t.Any]:
+        """Return the module's arguments."""
+        # A worker's parent is ansible-playbook, and the server is to live as long as that.
+        return {**self._task.args, "serves": os.getppid()}
+
 
 def tell(path: Path, over: threading.Event) -> None:
-    """Display what the file at ``path`` says: size and count first, then now and again bytes and files."""
-    said, waited = "", _TELL_EVERY_S
-    while True:
+    """Display what the file at ``path`` says: its first line at once, then now and again how far it is."""
+    said, waited, last = "", _TELL_EVERY_S, False
+    while not last:
         last = over.wait(_LOOK_EVERY_S)
         waited += _LOOK_EVERY_S
         try:
             state = json.loads(path.read_text())
         except (OSError, ValueError):
-            state = {}
-        if state.get("count") and not said:
-            said = f"wheelhouse: {state['count']} files to download, {state['size'] / 1e6:.0f} MB"
-            Display().display(said)
-        elif state.get("count") and (waited >= _TELL_EVERY_S or last):
-            waited = 0.0
-            sizes = f"{state['bytes'] / 1e6:.0f} of {state['size'] / 1e6:.0f} MB"
-            line = f"wheelhouse: {sizes}, {state['files']} of {state['count']} files"
-            if line != said:
-                said = line
-                Display().display(line)
-        if last:
-            return
+            continue
+        line = state["line"] if said else state.get("first", state["line"])
+        if line and line != said and (waited >= _TELL_EVERY_S or last):
+            said, waited = line, 0.0
+            Display().display(line)

@@ -78,6 +78,11 @@ options:
     type: str
     choices: [import, kernels, pipeline]
     default: pipeline
+  progress:
+    description: >-
+      A file, in a directory of its own, to note the progress in. The module's action plugin sets it.
+    type: path
+    default: ""
   timeout:
     description: Seconds the installation of the packages may take.
     type: int
@@ -227,6 +232,7 @@ ARGUMENTS: dict[str, Any] = {
     "registries": {"type": "list", "elements": "list", "default": []},
     "keep": {"type": "int", "default": 2},
     "verify_level": {"choices": ["import", "kernels", "pipeline"], "default": "pipeline"},
+    "progress": {"type": "path", "default": ""},
     "timeout": {"type": "int", "default": 3600},
     "verify_timeout": {"type": "int", "default": 600},
     "index_url": {"default": ""},
@@ -271,7 +277,7 @@ def run(given: dict[str, Any], check: bool) -> dict[str, Any]:
             removed += [] if check else prune(job)
         images[name] = found
         for registry in sorted({to for of, to in given["registries"] if of == name and to}):
-            pushed += push(found, registry, settings.engine, check)
+            pushed += push(found, registry, settings, check)
     return {
         "changed": bool(made or pushed),
         "images": images,
@@ -282,14 +288,15 @@ def run(given: dict[str, Any], check: bool) -> dict[str, Any]:
     }
 
 
-def push(image: dict[str, Any], registry: str, engine: str, check: bool) -> list[str]:
+def push(image: dict[str, Any], registry: str, settings: Settings, check: bool) -> list[str]:
     """Put an image into the registry unless it is there; return its name there if it was not."""
     remote = f"{registry}/{str(image['image']).rpartition('/')[2]}"
-    by = find(engine)
+    by = find(settings.engine)
     before = (image.get("pushed") or {}).get(remote)
     if before and before == image["image_id"] and by.has_remote(remote):
         return []
     if not check:
+        settings.tell(image["release"], "push")
         by.push(image["archive"], image["image"], remote)
         note_pushed(image, remote)
     return [remote]
@@ -308,6 +315,7 @@ def settings_of(given: dict[str, Any]) -> Settings:
         timeout=given["timeout"],
         verify_timeout=given["verify_timeout"],
         keep=given["keep"],
+        progress=given["progress"],
         environment={str(key): str(value) for key, value in given["environment"].items()},
         sources=Sources(
             index_url=given["index_url"],

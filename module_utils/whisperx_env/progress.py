@@ -16,19 +16,30 @@ __all__ = ["Progress"]
 # What uv 0.13 says of a larger file, and of all of them. Where it says it otherwise, the numbers stand still.
 _ONE = re.compile(r"\s*Downloaded (\S+)")
 _ALL = re.compile(r"\s*Prepared \d+ packages? in")
+# Steps that take long enough to be told: of a build on a host, then of an image.
+_STEPS = {
+    "build": "unpacking",
+    "gate": "checking its shared objects",
+    "verify": "proving it",
+    "base": "reading its base",
+    "system": "installing the distribution's packages",
+    "layers": "writing its layers",
+    "push": "pushing it",
+}
 
 
 class Progress:
     """Counts packages and bytes of a build, and names its step. Without a path it writes nothing.
 
-    The file is JSON: ``step``, ``count`` and ``size`` (bytes) of what has to come, ``packages`` and ``bytes``
-    of what is there. It never stops a build: a file that cannot be written is given up.
+    The file is JSON: ``line``, to be displayed, ``name`` before it if there is one. It never stops a build: a
+    file that cannot be written is given up.
     """
 
-    def __init__(self, path: str = "") -> None:
+    def __init__(self, path: str = "", name: str = "") -> None:
         self.path = path
+        self._before = "{}: ".format(name) if name else ""
         self._sizes: Dict[str, int] = {}
-        self._state: Dict[str, object] = {"step": "", "count": 0, "size": 0, "packages": 0, "bytes": 0}
+        self._step = ""
         self._left: Dict[str, int] = {}
         self._lock = threading.Lock()
 
@@ -55,7 +66,7 @@ class Progress:
 
     def step(self, kind: str) -> None:
         """Take the step of the run that begins, such as `verify`."""
-        self._state["step"] = kind
+        self._step = kind
         self._write()
 
     def end(self) -> None:
@@ -67,12 +78,20 @@ class Progress:
         if not self.path:
             return
         with self._lock:
-            size, left = sum(self._sizes.values()), sum(self._left.values())
-            self._state.update(count=len(self._sizes), size=size, bytes=size - left)
-            self._state.update(packages=len(self._sizes) - len(self._left))
+            line = self._line()
             try:
                 with open(self.path + ".new", "w", encoding="utf-8") as stream:
-                    json.dump(self._state, stream)
+                    json.dump({"line": self._before + line if line else ""}, stream)
                 os.replace(self.path + ".new", self.path)
             except OSError:
                 self.path = ""
+
+    def _line(self) -> str:
+        """Return how far it is, in words: what has to come, then what is there, then the step."""
+        count, left = len(self._sizes), len(self._left)
+        size, coming = sum(self._sizes.values()) / 1e6, sum(self._left.values()) / 1e6
+        if not left:
+            return _STEPS.get(self._step, "")
+        if left == count:
+            return "{} packages to download, at most {:.0f} MB".format(count, size)
+        return "{:.0f} of {:.0f} MB, {} of {} packages".format(size - coming, size, count - left, count)

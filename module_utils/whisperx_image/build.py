@@ -29,9 +29,9 @@ _REST = "other packages"
 _SYSTEM = "system packages"
 _BASE = "base"
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-# What of the tree is no part of the image.
 # What of the tree stays for the next build: the downloads, and the mark that says whose they are.
 _STAYING = ("cache", ".whisperx-fleet")
+# What of the tree is no part of the image.
 _LEFT_OUT = (
     "cache",
     "files",
@@ -43,6 +43,8 @@ _LEFT_OUT = (
 )
 # What a build container takes over from the machine that builds.
 _INHERITED = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
+# Where it notes how far it is.
+_PROGRESS = "/run/whisperx-progress"
 _OWN = {"LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1", "DEBIAN_FRONTEND": "noninteractive"}
 
 
@@ -91,6 +93,7 @@ def build(job: Job, base_digest: str) -> dict[str, Any]:
 
 def _build(job: Job, engine: Engine, shop: Workshop, base_digest: str) -> dict[str, Any]:
     started = time.time()
+    job.settings.tell(job.wanted.name, "base")
     image, found = _base(job, engine, shop)
     base_digest = base_digest or _digest_of(found)
     before = _read(engine, shop, image, int(started))
@@ -102,6 +105,7 @@ def _build(job: Job, engine: Engine, shop: Workshop, base_digest: str) -> dict[s
         after = filesystem.exported(shop.path("system.tar"))
     system = filesystem.added(before, after, int(started))
     job_labels = labels(job, base_digest)
+    job.settings.tell(job.wanted.name, "layers")
     os.makedirs(os.path.dirname(job.archive), exist_ok=True)
     archive = Archive(job.archive)
     try:
@@ -153,9 +157,10 @@ def _digest_of(found: Mapping[str, Any]) -> str:
 
 
 def _read(engine: Engine, shop: Workshop, image: str, now: int) -> dict[str, Entry]:
-    """Return the base's files. Engines put files of their own into a container that they make: the times of
-    the
-    directories tell of it, so these are made the same.
+    """Return the base's files.
+
+    Engines put files of their own into a container that they make: the times of the directories tell of it,
+    so these are made the same.
     """
     engine.create(shop.name("base"), image, shop.owner)
     engine.export(shop.name("base"), shop.path("base.tar"))
@@ -173,6 +178,8 @@ def _make(job: Job, engine: Engine, shop: Workshop, image: str, created: str) ->
     if settings.cache:
         os.makedirs(settings.cache, exist_ok=True)
         mounts[settings.cache] = "/srv/whisperx-cache"
+    if settings.progress:
+        mounts[os.path.dirname(settings.progress)] = _PROGRESS
     certificates = os.environ.get("SSL_CERT_FILE", "")
     if os.path.isfile(certificates):
         environment["SSL_CERT_FILE"] = payload.PLACE + "-certificates.crt"
@@ -186,6 +193,7 @@ def _make(job: Job, engine: Engine, shop: Workshop, image: str, created: str) ->
         options += ["--volume", f"{source}:{target}"]
     name = shop.name("run")
     engine.start(name, image, shop.owner, options)
+    settings.tell(job.wanted.name, "system")
     for command in job.commands:
         done = engine.execute(name, command, environment, settings.timeout)
         if done.returncode:
@@ -217,6 +225,7 @@ def _order(job: Job, created: str) -> dict[str, Any]:
         "lock": job.wanted.text,
         "cache": "/srv/whisperx-cache" if settings.cache else "",
         "created": created,
+        "progress": f"{_PROGRESS}/{os.path.basename(settings.progress)}" if settings.progress else "",
         "verify_level": settings.verify_level,
         "timeout": settings.timeout,
         "verify_timeout": settings.verify_timeout,

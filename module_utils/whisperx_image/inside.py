@@ -1,8 +1,7 @@
 """Runs in the build container: makes the release with the code that makes it on a host, then settles it.
 
 Settling turns what a host would have into what reproducible layers need: the packages lie at a path that
-every
-release shares, and their files say nothing about this release, this moment or this machine.
+every release shares, and their files say nothing about this release, this moment or this machine.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ from ..whisperx_env import apply, build, perform, prove, state  # noqa: F401
 from ..whisperx_env.files import discard, read_json, read_text, write_json, write_text
 from ..whisperx_env.hooks import Hooks
 from ..whisperx_env.model import Carried, Layout, Options, Sources, Wanted, want
+from ..whisperx_env.progress import Progress
 from ..whisperx_problem import Problem
 from ..whisperx_verify import runner
 from .filesystem import SHARED, grouped, owners
@@ -65,7 +65,8 @@ def make(order: Mapping[str, Any], root: str) -> dict[str, Any]:
         return _prove(path, wanted, options)
 
     created = str(order["created"])
-    hooks = Hooks(settle_and_prove, now=lambda: created)
+    progress = Progress(str(order.get("progress") or ""), f"image {wanted.name}")
+    hooks = Hooks(settle_and_prove, now=lambda: created, progress=progress)
     outcome = apply.present(layout, wanted, options, hooks, False)
     if outcome.wanted_files:
         names = ", ".join(item["file"] for item in outcome.wanted_files)

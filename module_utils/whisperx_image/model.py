@@ -11,6 +11,7 @@ from typing import Any
 
 from ..whisperx_env.files import sha256
 from ..whisperx_env.model import Sources, Wanted
+from ..whisperx_env.progress import Progress
 from ..whisperx_problem import Problem
 
 __all__ = ["LABEL", "REPOSITORY", "Base", "Job", "Settings", "base_of", "labels", "same"]
@@ -55,7 +56,10 @@ class Base:
 
 @dataclass(frozen=True)
 class Settings:
-    """How to build. ``directory`` holds archives and downloads; times in seconds; ``keep`` archives stay."""
+    """How to build. ``directory`` holds archives and downloads; times in seconds; ``keep`` archives stay.
+
+    ``progress``: the file, alone in its directory, that says how far a build is; none when empty.
+    """
 
     directory: str
     engine: str = "auto"
@@ -65,8 +69,13 @@ class Settings:
     timeout: int = 3600
     verify_timeout: int = 600
     keep: int = 2
+    progress: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     sources: Sources = field(default_factory=Sources)
+
+    def tell(self, release: str, step: str) -> None:
+        """Note which step of a release's image begins."""
+        Progress(self.progress, f"image {release}").step(step)
 
 
 @dataclass(frozen=True)

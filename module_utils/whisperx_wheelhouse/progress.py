@@ -14,7 +14,10 @@ _EVERY_S = 0.5
 
 
 class Progress:
-    """Counts bytes and files of several threads. Without a path it only counts."""
+    """Counts bytes and files of several threads. Without a path it only counts.
+
+    The file is JSON: ``line``, to be displayed, and ``first``, to be displayed before any other.
+    """
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path
@@ -48,6 +51,14 @@ class Progress:
                 return
             self._written = time.monotonic()
             beside = self.path.with_suffix(".new")
-            state = {"count": self.count, "size": self.size, "files": self.files, "bytes": self.bytes}
-            beside.write_text(json.dumps(state))
+            beside.write_text(json.dumps(self._words()))
             os.replace(beside, self.path)
+
+    def _words(self) -> dict[str, str]:
+        if not self.count:
+            return {"line": ""}
+        sizes = f"{self.bytes / 1e6:.0f} of {self.size / 1e6:.0f} MB"
+        return {
+            "first": f"wheelhouse: {self.count} files to download, {self.size / 1e6:.0f} MB",
+            "line": f"wheelhouse: {sizes}, {self.files} of {self.count} files",
+        }

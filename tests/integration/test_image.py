@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,20 @@ def left(job: Job) -> list[str]:
     return podman("ps", "--all", "--quiet", "--filter", f"label={LABEL}={owner}").split()
 
 
+def watched(shop: Shop, job: Job) -> tuple[list[str], dict[str, Any]]:
+    """Build; return what was noted of the progress meanwhile, and the image."""
+    path = shop.folder / "watched" / "progress.json"
+    path.parent.mkdir()
+    lines: list[str] = []
+    with ThreadPoolExecutor(1) as pool:
+        built = pool.submit(shop.build, replace(job, settings=replace(job.settings, progress=str(path))))
+        while not built.done():
+            line = json.loads(path.read_text())["line"] if path.exists() else ""
+            lines += [line] if line not in lines else []
+            time.sleep(0.01)
+    return lines, built.result()
+
+
 def test_the_facts_of_a_root_are_those_of_its_distribution(shop: Shop) -> None:
     assert shop.facts["libc"] == {"family": "glibc", "version": "2.36"}
     assert (shop.facts["os"]["id"], shop.facts["os"]["version"], shop.facts["machine"]) == (
@@ -123,8 +138,13 @@ def test_an_image_loads_runs_reproduces_and_upgrades(shop: Shop) -> None:
     image = shop.build(first)
     assert built(first, first.base.digest()) == image
     assert left(first) == []
-    again = shop.build(replace(first, settings=replace(first.settings, directory=str(shop.folder / "two"))))
+    elsewhere = replace(first.settings, directory=str(shop.folder / "two"))
+    lines, again = watched(shop, replace(first, settings=elsewhere))
     assert (again["image_id"], again["layers"]) == (image["image_id"], image["layers"])
+    # Some steps are over before anybody looks.
+    told = iter(lines)
+    steps = ("reading its base", "proving it", "writing its layers")
+    assert all(f"image {image['release']}: {step}" in told for step in steps), lines
     shutil.rmtree(shop.folder / "two")
 
     second = shop.build(shop.job("4.8.5", "one"))

@@ -17,6 +17,7 @@ from module_utils.whisperx_env.model import Carried, Layout, Options, want
 from module_utils.whisperx_problem import Problem
 from module_utils.whisperx_wheelhouse import bundle
 from module_utils.whisperx_wheelhouse.house import House, indexed
+from module_utils.whisperx_wheelhouse.progress import Progress
 from module_utils.whisperx_wheelhouse.serve import address_towards
 
 PLAN = {"request": {"tiny": ""}, "python": "3.11", "device": "cpu"}
@@ -155,3 +156,14 @@ class TestShelf:
 def test_the_way_to_a_host_begins_at_an_address() -> None:
     assert address_towards("127.0.0.1") == "127.0.0.1"
     assert address_towards("no-such-host.invalid") == "127.0.0.1"
+
+
+def test_size_and_count_of_a_download_are_told_then_how_far_it_is(tmp_path: Path) -> None:
+    progress = Progress(tmp_path / "progress.json")
+    progress.begin(2, 43_000_000)
+    progress.add(40_000_000)
+    progress.done()
+    assert json.loads((tmp_path / "progress.json").read_text()) == {
+        "first": "wheelhouse: 2 files to download, 43 MB",
+        "line": "wheelhouse: 40 of 43 MB, 1 of 2 files",
+    }
