@@ -48,11 +48,11 @@ def sessions(container: str) -> int:
     return (told.stdout + told.stderr).count("Starting session: command")
 
 
-def commands_of_a_run(group: str) -> list[float]:
-    """Return how many commands a converged run has on each host."""
+def commands_of(words: list[str], group: str) -> list[float]:
+    """Run the words; return how many commands that took on each host of the group."""
     hosts = containers(group)
     before = [sessions(host) for host in hosts]
-    run(site(group))
+    run(words)
     return [float(sessions(host) - old) for host, old in zip(hosts, before, strict=True)]
 
 
@@ -99,9 +99,15 @@ def measured(repeat: int) -> list[Row]:
         hosts = SIZES[many] - SIZES[few]
         return [(one[many] - one[few]) / hosts * 1000 for one in spent]
 
+    # ping is one module; what else it takes, such as the search for an interpreter, a run takes too.
+    commands = commands_of(site("twenty"), "twenty")
+    modules = [
+        every - one + 1 for every, one in zip(commands, commands_of(ping("twenty"), "twenty"), strict=True)
+    ]
     rows = [
         Row("converged run over 20 SSH hosts", ours, "ping of the same hosts", theirs, "<= 3.0"),
-        Row("  commands over SSH on each host", commands_of_a_run("twenty"), bound="<= 3", unit=""),
+        Row("  modules run on each host", modules, bound="<= 3", unit=""),
+        Row("  commands over SSH on each host", commands, bound="none", unit=""),
         Row("  one host more, 5 to 20", more("five", "twenty"), bound="constant", unit="ms"),
         Row("  one host more, 20 to 40", more("twenty", "forty"), bound="constant", unit="ms"),
     ]
