@@ -65,8 +65,8 @@ class Progress:
             self._write()
 
     def step(self, kind: str) -> None:
-        """Take the step of the run that begins, such as `verify`."""
-        self._step = kind
+        """Take the step of the run that begins, such as `verify`; nothing of the one before is left."""
+        self._step, self._left = kind, {}
         self._write()
 
     def end(self) -> None:
