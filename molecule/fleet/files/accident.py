@@ -7,6 +7,7 @@ off: the machine goes off, as by a cut of its power. fill: something else takes 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -14,12 +15,13 @@ import time
 from pathlib import Path
 
 kind, root = sys.argv[1], Path(sys.argv[2])
-releases = root / "releases"
-known = set(releases.iterdir())
+# By its time, not by its name: what an earlier accident left of a release has the name of the next try.
+started = time.time()
 until = time.monotonic() + 120
 while time.monotonic() < until:
-    if [path for path in set(releases.iterdir()) - known if list(path.glob("lib/*/site-packages"))]:
-        break
+    with contextlib.suppress(FileNotFoundError):
+        if any(path.stat().st_ctime > started for path in root.glob("releases/*/lib/*/site-packages")):
+            break
     time.sleep(0.005)
 if kind == "off":
     # The first process of the container: with it, all others are gone at once.
