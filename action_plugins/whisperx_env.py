@@ -32,7 +32,8 @@ _WORTH_TELLING = 64 << 20  # bytes
 class ActionModule(ActionBase):
     """Runs whisperx_env, twice where files have to travel first."""
 
-    TRANSFERS_FILES = True
+    # Said true, Ansible would make a directory on every host before it knew whether one has to have files.
+    TRANSFERS_FILES = False
     _requires_connection = True
 
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:

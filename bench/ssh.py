@@ -111,14 +111,17 @@ def measured(repeat: int) -> list[Row]:
         Row("  one host more, 5 to 20", more("five", "twenty"), bound="constant", unit="ms"),
         Row("  one host more, 20 to 40", more("twenty", "forty"), bound="constant", unit="ms"),
     ]
-    found = find_spec("ansible_mitogen")
-    if found is None or found.origin is None:
+    return rows + with_mitogen(repeat)
+
+
+def with_mitogen(repeat: int) -> list[Row]:
+    """Return the row of Mitogen's strategy, none where it is not installed."""
+    if find_spec("ansible_mitogen") is None:
         print("no figure with Mitogen: it is not installed in this environment", flush=True)
-        return rows
-    plugins = Path(found.origin).parent / "plugins" / "strategy"
-    mitogen = ["env", f"ANSIBLE_STRATEGY_PLUGINS={plugins}", "ANSIBLE_STRATEGY=mitogen_linear"]
+        return []
+    mitogen = ["env", "ANSIBLE_STRATEGY=whisperx_mitogen"]
     run([*mitogen, *site("twenty")])
     with_it, without = pairs(
         repeat, lambda: timed([*mitogen, *site("twenty")]), lambda: timed(site("twenty"))
     )
-    return [*rows, Row("  the same with Mitogen", with_it, "without", without, "none")]
+    return [Row("  the same with Mitogen", with_it, "without", without, "none")]
