@@ -30,8 +30,9 @@ LINTERS = (
     ("yamllint", ["yamllint", "--strict", "."]),
     ("ansible-lint", ["ansible-lint", "--offline", "--strict", "-q"]),
 )
+# Unit tests share the cores; integration tests start containers and machines, one at a time.
 PYTEST = {
-    "unit": ["tests/unit", "tests/contract"],
+    "unit": ["--numprocesses=auto", "--dist=worksteal", "tests/unit", "tests/contract"],
     "integration": ["tests/integration"],
 }
 SECTIONS = ("lint", "unit", "integration", "molecule")
