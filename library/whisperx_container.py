@@ -363,7 +363,7 @@ def check_paths(given: Dict[str, Any]) -> None:
             raise Problem(
                 "container.relative-path",
                 "'{}'".format(given[option]),
-                "option {}".format(option),
+                "option {0}, in the role whisperx_container_{0}".format(option),
                 "an absolute path",
                 "Write it with a leading slash.",
             )

@@ -23,8 +23,9 @@ options:
       - What is known of them, by part and then by host. Each may be absent.
       - C(facts) are those of M(whisperx_host_facts), C(plan) is its record of M(whisperx_plan),
         C(result) what M(whisperx_env) answered, C(audit) what M(whisperx_audit) answered, C(held) and C(lost)
-        what became of it in its wave of a roll-out, C(unread) why there are no facts and C(gone) whether it
-        did not answer, C(stopped) whether another task ended the run for it.
+        what became of it in its wave of a roll-out, C(unread) why there are no facts, C(stderr) what came
+        instead of them and C(gone) whether it did not answer, C(stopped) whether another task ended the run
+        for it.
       - C(problem) is by class, why it could not be locked.
     type: dict
     required: true

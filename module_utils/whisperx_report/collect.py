@@ -39,8 +39,8 @@ def report(
     ``known``: part to host name to what is known of it, and any may lack: ``facts`` (whisperx_host), ``plan``
     (its record of the plan), ``result`` (of whisperx_env, whisperx_container), ``audit`` (of whisperx_audit),
     ``held`` (why it was left alone), ``lost`` (``state`` and ``message`` of one that did not come through),
-    ``unread`` (why its facts could not be read), ``gone`` (whether that was because it did not answer),
-    ``stopped`` (whether another task ended the run for it).
+    ``unread`` (why its facts could not be read), ``stderr`` (what came instead), ``gone`` (whether that
+    was because it did not answer), ``stopped`` (whether another task ended the run for it).
     ``problem`` is class to why it has no lock.
     ``run``: what is told of the run itself (``at``, ``check``, ``playbook``, ``notes``), passed on.
     """
@@ -117,9 +117,9 @@ def _state(known: Mapping[str, Any], check: bool) -> tuple[str, str]:
     if result.get("unreachable"):
         return "unreachable", str(result.get("msg", ""))
     if result.get("failed"):
-        return "failed", str(result.get("msg", ""))
+        return "failed", _cause(result.get("msg"), result.get("module_stderr"))
     if known.get("unread"):
-        return "unreachable" if known.get("gone") else "failed", str(known["unread"])
+        return "unreachable" if known.get("gone") else "failed", _cause(known["unread"], known.get("stderr"))
     if audit:
         return _audited(audit)
     if plan.get("verdict") == "refused":
@@ -133,6 +133,15 @@ def _state(known: Mapping[str, Any], check: bool) -> tuple[str, str]:
     if not result or (check and result.get("actions")):
         return "planned", ""
     return "working", ""
+
+
+def _cause(said: object, stderr: object) -> str:
+    """Return why a module gave no result.
+
+    Of one that could not begin, Ansible just says that it got no JSON; why is the last line of what came.
+    """
+    last = str(stderr or "").strip().rpartition("\n")[2]
+    return str(said or "").strip() + (f" ({last})" if last else "")
 
 
 def _audited(audit: Mapping[str, Any]) -> tuple[str, str]:

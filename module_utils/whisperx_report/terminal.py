@@ -29,12 +29,14 @@ def _few(record: Mapping[str, Any], told: Mapping[str, Sequence[str]]) -> Iterat
     hosts = record["hosts"]
     for state in record["totals"]:
         for name in (name for name, row in hosts.items() if row["state"] == state):
-            yield from told.get(name) or [_one(name, hosts[name])]
+            yield from told.get(name) or _one(name, hosts[name])
 
 
-def _one(name: str, row: Mapping[str, Any]) -> str:
-    """Return the line of a host that said nothing itself."""
-    return f"{name}: {row['state']}" + (f": {row['message']}" if row["message"] else "")
+def _one(name: str, row: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the lines of a host that said nothing itself; of a refused one also what helps."""
+    yield f"{name}: {row['state']}" + (f": {row['message']}" if row["message"] else "")
+    if row["state"] == "refused":
+        yield from (f"{name}: remedy: {sentence}" for sentence in row["remedies"])
 
 
 def _many(record: Mapping[str, Any]) -> Iterator[str]:

@@ -53,6 +53,14 @@ class TestStates:
         row = one(lost={"state": "unreachable", "message": "no plan"}, unread="timed out", gone=True)
         assert (row["state"], row["message"]) == ("unreachable", "timed out")
 
+    def test_of_a_module_that_could_not_begin_its_last_line_is_told(self) -> None:
+        stderr = "Warning: slow\nsudo: a password is required\n"
+        for row in (
+            one(unread="No JSON", stderr=stderr),
+            one(facts=FACTS, plan=PLAN, result={"failed": True, "msg": "No JSON", "module_stderr": stderr}),
+        ):
+            assert (row["state"], row["message"]) == ("failed", "No JSON (sudo: a password is required)")
+
     def test_a_host_whose_facts_cannot_be_read_is_not_called_unreachable(self) -> None:
         failed, gone = one(unread="no such root"), one(unread="timed out", gone=True)
         assert (failed["state"], failed["message"]) == ("failed", "no such root")
@@ -231,6 +239,13 @@ class TestTerminal:
             "note: the mirror lacks cu128",
             "2000 hosts: 5 failed, 1995 working; 0 changed",
         ]
+
+    def test_of_a_refused_host_it_tells_what_helps(self) -> None:
+        step = {"sentence": "Install the package python3.13"}
+        reasons = [{"rule": "python.band", "sentence": "No."}]
+        plan = {"verdict": "refused", "reasons": reasons, "remedies": [step]}
+        record = report(["db1"], {"facts": {"db1": FACTS}, "plan": {"db1": plan}}, RUN)
+        assert lines(record, {})[:2] == ["db1: refused: No.", "db1: remedy: Install the package python3.13"]
 
     def test_a_host_cannot_steer_the_terminal(self) -> None:
         record = report(["db1"], {"result": {"db1": {"failed": True, "msg": "\x1b[2Jfine"}}}, RUN)
