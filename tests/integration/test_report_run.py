@@ -71,6 +71,8 @@ def test_a_dry_run_over_three_hosts(base: Path) -> None:
     assert "<h1>WhisperX on 3 hosts</h1>" in (base / "reports/site-check.html").read_text()
     # The terminal has each host, the counts, and how to go on.
     assert "gone: unreachable: " in told and "elsewhere: refused: " in told and "here: predicted: " in told
+    assert all(f"elsewhere: remedy: {step}" in told for step in record["hosts"]["elsewhere"]["remedies"])
+    assert record["hosts"]["elsewhere"]["remedies"]
     assert "3 hosts: 1 unreachable, 1 refused, 1 planned; 1 would change" in told
     assert f"again: --limit @{base}/reports/site-check.retry" in told
     # AWX keeps these as artifacts of the job.
@@ -80,6 +82,16 @@ def test_a_dry_run_over_three_hosts(base: Path) -> None:
     assert custom["unwell"] == ["elsewhere", "gone"]
     (identity,) = (name for name in custom["classes"] if name)
     assert custom["classes"] == {"": {"unreachable": 1, "refused": 1}, identity: {"planned": 1}}
+
+
+@pytest.mark.parametrize("playbook", ["site", "audit"])
+def test_why_a_module_could_not_begin_is_told(base: Path, playbook: str) -> None:
+    python = "ansible_connection: local\n      ansible_python_interpreter: /nowhere/python"
+    (base / "hosts.yml").write_text(HOSTS.replace("ansible_connection: local", python, 1))
+    done = play(base, f"playbooks/{playbook}.yml", "--limit", "here")
+    assert done.returncode == 2, done.stdout + done.stderr
+    told = done.stdout.partition("Tell what came of it")[2]
+    assert re.search(r"here: failed: .*[(].*/nowhere/python: not found[)]", told), done.stdout
 
 
 def test_an_audit_leaves_its_own_and_takes_up_nothing_where_all_is_well(base: Path) -> None:
