@@ -62,7 +62,13 @@ empty=''
 if ! inside "$home" "$here" && [ "$home" != /tmp ]; then empty=--tmpfs=$home:rw,exec,mode=1777; fi
 cache=${XDG_CACHE_HOME:-$home/.cache}
 hf=${HF_HOME:-@HF@} torch=${TORCH_HOME:-@TORCH@}
-for path in "$hf" "$torch" "${HF_HUB_CACHE:-}" "${NLTK_DATA:-}" "${WHISPERX_MODELS:-}"; do
+# What places the words needs data of NLTK: from where the caller has it, else kept beside the models.
+nltk=${NLTK_DATA%%:*}
+if [ -z "$nltk" ]; then
+    nltk=$home/nltk_data
+    [ -d "$nltk" ] || nltk=@NLTK@
+fi
+for path in "$hf" "$torch" "$nltk" "${HF_HUB_CACHE:-}" "${WHISPERX_MODELS:-}"; do
     case $path in /*) ;; *) continue ;; esac
     [ -d "$path" ] || [ -n "$where" ] || mkdir -p -- "$path" 2>/dev/null || continue
     if [ -d "$path" ] && ! inside "$path" "$here" && ! ours "$path"; then
@@ -124,7 +130,8 @@ label='' enforcing=0
 case $here in / | /tmp | /usr | /etc | /var | /run) ;; *) ours "$here" && here=/ ;; esac
 set -- ${empty:+"$empty"} "$scratch" "--workdir=$here" \
     "--env=HOME=$home" "--env=USER=$name" "--env=LOGNAME=$name" \
-    "--env=HF_HOME=$hf" "--env=TORCH_HOME=$torch" "--env=LC_ALL=${LC_ALL:-C.UTF-8}" "$@"
+    "--env=HF_HOME=$hf" "--env=TORCH_HOME=$torch" "--env=NLTK_DATA=$nltk" \
+    "--env=LC_ALL=${LC_ALL:-C.UTF-8}" "$@"
 @IDENTITY@
 # shellcheck disable=SC2086
 exec @RUN@ ${WHISPERX_CONTAINER_OPTIONS:-} "$@"

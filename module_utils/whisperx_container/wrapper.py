@@ -55,7 +55,6 @@ _PASSED = (
     "LINES",
     "MKL_NUM_THREADS",
     "MPLCONFIGDIR",
-    "NLTK_DATA",
     "NO_COLOR",
     "NO_PROXY",
     "NUMBA_CACHE_DIR",
@@ -235,6 +234,7 @@ def _script(command: Command, name: str) -> str:
         "INIT": _INIT,
         "HF": cache + "/huggingface" if cache else "$cache/huggingface",
         "TORCH": cache + "/torch" if cache else "$cache/torch",
+        "NLTK": cache + "/nltk_data" if cache else "$cache/nltk_data",
         "ROOTS_STORE": "export CONTAINERS_STORAGE_CONF='{}'".format(command.run_conf)
         if command.store
         else ":",

@@ -112,11 +112,28 @@ class TestConfinement:
 
 
 class TestPaths:
-    def test_working_directory_and_model_cache_are_mounted(self, host: Host) -> None:
+    def test_working_directory_and_model_caches_are_mounted(self, host: Host) -> None:
         words = host.words(PLAIN)
-        cache = host.home / ".cache"
-        assert set(mounts(words)) == {str(host.here), str(cache / "huggingface"), str(cache / "torch")}
+        caches = {str(host.home / ".cache" / name) for name in ("huggingface", "torch", "nltk_data")}
+        assert set(mounts(words)) == {str(host.here), *caches}
         assert f"--workdir={host.here}" in words
+
+    def test_data_of_nltk_is_where_the_caller_has_it(self, host: Host) -> None:
+        def kept(words: list[str]) -> str:
+            (told,) = (word for word in words if word.startswith("--env=NLTK_DATA="))
+            path = told.removeprefix("--env=NLTK_DATA=")
+            assert path in mounts(words)
+            return path
+
+        assert kept(host.words(PLAIN)) == str(host.home / ".cache/nltk_data")
+        (host.base / "models").mkdir()
+        shared = replace(PLAIN, cache=str(host.base / "models"))
+        assert kept(host.words(shared)) == str(host.base / "models/nltk_data")
+        (host.home / "nltk_data").mkdir()
+        assert kept(host.words(shared)) == str(host.home / "nltk_data")
+        (host.base / "own").mkdir()
+        places = f"{host.base}/own:/usr/share/nltk_data"
+        assert kept(host.words(PLAIN, NLTK_DATA=places)) == str(host.base / "own")
 
     def test_of_the_home_only_what_is_named_is_seen(self, host: Host) -> None:
         """What lies in the home itself is mounted by itself, for an empty home lies there already."""
@@ -163,7 +180,7 @@ class TestPaths:
 
     def test_files_here_need_no_mount_of_their_own(self, host: Host) -> None:
         (host.here / "a.wav").touch()
-        assert len(mounts(host.words(PLAIN, "a.wav", "./a.wav", str(host.here / "a.wav")))) == 3
+        assert len(mounts(host.words(PLAIN, "a.wav", "./a.wav", str(host.here / "a.wav")))) == 4
 
     def test_the_images_own_directories_are_not_covered(self, host: Host) -> None:
         found = mounts(host.words(PLAIN, "/etc/passwd", "/usr", "/"))
