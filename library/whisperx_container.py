@@ -75,7 +75,9 @@ options:
     type: str
     default: ""
   cache:
-    description: Directory of models for all users; each user's own when empty.
+    description:
+      - Directory of models for all users; each user's own when empty.
+      - It has to be there. Commands look for C(huggingface), C(torch) and C(nltk_data) in it.
     type: path
     default: ""
   shm:
