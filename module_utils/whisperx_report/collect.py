@@ -9,7 +9,7 @@ from typing import Any
 
 from .groups import alike, classes
 
-__all__ = ["SCHEMA", "STATES", "UNWELL", "render_json", "report"]
+__all__ = ["SCHEMA", "STATES", "UNWELL", "WELL", "render_json", "report"]
 
 SCHEMA = 1
 
@@ -22,11 +22,14 @@ STATES = {
     "breaking": "Works now and would not after the change that was asked about",
     "held": "Left alone, because another host of its class failed or the budget was spent",
     "planned": "Has a plan; nothing was done in this run",
+    "absent": "Has no environment, as was asked for or found",
     "working": "Proved by running it",
 }
 
 # A run that is taken up again begins with these.
 UNWELL = ("failed", "unreachable", "refused", "broken", "held")
+# Nothing is amiss with these.
+WELL = ("planned", "absent", "working")
 
 _MAIN = ("whisperx", "faster-whisper", "ctranslate2", "torch")
 
@@ -53,7 +56,7 @@ def report(
         "changed": sum(bool(row["actions"]) for row in rows.values()),
         "bytes": sum(row["bytes"] for row in rows.values()),
         "classes": classes(rows, STATES),
-        "problems": alike(rows, [state for state in STATES if state not in ("planned", "working")]),
+        "problems": alike(rows, [state for state in STATES if state not in WELL]),
         "hosts": rows,
     }
 
@@ -132,7 +135,7 @@ def _state(known: Mapping[str, Any], check: bool) -> tuple[str, str]:
         return "unreachable", "no facts of this host were read in this run"
     if not result or (check and result.get("actions")):
         return "planned", ""
-    return "working", ""
+    return ("working" if result.get("release") else "absent"), ""
 
 
 def _cause(said: object, stderr: object) -> str:
@@ -152,7 +155,7 @@ def _audited(audit: Mapping[str, Any]) -> tuple[str, str]:
     if audit.get("breaks"):
         return "breaking", "; ".join(_sentences(audit, "breaks"))
     if audit.get("state") == "absent":
-        return "planned", "nothing is installed"
+        return "absent", "nothing is installed"
     return "working", "; ".join(_sentences(audit, "changes"))
 
 

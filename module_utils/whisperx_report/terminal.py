@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..whisperx_plan.output import named, printable, versions_of
+from .collect import WELL
 
 __all__ = ["lines"]
 
@@ -59,14 +60,14 @@ def _well(record: Mapping[str, Any]) -> Iterator[str]:
     """Yield a line per class and state that is well."""
     found: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for row in record["hosts"].values():
-        if row["state"] in ("working", "planned"):
+        if row["state"] in WELL:
             found.setdefault((row["state"], row["class"]), []).append(row)
     for (state, identity), rows in sorted(found.items(), key=lambda one: (one[0][0], -len(one[1]))):
         versions = rows[0]["versions"] or rows[0]["planned"]
-        runs = versions_of(versions)
+        runs = f": {versions_of(versions)} on {rows[0]['device']}" if state != "absent" else ""
         changed = sum(bool(row["actions"]) for row in rows)
         more = f"; {changed} changed" if changed else ""
-        yield f"{state}, {_hosts(len(rows))} of {identity or 'no class'}: {runs} on {rows[0]['device']}{more}"
+        yield f"{state}, {_hosts(len(rows))} of {identity or 'no class'}{runs}{more}"
 
 
 def _notes(record: Mapping[str, Any]) -> Iterator[str]:

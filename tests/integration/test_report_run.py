@@ -101,7 +101,7 @@ def test_an_audit_leaves_its_own_and_takes_up_nothing_where_all_is_well(base: Pa
     assert done.returncode == 0, done.stdout + done.stderr
     record = json.loads((base / "reports/audit.json").read_text())
     assert record["run"]["playbook"] == "audit"
-    assert record["hosts"]["here"]["message"] == "nothing is installed"
+    assert record["hosts"]["here"]["state"] == "absent"
     assert sorted(path.name for path in (base / "reports").iterdir()) == ["audit.html", "audit.json"]
     assert re.search(r"report: .*/reports/audit.html", done.stdout) and "again:" not in done.stdout
 
@@ -111,6 +111,6 @@ def test_a_report_that_cannot_be_written_is_told_and_fails_nothing(base: Path) -
     done = play(base, "playbooks/audit.yml", "--limit", "here")
     assert done.returncode == 0, done.stdout + done.stderr
     told = done.stdout.partition("Tell what came of it")[2]
-    assert "here: planned: nothing is installed" in told and "report:" not in told
+    assert "here: absent: nothing is installed" in told and "report:" not in told
     assert f"{base}/reports/audit.json" in told and "whisperx_report_dir" in told
     assert "[WARNING]" in done.stdout + done.stderr

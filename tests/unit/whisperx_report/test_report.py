@@ -95,6 +95,11 @@ class TestStates:
         found = report(["db1"], known, {**RUN, "check": True})
         assert (found["totals"], found["changed"]) == ({"planned": 1}, 1)
 
+    def test_a_host_without_an_environment_is_not_called_working(self) -> None:
+        removed = {"actions": ["Removed /opt/whisperx"], "release": "", "record": {}}
+        assert one(facts=FACTS, result=removed)["state"] == "absent"
+        assert one(facts=FACTS, plan=PLAN, audit={"report": {"state": "absent"}})["state"] == "absent"
+
     def test_what_would_break_is_not_called_working(self) -> None:
         coming = [{"sentence": "libctranslate2 asks for a stack", "rule": "abi.execstack"}]
         audit = {"report": {"state": "same", "breaks": coming}}
@@ -239,6 +244,12 @@ class TestTerminal:
             "note: the mirror lacks cu128",
             "2000 hosts: 5 failed, 1995 working; 0 changed",
         ]
+
+    def test_of_many_hosts_without_an_environment_there_is_nothing_to_run(self) -> None:
+        gone = {"actions": ["Removed /opt/whisperx"], "release": "", "record": {}}
+        names = [f"db{number}" for number in range(12)]
+        told = lines(report(names, {"result": dict.fromkeys(names, gone)}, RUN), {})
+        assert told == ["absent, 12 hosts of no class; 12 changed", "12 hosts: 12 absent; 12 changed"]
 
     def test_of_a_refused_host_it_tells_what_helps(self) -> None:
         step = {"sentence": "Install the package python3.13"}
