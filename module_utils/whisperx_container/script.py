@@ -66,7 +66,7 @@ hf=${HF_HOME:-@HF@} torch=${TORCH_HOME:-@TORCH@}
 nltk=${NLTK_DATA%%:*}
 if [ -z "$nltk" ]; then
     nltk=$home/nltk_data
-    [ -d "$nltk" ] || nltk=@NLTK@
+    [ -d "$nltk" ] || nltk="@NLTK@"
 fi
 for path in "$hf" "$torch" "$nltk" "${HF_HUB_CACHE:-}" "${WHISPERX_MODELS:-}"; do
     case $path in /*) ;; *) continue ;; esac

@@ -12,8 +12,8 @@ from .script import SCRIPT
 
 __all__ = ["Command", "render"]
 
-_COMMAND = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*$")
-_WORD = re.compile(r"[A-Za-z0-9_@%+=:,./-]*$")
+_COMMAND = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
+_WORD = re.compile(r"[A-Za-z0-9_@%+=:,./-]*\Z")
 PYTHON = "python"
 
 # The first process of the container. A program that is process 1 would not die of SIGTERM, for the kernel
@@ -224,6 +224,8 @@ def _script(command: Command, name: str) -> str:
     checks = _checks(command)
     terminal = _PASSTHROUGH if podman and command.version >= _PASSES_THROUGH else _ATTACHED
     cache = command.cache.rstrip("/")
+    if cache and not _WORD.match(cache):
+        raise _unfit(cache, "the directory of models")
     values = {
         "CHECKS": checks,
         "ACCESS": _PODMAN_ACCESS if podman else _DOCKER_ACCESS,

@@ -104,11 +104,12 @@ class TestConfinement:
         words = host.words(PLAIN, HF_TOKEN="hf_secret")
         assert "--env=HF_TOKEN" in words and "hf_secret" not in " ".join(words)
 
-    @pytest.mark.parametrize("value", ["a b", "x;y", "$(id)", "'"])
+    @pytest.mark.parametrize("value", ["a b", "x;y", "$(id)", "'", "a\n"])
     def test_a_value_that_no_shell_should_see_is_refused(self, value: str) -> None:
-        with pytest.raises(Problem) as caught:
-            render(replace(PLAIN, network=value))
-        assert caught.value.rule == "container.unfit-word"
+        for command in (replace(PLAIN, network=value), replace(PLAIN, cache="/srv/" + value)):
+            with pytest.raises(Problem) as caught:
+                render(command)
+            assert caught.value.rule == "container.unfit-word"
 
 
 class TestPaths:
