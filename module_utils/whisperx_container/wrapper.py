@@ -223,9 +223,7 @@ def _script(command: Command, name: str) -> str:
     podman = command.engine == "podman"
     checks = _checks(command)
     terminal = _PASSTHROUGH if podman and command.version >= _PASSES_THROUGH else _ATTACHED
-    cache = command.cache.rstrip("/")
-    if cache and not _WORD.match(cache):
-        raise _unfit(cache, "the directory of models")
+    caches = _fit(command.cache.rstrip("/"), "the directory of models") or "$cache"
     values = {
         "CHECKS": checks,
         "ACCESS": _PODMAN_ACCESS if podman else _DOCKER_ACCESS,
@@ -234,9 +232,9 @@ def _script(command: Command, name: str) -> str:
         "RUN": " ".join([command.engine, "$store", "run", "$label", *_options(command)]),
         "INSTALL": "Install it, or run site.yml.",
         "INIT": _INIT,
-        "HF": cache + "/huggingface" if cache else "$cache/huggingface",
-        "TORCH": cache + "/torch" if cache else "$cache/torch",
-        "NLTK": cache + "/nltk_data" if cache else "$cache/nltk_data",
+        "HF": caches + "/huggingface",
+        "TORCH": caches + "/torch",
+        "NLTK": caches + "/nltk_data",
         "ROOTS_STORE": "export CONTAINERS_STORAGE_CONF='{}'".format(command.run_conf)
         if command.store
         else ":",
@@ -274,9 +272,7 @@ def _options(command: Command) -> List[str]:
     elif command.gpu:
         options.append("--gpus=all")
     options += list(command.options)
-    for word in options:
-        if not _WORD.match(word):
-            raise _unfit(word, "an option for the engine")
+    options = [_fit(word, "an option for the engine") for word in options]
     return options + ["--env={}".format(name) for name in _PASSED]
 
 
@@ -290,10 +286,14 @@ def _users_store(command: Command) -> Sequence[str]:
     ]
     if command.fuse and command.storage_driver == "overlay" and command.version < _STACKS_ALONE:
         words.append("--storage-opt=mount_program={}".format(command.fuse))
-    for word in words:
-        if not _WORD.match(word):
-            raise _unfit(word, "a path for the engine")
-    return words
+    return [_fit(word, "a path for the engine") for word in words]
+
+
+def _fit(word: str, what: str) -> str:
+    """Return a word that may stand in a script as it is."""
+    if not _WORD.match(word):
+        raise _unfit(word, what)
+    return word
 
 
 def _unfit(word: str, what: str) -> Problem:

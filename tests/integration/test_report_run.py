@@ -101,7 +101,8 @@ def test_an_audit_leaves_its_own_and_takes_up_nothing_where_all_is_well(base: Pa
     assert done.returncode == 0, done.stdout + done.stderr
     record = json.loads((base / "reports/audit.json").read_text())
     assert record["run"]["playbook"] == "audit"
-    assert record["hosts"]["here"]["state"] == "absent"
+    here = record["hosts"]["here"]
+    assert (here["state"], here["message"]) == ("absent", "nothing is installed")
     assert sorted(path.name for path in (base / "reports").iterdir()) == ["audit.html", "audit.json"]
     assert re.search(r"report: .*/reports/audit.html", done.stdout) and "again:" not in done.stdout
 
