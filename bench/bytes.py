@@ -21,7 +21,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "integration")]
 from test_wheelhouse_bundle import Site  # noqa: E402
 from wheelhouse_lab import CountingIndex, Fleet, serving  # noqa: E402
 
-from module_utils.whisperx_env.lockfile import parse  # noqa: E402
+from module_utils.whisperx_common.lockfile import parse  # noqa: E402
 
 
 def wheels(base: Path, request: str) -> tuple[str, Path]:

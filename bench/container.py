@@ -26,14 +26,14 @@ sys.path.insert(0, str(ROOT))
 
 from ansible.module_utils.distro import LinuxDistribution  # noqa: E402
 
+from module_utils.whisperx_catalogue.catalogue import load  # noqa: E402
 from module_utils.whisperx_env.model import want  # noqa: E402
 from module_utils.whisperx_image.build import build  # noqa: E402
 from module_utils.whisperx_image.model import Job, Settings, base_of  # noqa: E402
 from module_utils.whisperx_image.root import root_facts  # noqa: E402
-from module_utils.whisperx_plan.catalogue import load  # noqa: E402
+from module_utils.whisperx_lock.lock import make_all, open_workshop  # noqa: E402
+from module_utils.whisperx_lock.sources import make_sources  # noqa: E402
 from module_utils.whisperx_plan.decide import decide  # noqa: E402
-from module_utils.whisperx_plan.lock import make_all, open_workshop  # noqa: E402
-from module_utils.whisperx_plan.lock_sources import make_sources  # noqa: E402
 from module_utils.whisperx_plan.model import Request  # noqa: E402
 
 HOST: dict[str, Any] = {

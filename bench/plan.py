@@ -21,7 +21,7 @@ __all__ = ["fleet", "main"]
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from module_utils.whisperx_plan.catalogue import load  # noqa: E402
+from module_utils.whisperx_catalogue.catalogue import load  # noqa: E402
 from module_utils.whisperx_plan.decide import decide  # noqa: E402
 from module_utils.whisperx_plan.model import Request  # noqa: E402
 

@@ -36,7 +36,7 @@ from dataclasses import dataclass  # noqa: E402
 
 from plan import fleet  # noqa: E402
 
-from module_utils.whisperx_plan.catalogue import load  # noqa: E402
+from module_utils.whisperx_catalogue.catalogue import load  # noqa: E402
 from module_utils.whisperx_plan.decide import decide  # noqa: E402
 from module_utils.whisperx_plan.model import Request  # noqa: E402
 from module_utils.whisperx_report.collect import render_json, report  # noqa: E402

@@ -97,7 +97,7 @@ from typing import Any, Dict, List
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.whisperx_bake import hygiene, slim
-from ..module_utils.whisperx_env.files import read_json, read_text, write_text
+from ..module_utils.whisperx_common.files import read_json, read_text, write_text
 from ..module_utils.whisperx_problem import Problem
 from ..module_utils.whisperx_sbom import cyclonedx
 

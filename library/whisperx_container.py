@@ -206,10 +206,11 @@ from typing import Any, Dict
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.whisperx_common import files
 from ..module_utils.whisperx_container import apply, engine, leave, store, surroundings
 from ..module_utils.whisperx_container.model import Options, Result, want
 from ..module_utils.whisperx_container.prove import prover
-from ..module_utils.whisperx_env import files, state, summary
+from ..module_utils.whisperx_env import state, summary
 from ..module_utils.whisperx_env.model import Layout, Outcome
 from ..module_utils.whisperx_problem import Problem
 

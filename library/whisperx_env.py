@@ -252,10 +252,11 @@ from typing import Any, Dict, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.whisperx_env import apply, commands, files, state, summary
+from ..module_utils.whisperx_common import files
+from ..module_utils.whisperx_common.progress import Progress
+from ..module_utils.whisperx_env import apply, commands, state, summary
 from ..module_utils.whisperx_env.hooks import Hooks
 from ..module_utils.whisperx_env.model import Carried, Layout, Options, Outcome, Sources, Wanted, want
-from ..module_utils.whisperx_env.progress import Progress
 from ..module_utils.whisperx_problem import Problem
 
 ARGUMENTS: Dict[str, Any] = {

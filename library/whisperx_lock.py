@@ -171,8 +171,8 @@ from typing import Any, Dict
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.whisperx_env.commands import secrets_of
-from ..module_utils.whisperx_plan.lock import LockResult, make_all, open_workshop, read_locks, write
-from ..module_utils.whisperx_plan.lock_sources import make_sources
+from ..module_utils.whisperx_lock.lock import LockResult, make_all, open_workshop, read_locks, write
+from ..module_utils.whisperx_lock.sources import make_sources
 from ..module_utils.whisperx_problem import Problem
 from ..module_utils.whisperx_wheelhouse.bundle import check
 

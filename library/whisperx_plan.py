@@ -237,13 +237,13 @@ from typing import Any, Dict, List
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.distro import LinuxDistribution
 
+from ..module_utils.whisperx_catalogue.catalogue import load
+from ..module_utils.whisperx_common.wording import write_whole
 from ..module_utils.whisperx_image.root import root_facts
-from ..module_utils.whisperx_plan.catalogue import load
 from ..module_utils.whisperx_plan.compare import change_lines, changes, read_plan
 from ..module_utils.whisperx_plan.decide import Decision, decide
 from ..module_utils.whisperx_plan.document import details, document, merged, render, table
 from ..module_utils.whisperx_plan.model import REMEDIES
-from ..module_utils.whisperx_plan.output import write_whole
 from ..module_utils.whisperx_plan.page import render_page
 from ..module_utils.whisperx_plan.requests import OPTIONS, requests_by_host
 from ..module_utils.whisperx_problem import Problem

@@ -112,7 +112,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.whisperx_plan.output import write_whole
+from ..module_utils.whisperx_common.wording import write_whole
 from ..module_utils.whisperx_problem import Problem
 from ..module_utils.whisperx_report.collect import UNWELL, render_json, report
 from ..module_utils.whisperx_report.page import render

@@ -144,11 +144,11 @@ from typing import Any, Dict
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.whisperx_common.lockfile import parse
 from ..module_utils.whisperx_env.commands import secrets_of
-from ..module_utils.whisperx_env.lockfile import parse
-from ..module_utils.whisperx_plan.lock_files import default_cache_dir
-from ..module_utils.whisperx_plan.lock_sources import make_sources
-from ..module_utils.whisperx_plan.lock_uv import Uv, find_uv
+from ..module_utils.whisperx_lock.files import default_cache_dir
+from ..module_utils.whisperx_lock.sources import make_sources
+from ..module_utils.whisperx_lock.uv import Uv, find_uv
 from ..module_utils.whisperx_problem import Problem
 from ..module_utils.whisperx_wheelhouse import bundle, serve
 from ..module_utils.whisperx_wheelhouse.fill import fill

@@ -24,7 +24,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from module_utils.whisperx_plan.catalogue import load  # noqa: E402
+from module_utils.whisperx_catalogue.catalogue import load  # noqa: E402
 from module_utils.whisperx_plan.decide import decide  # noqa: E402
 from module_utils.whisperx_plan.model import Request  # noqa: E402
 from module_utils.whisperx_report.collect import report  # noqa: E402

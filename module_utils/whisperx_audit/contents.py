@@ -14,8 +14,9 @@ import os
 from dataclasses import dataclass, field
 from typing import Iterator, List, Optional, Set, Tuple
 
-from ..whisperx_env import integrity, lockfile
-from ..whisperx_env.files import read_text
+from ..whisperx_common import lockfile
+from ..whisperx_common.files import read_text
+from ..whisperx_env import integrity
 from ..whisperx_env.model import Release
 from ..whisperx_problem import Problem
 from .model import BREAKS, DRIFTED, Item

@@ -9,8 +9,8 @@ import stat
 import tempfile
 from typing import Dict, Iterator, List, Tuple
 
-from ..whisperx_env import process
-from ..whisperx_env.files import sha256
+from ..whisperx_common import process
+from ..whisperx_common.files import sha256
 
 __all__ = ["compile_release", "digests", "drop_downloads", "share", "sizes", "varying"]
 

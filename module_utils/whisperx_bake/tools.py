@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import List, Mapping
 
-from ..whisperx_env import process
+from ..whisperx_common import process
 from ..whisperx_problem import Problem
 
 __all__ = ["PACKAGES", "find", "run"]

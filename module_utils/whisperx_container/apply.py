@@ -12,9 +12,9 @@ import time
 from dataclasses import asdict
 from typing import Any, Callable, Dict, List, Optional
 
+from ..whisperx_common.files import discard, link, open_umask, read_json, read_text, write_json, write_text
 from ..whisperx_env import disk, host, outside, state
 from ..whisperx_env.decide import LEVELS
-from ..whisperx_env.files import discard, link, open_umask, read_json, read_text, write_json, write_text
 from ..whisperx_env.lock import held
 from ..whisperx_env.model import SCHEMA, Layout, Release, State
 from . import fact, store

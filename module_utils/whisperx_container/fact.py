@@ -6,8 +6,8 @@ import json
 import os
 from typing import Any, Mapping
 
+from ..whisperx_common.files import read_text, write_text
 from ..whisperx_env import outside
-from ..whisperx_env.files import read_text, write_text
 from ..whisperx_env.model import Layout
 
 __all__ = ["is_right", "text", "write"]

@@ -6,9 +6,9 @@ import os
 import subprocess
 from typing import Any, Callable, Dict, List, Optional
 
+from ..whisperx_common.files import discard, link, read_json, write_json
 from ..whisperx_env import apply as venv
 from ..whisperx_env import decide, host, outside, state
-from ..whisperx_env.files import discard, link, read_json, write_json
 from ..whisperx_env.hooks import Hooks as VenvHooks
 from ..whisperx_env.lock import held
 from ..whisperx_env.model import Layout, Outcome, Release, Wanted

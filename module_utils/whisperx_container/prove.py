@@ -7,7 +7,7 @@ import shlex
 import uuid
 from typing import Any, Callable, Dict
 
-from ..whisperx_env.files import discard, write_text
+from ..whisperx_common.files import discard, write_text
 from ..whisperx_problem import Problem
 from ..whisperx_verify import runner
 from .engine import Engine

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any, Iterator
 
-from ..whisperx_env.files import read_text, write_text
+from ..whisperx_common.files import read_text, write_text
 from ..whisperx_env.model import Layout
 from .engine import Engine
 from .model import Options

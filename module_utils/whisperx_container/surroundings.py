@@ -6,8 +6,8 @@ import os
 import shutil
 from typing import Callable, Dict, List, Sequence, Tuple
 
+from ..whisperx_common.files import read_text
 from ..whisperx_env.disk import existing
-from ..whisperx_env.files import read_text
 from ..whisperx_host import engines
 from ..whisperx_host.tree import Tree
 from ..whisperx_problem import Problem

@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 from typing import Callable, Dict, Optional
 
+from ..whisperx_common.files import open_umask, read_json, write_json
 from . import decide, disk, shelf, state
 from .decide import Decision
-from .files import open_umask, read_json, write_json
 from .hooks import Hooks
 from .lock import held
 from .model import SCHEMA, Layout, Options, Outcome, State, Wanted

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from typing import Dict, List, Mapping, Tuple
 
+from ..whisperx_common import process
+from ..whisperx_common.files import discard, write_text
 from ..whisperx_problem import Problem
-from . import commands, integrity, launch, process, shelf
-from .files import discard, write_text
+from . import commands, integrity, launch, shelf
 from .hooks import Emit, Hooks
 from .model import Layout, Options, Sources, Wanted
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import Callable, Mapping, Set
 
+from ..whisperx_common import lockfile
+from ..whisperx_common.files import read_text
 from ..whisperx_problem import Problem
-from . import lockfile
-from .files import read_text
 from .model import Layout, State, Wanted
 
 __all__ = ["check_room", "check_writable", "existing", "needed"]

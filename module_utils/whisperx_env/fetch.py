@@ -10,11 +10,11 @@ import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from typing import Sequence, Tuple
 
+from ..whisperx_common.files import discard, sha256
+from ..whisperx_common.lockfile import LockedPackage
+from ..whisperx_common.progress import Progress
 from ..whisperx_problem import Problem
-from .files import discard, sha256
-from .lockfile import LockedPackage
 from .model import Layout
-from .progress import Progress
 
 __all__ = ["fetch"]
 

@@ -7,8 +7,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, Mapping
 
+from ..whisperx_common.progress import Progress
 from .model import Options, Wanted
-from .progress import Progress
 
 __all__ = ["Emit", "Hooks", "Prove"]
 

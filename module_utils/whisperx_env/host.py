@@ -7,8 +7,8 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any, Dict, Mapping, Tuple
 
-from . import process
-from .files import read_text
+from ..whisperx_common import process
+from ..whisperx_common.files import read_text
 
 __all__ = ["Here", "here", "interpreter", "record", "unfit"]
 

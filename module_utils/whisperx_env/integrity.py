@@ -14,8 +14,8 @@ import os
 import re
 from typing import Any, Dict, Iterator, List
 
-from .files import read_json, read_text
-from .lockfile import normalise
+from ..whisperx_common.files import read_json, read_text
+from ..whisperx_common.lockfile import normalise
 from .model import Release
 
 __all__ = ["MANIFEST", "damage", "manifest", "packages", "poisoned"]

@@ -11,8 +11,8 @@ import re
 import shlex
 from typing import Dict, List, Pattern, Sequence
 
+from ..whisperx_common.files import read_text, write_text
 from ..whisperx_problem import Problem
-from .files import read_text, write_text
 from .model import Wanted
 
 __all__ = ["environment", "loader_path", "render", "stale", "write"]

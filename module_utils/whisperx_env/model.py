@@ -9,8 +9,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Tuple
 
+from ..whisperx_common import lockfile
 from ..whisperx_problem import Problem
-from . import lockfile
 
 __all__ = [
     "SCHEMA",

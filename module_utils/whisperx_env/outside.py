@@ -6,8 +6,8 @@ import json
 import os
 from typing import Any, Dict, List, Mapping, Sequence
 
+from ..whisperx_common.files import link, read_json, read_text, write_text
 from ..whisperx_problem import Problem
-from .files import link, read_json, read_text, write_text
 from .model import SCHEMA, Layout
 
 __all__ = [

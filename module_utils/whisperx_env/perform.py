@@ -11,10 +11,10 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, List, Mapping, Optional, Set
 
+from ..whisperx_common.files import discard, link, read_json, read_text, sha256, write_json
 from ..whisperx_problem import Problem
 from . import build, gate, host, integrity, launch, outside, shelf, state
 from .decide import Decision, Step
-from .files import discard, link, read_json, read_text, sha256, write_json
 from .fit import check_fit
 from .hooks import Hooks
 from .model import SCHEMA, Carried, Layout, Options, Outcome, Release, State, Wanted

@@ -13,8 +13,8 @@ import os
 from typing import Iterable, List, Set
 from urllib.request import pathname2url
 
-from .files import discard, read_text, write_text
-from .lockfile import LockedPackage
+from ..whisperx_common.files import discard, read_text, write_text
+from ..whisperx_common.lockfile import LockedPackage
 from .model import Layout, Options, Wanted
 
 __all__ = ["forget", "forget_all", "from_wheelhouse", "put_away", "to_bring", "unpacked", "write_index"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import Dict, List, Tuple
 
+from ..whisperx_common.files import GOING, read_json
 from ..whisperx_problem import Problem
 from . import shelf
-from .files import GOING, read_json
 from .model import Layout, Release, State
 
 __all__ = ["RECORD", "read"]

@@ -10,8 +10,8 @@ import os
 import shlex
 from typing import Any, Dict, Iterable, Mapping
 
+from ..whisperx_common.files import link, read_json, write_json, write_text
 from ..whisperx_env import host, outside
-from ..whisperx_env.files import link, read_json, write_json, write_text
 from ..whisperx_env.model import Layout
 from ..whisperx_env.state import RECORD
 from .records import Image, Places, Verdict

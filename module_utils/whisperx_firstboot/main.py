@@ -16,7 +16,7 @@ import sys
 import time
 from typing import Any, Callable, Dict, List, Mapping, Optional
 
-from ..whisperx_env.files import read_json, read_text
+from ..whisperx_common.files import read_json, read_text
 from ..whisperx_host.probe import probe
 from ..whisperx_problem import Problem
 from . import enact, fit

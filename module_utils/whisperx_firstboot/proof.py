@@ -7,8 +7,9 @@ import os
 import time
 from typing import Any, Dict, List
 
-from ..whisperx_env import gate, process
-from ..whisperx_env.files import read_json
+from ..whisperx_common import process
+from ..whisperx_common.files import read_json
+from ..whisperx_env import gate
 from ..whisperx_env.model import Release
 from ..whisperx_env.state import RECORD
 from ..whisperx_problem import Problem

@@ -18,7 +18,7 @@ from .. import (
 )
 
 # Named so that Ansible sends them: it follows imports, and the program's are these.
-from ..whisperx_env.files import discard, link, read_text, write_text
+from ..whisperx_common.files import discard, link, read_text, write_text
 from ..whisperx_host import nvml, nvml_child
 from . import main
 from .enact import UNDECIDED, layout, refusal, withdraw, write_refusal

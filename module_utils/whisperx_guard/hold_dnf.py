@@ -6,7 +6,7 @@ import configparser
 import os
 from typing import Dict, List, Mapping, Optional, Sequence
 
-from ..whisperx_env.files import read_text, write_text
+from ..whisperx_common.files import read_text, write_text
 from ..whisperx_problem import Problem
 from .hold import Holds
 from .model import Row, row_of

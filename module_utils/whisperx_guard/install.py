@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass, field, replace
 from typing import Dict, List, Optional, Sequence, Tuple
 
-from ..whisperx_env.files import discard, read_json, read_text, write_text
+from ..whisperx_common.files import discard, read_json, read_text, write_text
 from ..whisperx_problem import Problem
 from . import hold, hold_dnf, sources
 from .main import CONFIG, STOP

@@ -11,7 +11,7 @@ import sys
 import syslog
 from typing import Any, Dict, List, Mapping, Sequence
 
-from ..whisperx_env.files import read_json
+from ..whisperx_common.files import read_json
 from . import dpkg, rpm
 from .judge import Surroundings, judge
 from .managed import managed

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..whisperx_env.files import discard, read_json
+from ..whisperx_common.files import discard, read_json
 from ..whisperx_problem import Problem
 from . import filesystem, inside, payload
 from .archive import ARCHITECTURES, Archive

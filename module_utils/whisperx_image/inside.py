@@ -15,12 +15,13 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from ..whisperx_common.files import discard, read_json, read_text, write_json, write_text
+from ..whisperx_common.progress import Progress
+
 # perform and prove are loaded late on a host; here they are named so that they travel.
 from ..whisperx_env import apply, build, perform, prove, state  # noqa: F401
-from ..whisperx_env.files import discard, read_json, read_text, write_json, write_text
 from ..whisperx_env.hooks import Hooks
 from ..whisperx_env.model import Carried, Layout, Options, Sources, Wanted, want
-from ..whisperx_env.progress import Progress
 from ..whisperx_problem import Problem
 from ..whisperx_verify import runner
 from .filesystem import SHARED, grouped, owners

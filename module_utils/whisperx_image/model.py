@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..whisperx_env.files import sha256
+from ..whisperx_common.files import sha256
+from ..whisperx_common.progress import Progress
 from ..whisperx_env.model import Sources, Wanted
-from ..whisperx_env.progress import Progress
 from ..whisperx_problem import Problem
 
 __all__ = ["LABEL", "REPOSITORY", "Base", "Job", "Settings", "base_of", "labels", "same"]

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
-from ..whisperx_env.files import write_json, write_text
+from ..whisperx_common.files import write_json, write_text
 from . import inside
 
 __all__ = ["ENTRY", "ORDER", "PLACE", "write_payload"]

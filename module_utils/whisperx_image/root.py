@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable
 from typing import Any
 
-from ..whisperx_env.files import read_json, sha256, write_json
+from ..whisperx_common.files import read_json, sha256, write_json
 from ..whisperx_host.probe import probe
 from ..whisperx_problem import Problem
 

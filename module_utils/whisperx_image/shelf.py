@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from ..whisperx_env.files import discard, read_json, write_json
+from ..whisperx_common.files import discard, read_json, write_json
 from .archive import partial
 from .model import Job, labels, same
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from .catalogue import Catalogue
-from .fields import numbers
+from ..whisperx_catalogue.catalogue import Catalogue
+from ..whisperx_catalogue.fields import numbers
 from .host import Host, Interpreter
 from .model import Request
 from .platforms import distro_of

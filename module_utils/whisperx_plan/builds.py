@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .catalogue import Catalogue
+from ..whisperx_catalogue.catalogue import Catalogue
+from ..whisperx_catalogue.release import Release
+from ..whisperx_catalogue.rows import Build, Series
 from .cuda import Code, capability, driver_cuda, how_it_runs, isa_of_cuda, meets_floor
 from .host import Host
 from .libraries import Library, brought, filled
-from .release import Release
-from .rows import Build, Series
 
 __all__ = ["brings", "build_fits", "choose_build", "occupied", "series_of"]
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..whisperx_catalogue.fields import Fields
+from ..whisperx_common.wording import named, printable
 from ..whisperx_problem import Problem
 from .decide import Decision
-from .fields import Fields
-from .output import named, printable
 
 __all__ = ["change_lines", "changes", "read_plan"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .catalogue import Package
+from ..whisperx_catalogue.catalogue import Package
 
 __all__ = ["specifier_for"]
 

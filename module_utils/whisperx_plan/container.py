@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
+from ..whisperx_catalogue.catalogue import Catalogue
+from ..whisperx_catalogue.container_rows import Engine
+from ..whisperx_catalogue.fields import Numbers, dotted, numbers
 from ..whisperx_problem import Problem
-from .catalogue import Catalogue
-from .container_rows import Engine
 from .cuda import branch_for_cuda, driver_cuda
 from .devices import branch_needed, without_reserved
 from .explain import reason
-from .fields import Numbers, dotted, numbers
 from .host import Host
 from .model import Plan, Refusal, Request
 from .resolve import Solution

@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
-from .catalogue import Catalogue
-from .fields import Numbers
+from ..whisperx_catalogue.catalogue import Catalogue
+from ..whisperx_catalogue.fields import Numbers
+from ..whisperx_catalogue.rows import Generation
 from .host import Driver, Gpu
-from .rows import Generation
 
 __all__ = [
     "Code",

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..whisperx_catalogue.catalogue import Catalogue
 from ..whisperx_problem import Problem
-from .catalogue import Catalogue
 from .container import base_of
 from .explain import reason
 from .host import Host

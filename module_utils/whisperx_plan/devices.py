@@ -6,8 +6,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from ..whisperx_catalogue.catalogue import Catalogue
+from ..whisperx_catalogue.fields import dotted
 from .builds import choose_build
-from .catalogue import Catalogue
 from .cuda import (
     Code,
     branch_for_cuda,
@@ -21,7 +22,6 @@ from .cuda import (
     meets_floor,
     newest_driver,
 )
-from .fields import dotted
 from .host import Host
 from .model import Request
 from .resolve import Solution

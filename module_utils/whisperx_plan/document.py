@@ -8,8 +8,8 @@ from typing import Any
 
 from packaging.version import Version
 
+from ..whisperx_common.wording import versions_of
 from .decide import Decision
-from .output import versions_of
 
 __all__ = ["details", "document", "merged", "render", "table", "why"]
 

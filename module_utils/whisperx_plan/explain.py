@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from ..whisperx_catalogue.catalogue import Catalogue
+from ..whisperx_catalogue.release import Release
 from ..whisperx_problem import Problem
-from .catalogue import Catalogue
 from .model import Reason
-from .release import Release
 from .rules import Finding
 
 __all__ = ["Spoken", "first_said", "reason", "reasons_for", "say", "sentence_of", "with_allowed"]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .fields import Fields, Numbers, dotted
+from ..whisperx_catalogue.fields import Fields, Numbers, dotted
 
 __all__ = ["DRIVER_STATES", "Driver", "Gpu", "Host", "Interpreter"]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from ..whisperx_catalogue.catalogue import Catalogue
+from ..whisperx_catalogue.fields import dotted
 from .attempt import Attempt, attempt, usable_pythons
-from .catalogue import Catalogue
 from .container import in_container
 from .devices import Obstacle, advice, branch_needed, obstacles, without_reserved
 from .explain import Spoken, reason, reasons_for, with_allowed
-from .fields import dotted
 from .host import Host
 from .model import Plan, Reason, Refusal, Request
 from .notes import driver_notes, notes_of

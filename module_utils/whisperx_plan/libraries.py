@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from .catalogue import Catalogue, Package
-from .release import Release, canonical
-from .rows import Build
+from ..whisperx_catalogue.catalogue import Catalogue, Package
+from ..whisperx_catalogue.release import Release, canonical
+from ..whisperx_catalogue.rows import Build
 
 __all__ = ["Library", "brought", "family", "filled", "folder_of", "providers"]
 

@@ -11,11 +11,11 @@ from functools import cache
 from packaging.markers import Marker
 from packaging.requirements import Requirement
 
+from ..whisperx_catalogue.catalogue import Catalogue
+from ..whisperx_catalogue.fields import dotted
+from ..whisperx_catalogue.release import Release, canonical
 from .builds import choose_build, occupied
-from .catalogue import Catalogue
-from .fields import dotted
 from .libraries import Library
-from .release import Release, canonical
 from .rules import Target
 from .rules_gpu import wanted_libraries
 

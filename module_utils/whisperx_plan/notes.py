@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from ..whisperx_catalogue.catalogue import Catalogue
 from .attempt import Attempt
-from .catalogue import Catalogue
 from .cuda import Code, capability, how_it_runs
 from .explain import sentence_of
 from .host import Host

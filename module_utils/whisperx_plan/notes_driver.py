@@ -8,13 +8,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..whisperx_catalogue.catalogue import Catalogue
+from ..whisperx_catalogue.fields import Numbers, dotted
+from ..whisperx_catalogue.release import Release, specifier
 from .builds import choose_build
-from .catalogue import Catalogue
 from .cuda import branch_for_cuda, cuda_of_isa, driver_cuda, meets_floor
 from .explain import reason
-from .fields import Numbers, dotted
 from .host import Host
-from .release import Release, specifier
 from .rules import Finding, finding
 from .rules_gpu import cuda_major
 from .words import gpu_words, ways

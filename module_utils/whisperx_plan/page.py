@@ -11,11 +11,11 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 from markupsafe import Markup
 
+from ..whisperx_common.wording import printable
 from ..whisperx_problem import Problem
 from .compare import words_of
 from .decide import Decision
 from .document import why
-from .output import printable
 
 __all__ = ["render_page"]
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .catalogue import Catalogue
-from .fields import Numbers
+from ..whisperx_catalogue.catalogue import Catalogue
+from ..whisperx_catalogue.fields import Numbers
+from ..whisperx_catalogue.rows import Distro
 from .host import Host
-from .rows import Distro
 
 __all__ = ["distro_of", "platform_of", "tag_glibc"]
 

@@ -7,20 +7,20 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from ..whisperx_catalogue.catalogue import Catalogue
+from ..whisperx_catalogue.fields import dotted
+from ..whisperx_catalogue.release import Release, canonical, specifier
+from ..whisperx_catalogue.rows import Build
 from .attempt import Attempt, distutils_package, lacks_distutils
 from .builds import brings, choose_build, series_of
-from .catalogue import Catalogue
 from .constraints import specifier_for
 from .cuda import capability
 from .devices import cuda_level
-from .fields import dotted
 from .host import Host, Interpreter
 from .libraries import Library
 from .needs import wants_of
 from .platforms import distro_of, platform_of
-from .release import Release, canonical, specifier
 from .resolve import Solution
-from .rows import Build
 from .ruled_out import admitted
 from .rules_gpu import wanted_libraries
 

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from ..whisperx_catalogue.catalogue import Catalogue
+from ..whisperx_catalogue.fields import Numbers, dotted
 from .attempt import Attempt, attempt, usable_pythons
-from .catalogue import Catalogue
 from .container import remedy_for
 from .cuda import modules_of
 from .devices import advice, branch_needed, with_best_driver
-from .fields import Numbers, dotted
 from .host import Host, Interpreter
 from .model import REMEDIES, Request
 from .platforms import distro_of

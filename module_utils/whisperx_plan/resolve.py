@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from resolvelib import AbstractProvider, BaseReporter, ResolutionImpossible, ResolutionTooDeep, Resolver
 from resolvelib.structs import RequirementInformation
 
+from ..whisperx_catalogue.release import Release
 from .needs import Need
-from .release import Release
 from .world import World
 
 __all__ = ["Conflict", "Solution", "resolve"]

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from ..whisperx_catalogue.catalogue import Catalogue
+from ..whisperx_catalogue.fields import dotted
+from ..whisperx_catalogue.release import Release
 from .attempt import Attempt, Trial
-from .catalogue import Catalogue
 from .explain import Spoken, first_said, say
-from .fields import dotted
 from .host import Interpreter
 from .needs import Need
-from .release import Release
 from .resolve import Solution
 from .rules import Finding, finding
 from .world import World

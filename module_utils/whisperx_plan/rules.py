@@ -8,10 +8,10 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from .catalogue import Catalogue, Package
+from ..whisperx_catalogue.catalogue import Catalogue, Package
+from ..whisperx_catalogue.release import Release
 from .host import Host, Interpreter
 from .model import Request
-from .release import Release
 
 __all__ = ["Finding", "RuleFunction", "Target", "Verdicts", "finding", "load_rules", "rule", "verdicts"]
 

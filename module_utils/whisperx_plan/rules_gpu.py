@@ -4,8 +4,10 @@ builds, sonames.
 
 from __future__ import annotations
 
+from ..whisperx_catalogue.catalogue import Catalogue
+from ..whisperx_catalogue.fields import Numbers, dotted
+from ..whisperx_catalogue.release import Release
 from .builds import choose_build, series_of
-from .catalogue import Catalogue
 from .cuda import (
     Code,
     branch_for_cuda,
@@ -16,10 +18,8 @@ from .cuda import (
     how_it_runs,
     meets_floor,
 )
-from .fields import Numbers, dotted
 from .host import Gpu, Host
 from .libraries import Library, providers
-from .release import Release
 from .rules import Finding, Target, finding, rule
 from .words import gpu_words, ways
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .catalogue import Catalogue
-from .fields import Numbers, dotted, numbers
+from ..whisperx_catalogue.catalogue import Catalogue
+from ..whisperx_catalogue.fields import Numbers, dotted, numbers
+from ..whisperx_catalogue.release import Release, Wheel
 from .platforms import tag_glibc
-from .release import Release, Wheel
 from .rules import Finding, Target, finding, rule
 
 __all__ = ["cpu_instructions", "execstack", "floor_of", "glibc_floor", "musl"]

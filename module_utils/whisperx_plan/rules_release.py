@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from packaging.version import Version
 
-from .catalogue import Catalogue
-from .fields import dotted
+from ..whisperx_catalogue.catalogue import Catalogue
+from ..whisperx_catalogue.fields import dotted
+from ..whisperx_catalogue.release import Release, specifier
 from .platforms import tag_glibc
-from .release import Release, specifier
 from .rules import Finding, Target, finding, rule
 from .rules_libc import floor_of
 

@@ -6,10 +6,10 @@ import difflib
 
 from packaging.version import InvalidVersion, Version
 
+from ..whisperx_catalogue.catalogue import Catalogue, with_release
+from ..whisperx_catalogue.release import specifier
 from ..whisperx_problem import Problem
-from .catalogue import Catalogue, with_release
 from .model import Request
-from .release import specifier
 
 __all__ = ["exact_version", "prepare", "unknown_versions"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from .catalogue import Catalogue
+from ..whisperx_catalogue.catalogue import Catalogue
+from ..whisperx_catalogue.release import Release
 from .needs import Need, library_needs, wants_of
-from .release import Release
 from .rules import Finding, Target, Verdicts, verdicts
 
 __all__ = ["World"]

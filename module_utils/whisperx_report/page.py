@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from ..whisperx_plan.output import named, printable, versions_of
+from ..whisperx_common.wording import named, printable, versions_of
 from .collect import STATES
 
 __all__ = ["data_block", "packed", "render"]

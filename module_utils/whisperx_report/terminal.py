@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..whisperx_plan.output import named, printable, versions_of
+from ..whisperx_common.wording import named, printable, versions_of
 from .collect import WELL
 
 __all__ = ["lines"]

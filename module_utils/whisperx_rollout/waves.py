@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..whisperx_plan.output import named
+from ..whisperx_common.wording import named
 from ..whisperx_problem import Problem
 
 __all__ = ["OWN", "Failure", "allowance", "held", "turn", "waves"]

@@ -13,9 +13,10 @@ import uuid
 from email.message import Message
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-from ..whisperx_env import integrity, lockfile
-from ..whisperx_env.files import read_text
-from ..whisperx_env.lockfile import Lock, LockedPackage, normalise
+from ..whisperx_common import lockfile
+from ..whisperx_common.files import read_text
+from ..whisperx_common.lockfile import Lock, LockedPackage, normalise
+from ..whisperx_env import integrity
 
 __all__ = ["FILE", "document", "read_metadata", "render"]
 

@@ -6,8 +6,8 @@ import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from ..whisperx_env.lockfile import Lock, LockedPackage
-from ..whisperx_plan.lock_uv import TORCH_FAMILY, Question, Uv
+from ..whisperx_common.lockfile import Lock, LockedPackage
+from ..whisperx_lock.uv import TORCH_FAMILY, Question, Uv
 from ..whisperx_problem import Problem
 
 __all__ = ["Address", "find"]

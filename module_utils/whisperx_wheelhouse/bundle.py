@@ -25,7 +25,7 @@ from email.message import Message
 from pathlib import Path
 from typing import Any
 
-from ..whisperx_env.lockfile import parse
+from ..whisperx_common.lockfile import parse
 from ..whisperx_problem import Problem
 from ..whisperx_sbom.cyclonedx import document
 from .house import House

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..whisperx_plan.lock_sources import Sources
+from ..whisperx_lock.sources import Sources
 from ..whisperx_problem import Problem
 from .addresses import Address
 from .house import House

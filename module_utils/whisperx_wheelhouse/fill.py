@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..whisperx_env.lockfile import LockedPackage, parse
-from ..whisperx_plan.lock_uv import Uv
+from ..whisperx_common.lockfile import LockedPackage, parse
+from ..whisperx_lock.uv import Uv
 from .addresses import Address, find
 from .fetch import Fetcher
 from .house import House, indexed

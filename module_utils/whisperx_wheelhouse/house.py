@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..whisperx_env.lockfile import LockedPackage, parse
+from ..whisperx_common.lockfile import LockedPackage, parse
 from ..whisperx_problem import Problem
 
 __all__ = ["House", "indexed"]

@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TARGET_PACKAGES = (
     "whisperx_host",
     "whisperx_abi",
+    "whisperx_common",
     "whisperx_env",
     "whisperx_container",
     "whisperx_image",

@@ -17,8 +17,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from module_utils.whisperx_env import apply, lockfile
-from module_utils.whisperx_env.files import sha256
+from module_utils.whisperx_common import lockfile
+from module_utils.whisperx_common.files import sha256
+from module_utils.whisperx_env import apply
 from module_utils.whisperx_env.hooks import Hooks
 from module_utils.whisperx_env.model import Carried, Layout, Options, Outcome, Sources, Wanted, want
 from module_utils.whisperx_problem import Problem

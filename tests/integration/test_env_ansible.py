@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from env_lab import UV, Lab
 
-from module_utils.whisperx_env.files import sha256
+from module_utils.whisperx_common.files import sha256
 from module_utils.whisperx_env.model import Layout
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from env_lab import Lab
 
-from module_utils.whisperx_env.files import sha256
+from module_utils.whisperx_common.files import sha256
 from module_utils.whisperx_env.model import Carried, Sources, Wanted
 from module_utils.whisperx_problem import Problem
 

@@ -17,16 +17,16 @@ from typing import Any
 import pytest
 from ansible.module_utils.distro import LinuxDistribution
 
+from module_utils.whisperx_catalogue.catalogue import load
 from module_utils.whisperx_env.model import want
 from module_utils.whisperx_image.build import Workshop, build
 from module_utils.whisperx_image.engine import LABEL
 from module_utils.whisperx_image.model import Job, Settings, base_of
 from module_utils.whisperx_image.root import root_facts
 from module_utils.whisperx_image.shelf import built, keep
-from module_utils.whisperx_plan.catalogue import load
+from module_utils.whisperx_lock.lock import make_all, open_workshop
+from module_utils.whisperx_lock.sources import make_sources
 from module_utils.whisperx_plan.decide import decide
-from module_utils.whisperx_plan.lock import make_all, open_workshop
-from module_utils.whisperx_plan.lock_sources import make_sources
 from module_utils.whisperx_plan.model import Request
 from module_utils.whisperx_problem import Problem
 

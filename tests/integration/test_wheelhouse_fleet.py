@@ -21,9 +21,9 @@ import pytest
 from env_lab import make_wheel
 from wheelhouse_lab import CountingIndex, Fleet, lock_of, serving
 
-from module_utils.whisperx_env.lockfile import parse
-from module_utils.whisperx_plan.lock_sources import make_sources
-from module_utils.whisperx_plan.lock_uv import Uv, find_uv
+from module_utils.whisperx_common.lockfile import parse
+from module_utils.whisperx_lock.sources import make_sources
+from module_utils.whisperx_lock.uv import Uv, find_uv
 from module_utils.whisperx_problem import Problem
 from module_utils.whisperx_wheelhouse import addresses
 from module_utils.whisperx_wheelhouse.fetch import Fetcher

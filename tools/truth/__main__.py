@@ -21,9 +21,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from module_utils.whisperx_plan.catalogue import Catalogue, load  # noqa: E402
+from module_utils.whisperx_catalogue.catalogue import Catalogue, load  # noqa: E402
+from module_utils.whisperx_lock.uv import find_uv  # noqa: E402
 from module_utils.whisperx_plan.host import Host  # noqa: E402
-from module_utils.whisperx_plan.lock_uv import find_uv  # noqa: E402
 from module_utils.whisperx_plan.platforms import platform_of  # noqa: E402
 from module_utils.whisperx_problem import Problem  # noqa: E402
 from tools.truth import report  # noqa: E402

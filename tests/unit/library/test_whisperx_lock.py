@@ -12,7 +12,7 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible.modules import whisperx_lock  # noqa: E402
 
-from module_utils.whisperx_env.lockfile import Lock, LockedPackage, digest, render
+from module_utils.whisperx_common.lockfile import Lock, LockedPackage, digest, render
 
 SHA = "0123456789abcdef" * 4
 PLAN: dict[str, Any] = {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from module_utils.whisperx_plan.catalogue import load
+from module_utils.whisperx_catalogue.catalogue import load
 from tools import support_matrix
 
 

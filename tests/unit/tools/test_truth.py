@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from module_utils.whisperx_plan.catalogue import Catalogue, load
-from module_utils.whisperx_plan.lock_uv import find_uv
+from module_utils.whisperx_catalogue.catalogue import Catalogue, load
+from module_utils.whisperx_lock.uv import find_uv
 from module_utils.whisperx_problem import Problem
 from tools.truth import inside, report
 from tools.truth.containers import Answer

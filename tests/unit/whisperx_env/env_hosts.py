@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from module_utils.whisperx_env import integrity, launch, lockfile, outside
-from module_utils.whisperx_env.files import link, write_json, write_text
+from module_utils.whisperx_common import lockfile
+from module_utils.whisperx_common.files import link, write_json, write_text
+from module_utils.whisperx_env import integrity, launch, outside
 from module_utils.whisperx_env.model import Layout, Options, Wanted, want
 
 __all__ = ["OPTIONS", "Host", "lock_text", "plan", "wanted"]

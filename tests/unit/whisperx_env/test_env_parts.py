@@ -16,18 +16,8 @@ from typing import Any
 import pytest
 from env_hosts import Host, lock_text, plan, wanted
 
-from module_utils.whisperx_env import (
-    commands,
-    disk,
-    files,
-    gate,
-    integrity,
-    launch,
-    lock,
-    outside,
-    process,
-    state,
-)
+from module_utils.whisperx_common import files, process
+from module_utils.whisperx_env import commands, disk, gate, integrity, launch, lock, outside, state
 from module_utils.whisperx_env import host as hosts
 from module_utils.whisperx_env.model import Outcome, Release, Sources, State, want
 from module_utils.whisperx_env.summary import diff, lines
@@ -346,7 +336,7 @@ class TestProcess:
 
     def test_dies_with_its_parent(self, tmp_path: Path) -> None:
         code = (
-            "from module_utils.whisperx_env import process; import os;"
+            "from module_utils.whisperx_common import process; import os;"
             f"process.run(['sh', '-c', 'echo $$ > {tmp_path}/pid; exec sleep 60'], dict(os.environ), 60)"
         )
         root = str(Path(__file__).parents[3])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from module_utils.whisperx_env.lockfile import LockedPackage
-from module_utils.whisperx_env.progress import Progress
+from module_utils.whisperx_common.lockfile import LockedPackage
+from module_utils.whisperx_common.progress import Progress
 
 PACKAGES = [
     LockedPackage(name, "1.0", "0" * 64, f"{name}-1.0-py3-none-any.whl", size, "index")

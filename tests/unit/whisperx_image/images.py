@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from module_utils.whisperx_env import lockfile
+from module_utils.whisperx_common import lockfile
 from module_utils.whisperx_env.model import want
 from module_utils.whisperx_image.model import Base, Job, Settings
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from module_utils.whisperx_plan.catalogue import Catalogue, load
+from module_utils.whisperx_catalogue.catalogue import Catalogue, load
 
 __all__ = ["CATALOGUE", "DAY", "catalogue", "copy_until"]
 

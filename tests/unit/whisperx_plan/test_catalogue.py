@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
+from module_utils.whisperx_catalogue.catalogue import ROW_FILES, load, with_release
+from module_utils.whisperx_catalogue.rows_reading import read_rows
 from module_utils.whisperx_plan.builds import series_of
-from module_utils.whisperx_plan.catalogue import ROW_FILES, load, with_release
 from module_utils.whisperx_plan.libraries import providers
-from module_utils.whisperx_plan.rows_reading import read_rows
 from module_utils.whisperx_problem import Problem
 from tests.unit.whisperx_plan.knowledge import CATALOGUE, DAY, catalogue, copy_until
 

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from module_utils.whisperx_plan.catalogue import Package
+from module_utils.whisperx_catalogue.catalogue import Package
+from module_utils.whisperx_catalogue.release import Release
 from module_utils.whisperx_plan.constraints import specifier_for
-from module_utils.whisperx_plan.release import Release
 
 
 def package(*versions: str) -> Package:

@@ -7,8 +7,8 @@ import json
 import pytest
 from packaging.version import Version
 
+from module_utils.whisperx_catalogue.catalogue import load
 from module_utils.whisperx_plan import decide as decide_module
-from module_utils.whisperx_plan.catalogue import load
 from module_utils.whisperx_plan.decide import decide
 from module_utils.whisperx_plan.document import document, render, table
 from module_utils.whisperx_plan.model import Request

@@ -13,11 +13,11 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from module_utils.whisperx_plan.catalogue import ROW_FILES, Catalogue, load, read_package
+from module_utils.whisperx_catalogue.catalogue import ROW_FILES, Catalogue, load, read_package
+from module_utils.whisperx_catalogue.rows_reading import read_rows
 from module_utils.whisperx_plan.decide import decide
 from module_utils.whisperx_plan.model import Request
 from module_utils.whisperx_plan.page import render_page
-from module_utils.whisperx_plan.rows_reading import read_rows
 from module_utils.whisperx_problem import Problem
 from tests.unit.whisperx_plan.hosts import facts, with_gpu
 from tests.unit.whisperx_plan.knowledge import CATALOGUE, DAY, catalogue, copy_until

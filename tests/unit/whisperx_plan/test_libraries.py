@@ -10,12 +10,12 @@ from dataclasses import replace
 import pytest
 from packaging.requirements import Requirement
 
+from module_utils.whisperx_catalogue.catalogue import Catalogue, Package, load
+from module_utils.whisperx_catalogue.release import Release, canonical, requirement, version
 from module_utils.whisperx_plan.builds import brings, occupied, series_of
-from module_utils.whisperx_plan.catalogue import Catalogue, Package, load
 from module_utils.whisperx_plan.decide import decide
 from module_utils.whisperx_plan.libraries import family, providers
 from module_utils.whisperx_plan.model import Request
-from module_utils.whisperx_plan.release import Release, canonical, requirement, version
 from tests.unit.whisperx_plan.hosts import facts, with_gpu
 from tests.unit.whisperx_plan.knowledge import CATALOGUE, catalogue
 

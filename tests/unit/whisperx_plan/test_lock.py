@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 
 import pytest
 
-from module_utils.whisperx_env.lockfile import Lock, LockedPackage, digest, parse, render
-from module_utils.whisperx_plan.lock import (
+from module_utils.whisperx_common.lockfile import Lock, LockedPackage, digest, parse, render
+from module_utils.whisperx_lock.fit import best_fit, misfits, torch_build_of
+from module_utils.whisperx_lock.lock import (
     LockResult,
     Workshop,
     make,
@@ -19,9 +20,8 @@ from module_utils.whisperx_plan.lock import (
     read_locks,
     write,
 )
-from module_utils.whisperx_plan.lock_fit import best_fit, misfits, torch_build_of
-from module_utils.whisperx_plan.lock_resolve import check_family
-from module_utils.whisperx_plan.lock_sources import Sources
+from module_utils.whisperx_lock.resolve import check_family
+from module_utils.whisperx_lock.sources import Sources
 from module_utils.whisperx_problem import Problem
 
 SHA = "0123456789abcdef" * 4

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from module_utils.whisperx_plan.lock_files import Store, default_cache_dir, download, fits_target, repack
-from module_utils.whisperx_plan.lock_pylock import Wheel, read_pylock, read_sdist, tag_ranks, wheel_tags
-from module_utils.whisperx_plan.lock_sources import Sources
+from module_utils.whisperx_lock.files import Store, default_cache_dir, download, fits_target, repack
+from module_utils.whisperx_lock.pylock import Wheel, read_pylock, read_sdist, tag_ranks, wheel_tags
+from module_utils.whisperx_lock.sources import Sources
 from module_utils.whisperx_problem import Problem
 
 SHA = "0123456789abcdef" * 4

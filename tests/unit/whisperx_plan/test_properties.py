@@ -178,7 +178,7 @@ def test_hosts_of_a_class_share_their_constraints(fleet, requests):
 
 
 def test_rows_in_any_order_give_the_same_answer(tmp_path):
-    from module_utils.whisperx_plan.catalogue import load
+    from module_utils.whisperx_catalogue.catalogue import load
     from tests.unit.whisperx_plan.knowledge import DAY, copy_until
     from tests.unit.whisperx_plan.shuffle import shuffle_rows
 

@@ -9,7 +9,7 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from module_utils.whisperx_env import lockfile
+from module_utils.whisperx_common import lockfile
 from module_utils.whisperx_sbom.cyclonedx import render
 
 RELEASE = "whisperx-3.8.6-cu128-0123456789ab"

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from module_utils.whisperx_common.lockfile import Lock, LockedPackage, render
 from module_utils.whisperx_env import shelf
-from module_utils.whisperx_env.lockfile import Lock, LockedPackage, render
 from module_utils.whisperx_env.model import Carried, Layout, Options, want
 from module_utils.whisperx_problem import Problem
 from module_utils.whisperx_wheelhouse import bundle

@@ -29,7 +29,7 @@ from typing import Any
 from ..whisperx_abi.elf import read as read_elf
 from ..whisperx_abi.elf import version_key
 from ..whisperx_problem import Problem
-from .lock_sources import Sources
+from .sources import Sources
 
 __all__ = ["Store", "default_cache_dir", "download", "fits_target", "repack"]
 

@@ -19,8 +19,8 @@ from functools import cached_property
 from pathlib import Path
 
 from ..whisperx_problem import Problem
-from .lock_complaint import complaint, trimmed
-from .lock_sources import Index, Sources
+from .complaint import complaint, trimmed
+from .sources import Index, Sources
 
 __all__ = ["TORCH_FAMILY", "Question", "Uv", "find_uv"]
 

@@ -13,11 +13,11 @@ from packaging.utils import parse_wheel_filename
 from packaging.version import Version
 
 from ..whisperx_abi.repair import TOOL, clear_execstack
-from ..whisperx_env.lockfile import Lock, LockedPackage, normalise
+from ..whisperx_common.lockfile import Lock, LockedPackage, normalise
 from ..whisperx_problem import Problem
-from .lock_files import Store, download, repack
-from .lock_pylock import Wheel, read_pylock, read_sdist
-from .lock_uv import Question, Uv
+from .files import Store, download, repack
+from .pylock import Wheel, read_pylock, read_sdist
+from .uv import Question, Uv
 
 __all__ = ["LocalFile", "Wheels"]
 

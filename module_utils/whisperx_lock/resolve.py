@@ -10,13 +10,13 @@ from typing import Any
 
 from packaging.version import Version
 
-from ..whisperx_env.lockfile import LockedPackage, normalise, total
+from ..whisperx_common.lockfile import LockedPackage, normalise, total
 from ..whisperx_problem import Problem
-from .lock_fit import torch_build_of
-from .lock_pylock import read_pylock
-from .lock_sources import Index
-from .lock_uv import TORCH_FAMILY, Question, Uv
-from .lock_wheels import Wheels
+from .fit import torch_build_of
+from .pylock import read_pylock
+from .sources import Index
+from .uv import TORCH_FAMILY, Question, Uv
+from .wheels import Wheels
 
 __all__ = ["Resolution", "Resolver", "check_family"]
 

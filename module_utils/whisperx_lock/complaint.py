@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from ..whisperx_problem import Problem
-from .lock_sources import Sources
+from .sources import Sources
 
 __all__ = ["complaint", "trimmed"]
 

@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..whisperx_env.lockfile import SCHEMA, Lock, digest, parse, render
+from ..whisperx_common.lockfile import SCHEMA, Lock, digest, parse, render
 from ..whisperx_problem import Problem
-from .lock_files import Store, default_cache_dir, fits_target
-from .lock_fit import best_fit, misfits, request_of
-from .lock_resolve import Resolution, Resolver
-from .lock_sources import Sources
-from .lock_uv import Uv, find_uv
-from .lock_wheels import LocalFile, Wheels
+from .files import Store, default_cache_dir, fits_target
+from .fit import best_fit, misfits, request_of
+from .resolve import Resolution, Resolver
+from .sources import Sources
+from .uv import Uv, find_uv
+from .wheels import LocalFile, Wheels
 
 __all__ = ["LockResult", "TargetUv", "Workshop", "make", "make_all", "open_workshop", "read_locks", "write"]
 

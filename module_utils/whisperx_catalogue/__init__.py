@@ -1,0 +1,1 @@
+"""Controller: the knowledge about versions, as typed rows, and their checked reading."""

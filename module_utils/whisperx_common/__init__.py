@@ -1,0 +1,1 @@
+"""Both sides: what every package needs: files, processes, the lock file's text, wording."""

@@ -1,0 +1,1 @@
+"""Controller: one class of hosts in, one complete hash-pinned set of packages out."""
