@@ -26,7 +26,7 @@ sys.path.insert(0, str(ROOT))
 from module_utils.whisperx_abi.audit import Use, audit, objects  # noqa: E402
 from module_utils.whisperx_abi.header import MAGIC  # noqa: E402
 from module_utils.whisperx_catalogue.catalogue import load  # noqa: E402
-from module_utils.whisperx_env import host  # noqa: E402
+from module_utils.whisperx_release import host  # noqa: E402
 
 ROUNDS = 5
 LDD = 20

@@ -210,9 +210,9 @@ from ..module_utils.whisperx_common import files
 from ..module_utils.whisperx_container import apply, engine, leave, store, surroundings
 from ..module_utils.whisperx_container.model import Options, Result, want
 from ..module_utils.whisperx_container.prove import prover
-from ..module_utils.whisperx_env import state, summary
-from ..module_utils.whisperx_env.model import Layout, Outcome
 from ..module_utils.whisperx_problem import Problem
+from ..module_utils.whisperx_release import state, summary
+from ..module_utils.whisperx_release.model import Layout, Outcome
 
 ARGUMENTS: Dict[str, Any] = {
     "state": {"choices": ["present", "rolled_back", "absent"], "default": "present"},

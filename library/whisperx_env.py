@@ -254,10 +254,12 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.whisperx_common import files
 from ..module_utils.whisperx_common.progress import Progress
-from ..module_utils.whisperx_env import apply, commands, state, summary
-from ..module_utils.whisperx_env.hooks import Hooks
-from ..module_utils.whisperx_env.model import Carried, Layout, Options, Outcome, Sources, Wanted, want
+from ..module_utils.whisperx_env import apply, commands
+from ..module_utils.whisperx_env.model import Carried, Options, Sources, Wanted, want
 from ..module_utils.whisperx_problem import Problem
+from ..module_utils.whisperx_release import state, summary
+from ..module_utils.whisperx_release.hooks import Hooks
+from ..module_utils.whisperx_release.model import Layout, Outcome
 
 ARGUMENTS: Dict[str, Any] = {
     "state": {"choices": ["present", "rolled_back", "absent"], "default": "present"},

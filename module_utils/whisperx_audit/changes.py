@@ -9,9 +9,10 @@ from typing import Any, Dict, Iterator, List, Tuple
 from ..whisperx_abi.audit import Finding, audit
 from ..whisperx_abi.elf import version_key
 from ..whisperx_common.files import read_text
-from ..whisperx_env import gate, host
-from ..whisperx_env.model import Release
+from ..whisperx_env import gate
 from ..whisperx_problem import Problem
+from ..whisperx_release import host
+from ..whisperx_release.model import Release
 from .model import BREAKS, DRIFTED, Item
 
 __all__ = ["coming", "host_changes", "objects"]

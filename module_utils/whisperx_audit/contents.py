@@ -17,8 +17,8 @@ from typing import Iterator, List, Optional, Set, Tuple
 from ..whisperx_common import lockfile
 from ..whisperx_common.files import read_text
 from ..whisperx_env import integrity
-from ..whisperx_env.model import Release
 from ..whisperx_problem import Problem
+from ..whisperx_release.model import Release
 from .model import BREAKS, DRIFTED, Item
 
 __all__ = ["Files", "compare", "files", "packages"]

@@ -7,9 +7,9 @@ from dataclasses import asdict
 from typing import Any, Dict, Iterator, List, Mapping, Tuple
 
 from ..whisperx_abi.model import Finding
-from ..whisperx_env import host, state
 from ..whisperx_env.integrity import packages as installed
-from ..whisperx_env.model import Layout, Release
+from ..whisperx_release import host, state
+from ..whisperx_release.model import Layout, Release
 from . import changes, contents
 from .model import BREAKS, Asked, Item
 

@@ -13,10 +13,10 @@ from dataclasses import asdict
 from typing import Any, Callable, Dict, List, Optional
 
 from ..whisperx_common.files import discard, link, open_umask, read_json, read_text, write_json, write_text
-from ..whisperx_env import disk, host, outside, state
 from ..whisperx_env.decide import LEVELS
-from ..whisperx_env.lock import held
-from ..whisperx_env.model import SCHEMA, Layout, Release, State
+from ..whisperx_release import disk, host, outside, state
+from ..whisperx_release.lock import held
+from ..whisperx_release.model import SCHEMA, Layout, Release, State
 from . import fact, store
 from .engine import Engine
 from .model import CURRENT, Found, Options, Result, Wanted

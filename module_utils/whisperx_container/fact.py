@@ -7,8 +7,8 @@ import os
 from typing import Any, Mapping
 
 from ..whisperx_common.files import read_text, write_text
-from ..whisperx_env import outside
-from ..whisperx_env.model import Layout
+from ..whisperx_release import outside
+from ..whisperx_release.model import Layout
 
 __all__ = ["is_right", "text", "write"]
 

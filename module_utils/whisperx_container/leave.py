@@ -8,12 +8,14 @@ from typing import Any, Callable, Dict, List, Optional
 
 from ..whisperx_common.files import discard, link, read_json, write_json
 from ..whisperx_env import apply as venv
-from ..whisperx_env import decide, host, outside, state
-from ..whisperx_env.hooks import Hooks as VenvHooks
-from ..whisperx_env.lock import held
-from ..whisperx_env.model import Layout, Outcome, Release, Wanted
+from ..whisperx_env import decide
 from ..whisperx_env.model import Options as VenvOptions
+from ..whisperx_env.model import Wanted
 from ..whisperx_problem import Problem
+from ..whisperx_release import host, outside, state
+from ..whisperx_release.hooks import Hooks as VenvHooks
+from ..whisperx_release.lock import held
+from ..whisperx_release.model import Layout, Outcome, Release
 from . import fact
 from .apply import Hooks, Place, incoming
 from .engine import Engine

@@ -6,7 +6,7 @@ import os
 from typing import Any, Iterator
 
 from ..whisperx_common.files import read_text, write_text
-from ..whisperx_env.model import Layout
+from ..whisperx_release.model import Layout
 from .engine import Engine
 from .model import Options
 

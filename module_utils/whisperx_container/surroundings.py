@@ -7,10 +7,10 @@ import shutil
 from typing import Callable, Dict, List, Sequence, Tuple
 
 from ..whisperx_common.files import read_text
-from ..whisperx_env.disk import existing
 from ..whisperx_host import engines
 from ..whisperx_host.tree import Tree
 from ..whisperx_problem import Problem
+from ..whisperx_release.disk import existing
 from .model import Found, Wanted
 
 __all__ = ["check_gpu", "check_machine", "check_room"]

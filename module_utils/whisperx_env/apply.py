@@ -9,11 +9,13 @@ import os
 from typing import Callable, Dict, Optional
 
 from ..whisperx_common.files import open_umask, read_json, write_json
-from . import decide, disk, shelf, state
+from ..whisperx_release import disk, state
+from ..whisperx_release.hooks import Hooks
+from ..whisperx_release.lock import held
+from ..whisperx_release.model import SCHEMA, Layout, Outcome, State
+from . import decide, room, shelf
 from .decide import Decision
-from .hooks import Hooks
-from .lock import held
-from .model import SCHEMA, Layout, Options, Outcome, State, Wanted
+from .model import Options, Wanted
 
 __all__ = ["absent", "present", "rolled_back"]
 
@@ -35,9 +37,9 @@ def present(layout: Layout, wanted: Wanted, options: Options, hooks: Hooks, chec
     if decision.steps:
         disk.check_writable(_touched(layout))
     if decision.builds:
-        disk.check_room(wanted, found, layout, whole=shelf.from_wheelhouse(wanted, options))
+        room.check_room(wanted, found, layout, whole=shelf.from_wheelhouse(wanted, options))
         outcome = _outcome(decision)
-        outcome.wanted_files = decide.missing_files(found, wanted, options)
+        outcome.wanted_files = decide.missing_files(layout, wanted, options)
         if check or outcome.wanted_files:
             return outcome
     if check or not decision.steps:

@@ -8,9 +8,10 @@ from typing import Dict, List, Mapping, Tuple
 from ..whisperx_common import process
 from ..whisperx_common.files import discard, write_text
 from ..whisperx_problem import Problem
+from ..whisperx_release.hooks import Emit, Hooks
+from ..whisperx_release.model import Layout
 from . import commands, integrity, launch, shelf
-from .hooks import Emit, Hooks
-from .model import Layout, Options, Sources, Wanted
+from .model import Options, Sources, Wanted
 
 __all__ = ["forget_downloads", "site_packages", "stage"]
 

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from typing import Dict, List, Optional, Sequence, Tuple
 
 from ..whisperx_problem import Problem
-from . import integrity, launch, outside, shelf
-from .model import Layout, Options, Release, State, Wanted
+from ..whisperx_release import outside
+from ..whisperx_release.model import Layout, Release, State
+from . import integrity, launch, shelf
+from .model import Options, Wanted
 
 __all__ = ["LEVELS", "Decision", "Step", "absent", "missing_files", "present", "rolled_back"]
 
@@ -77,12 +79,12 @@ def present(layout: Layout, state: State, wanted: Wanted, options: Options) -> D
     return Decision(tuple(steps), name, before, wanted.lock.versions if steps else before, notes)
 
 
-def missing_files(state: State, wanted: Wanted, options: Options) -> List[Dict[str, str]]:
+def missing_files(layout: Layout, wanted: Wanted, options: Options) -> List[Dict[str, str]]:
     """Return what has to travel to the host before a build: uv, and wheels it cannot take itself."""
-    here = set(state.carried) | {item.sha256 for item in options.carried if item.path}
+    here = set(shelf.carried(layout)) | {item.sha256 for item in options.carried if item.path}
     missing = [
         {"file": package.file, "sha256": package.sha256}
-        for package in shelf.to_bring(wanted, options, here, state.unpacked)
+        for package in shelf.to_bring(wanted, options, here, shelf.unpacked(layout))
         if package.travels or not options.wheelhouse
     ]
     uv = next((item.sha256 for item in options.carried if item.file == "uv"), "")

@@ -14,7 +14,7 @@ from ..whisperx_common.files import discard, sha256
 from ..whisperx_common.lockfile import LockedPackage
 from ..whisperx_common.progress import Progress
 from ..whisperx_problem import Problem
-from .model import Layout
+from ..whisperx_release.model import Layout
 
 __all__ = ["fetch"]
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ..whisperx_problem import Problem
-from . import gate, host, integrity
-from .model import Release
+from ..whisperx_release import host
+from ..whisperx_release.model import Release
+from . import gate, integrity
 
 __all__ = ["check_fit"]
 

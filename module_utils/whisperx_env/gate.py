@@ -7,7 +7,7 @@ from typing import Any, Dict, Mapping
 
 from ..whisperx_abi.audit import Audit, Use, audit
 from ..whisperx_problem import Problem
-from .host import here
+from ..whisperx_release.host import here
 from .model import Wanted
 
 __all__ = ["check", "needs", "use"]

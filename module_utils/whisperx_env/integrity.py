@@ -16,7 +16,7 @@ from typing import Any, Dict, Iterator, List
 
 from ..whisperx_common.files import read_json, read_text
 from ..whisperx_common.lockfile import normalise
-from .model import Release
+from ..whisperx_release.model import Release
 
 __all__ = ["MANIFEST", "damage", "manifest", "packages", "poisoned"]
 

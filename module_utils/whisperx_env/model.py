@@ -4,143 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from dataclasses import dataclass, field
-from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Tuple
+from typing import Any, Dict, Mapping, Tuple
 
 from ..whisperx_common import lockfile
 from ..whisperx_problem import Problem
 
 __all__ = [
-    "SCHEMA",
     "Carried",
-    "Layout",
     "Options",
-    "Outcome",
-    "Release",
     "Sources",
-    "State",
     "Wanted",
     "want",
 ]
 
-SCHEMA = 1
-
 # What makes an environment another one, beside the locked packages. Reasons, notes and the like do not.
 _PLAN_PARTS = ("python", "python_path", "device", "environment", "loader_paths", "scripts")
 _UNSAFE = re.compile(r"[^A-Za-z0-9.+_]")
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Every path that this toolkit uses on a host.
-
-    With an empty ``bin_dir`` or ``facts_dir`` nothing is put there. ``shared_cache`` is a download cache that
-    is not this root's own, "" for none.
-    """
-
-    root: str
-    bin_dir: str
-    facts_dir: str
-    shared_cache: str = ""
-
-    def path(self, *parts: str) -> str:
-        """Return a path below the root."""
-        return os.path.join(self.root, *parts)
-
-    @property
-    def marker(self) -> str:
-        """The file that says the root is ours."""
-        return self.path(".whisperx-fleet")
-
-    @property
-    def cache(self) -> str:
-        """uv's cache: best on the root's file system, where an environment shares its files."""
-        return self.shared_cache or self.path("cache")
-
-    @property
-    def rolled_back(self) -> str:
-        """The file that remembers the last rollback."""
-        return self.path(".whisperx-fleet-rollback")
-
-    @property
-    def current(self) -> str:
-        """The link to the release in use."""
-        return self.path("current")
-
-    @property
-    def previous(self) -> str:
-        """The link to the release that was in use before."""
-        return self.path("previous")
-
-    def release(self, name: str) -> str:
-        """Return the path of one release."""
-        return self.path("releases", name)
-
-    @property
-    def fact(self) -> str:
-        """The static fact file, "" when none is wanted."""
-        return os.path.join(self.facts_dir, "whisperx.fact") if self.facts_dir else ""
-
-    def command(self, name: str) -> str:
-        """Return the path under which users call one command."""
-        return os.path.join(self.bin_dir, name)
-
-    def launcher(self, name: str) -> str:
-        """Return what the link of one command points to."""
-        return os.path.join(self.current, "launch", name)
-
-
-@dataclass(frozen=True)
-class Release:
-    """One directory below releases/. ``record`` is release.json, None while the release is half-built."""
-
-    name: str
-    path: str
-    record: Optional[Dict[str, Any]]
-
-    @property
-    def complete(self) -> bool:
-        """Whether the release was built, verified and recorded to the end."""
-        return self.record is not None
-
-    def value(self, key: str, default: Any = "") -> Any:
-        """Return one value of the record."""
-        return (self.record or {}).get(key, default)
-
-    @property
-    def site_packages(self) -> str:
-        """The directory its packages are in."""
-        return os.path.join(self.path, "lib", "python" + str(self.value("python")), "site-packages")
-
-
-@dataclass(frozen=True)
-class State:
-    """What is on the host.
-
-    ``current`` and ``previous`` are names of complete releases, "" when the link is absent or dead.
-
-    ``carried`` are the SHA-256 of the files that earlier runs brought, ``unpacked`` of wheels that came from
-    the site's wheelhouse and lie unpacked in uv's cache.
-    """
-
-    exists: bool
-    current: str = ""
-    previous: str = ""
-    releases: Mapping[str, Release] = field(default_factory=dict)
-    carried: Tuple[str, ...] = ()
-    unpacked: FrozenSet[str] = frozenset()
-
-    def get(self, name: str) -> Optional[Release]:
-        """Return a complete release by name."""
-        release = self.releases.get(name)
-        return release if release is not None and release.complete else None
-
-    @property
-    def half_built(self) -> Tuple[str, ...]:
-        """Names of the releases that were never finished."""
-        return tuple(sorted(name for name, release in self.releases.items() if not release.complete))
 
 
 @dataclass(frozen=True)
@@ -216,21 +97,6 @@ class Wanted:
     def environment(self) -> Dict[str, str]:
         """The variables the plan sets for every command."""
         return {str(key): str(value) for key, value in (self.plan.get("environment") or {}).items()}
-
-
-@dataclass
-class Outcome:
-    """What was done, or in check mode what would be. ``changed`` is whether there is any action."""
-
-    actions: List[str] = field(default_factory=list)
-    before: Dict[str, str] = field(default_factory=dict)
-    after: Dict[str, str] = field(default_factory=dict)
-    release: str = ""
-    wanted_files: List[Dict[str, str]] = field(default_factory=list)
-    timings: Dict[str, float] = field(default_factory=dict)
-    verify: Dict[str, Any] = field(default_factory=dict)
-    notes: List[str] = field(default_factory=list)
-    fetched: int = 0
 
 
 def want(plan: Mapping[str, Any], text: str) -> Wanted:

@@ -13,11 +13,13 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Set
 
 from ..whisperx_common.files import discard, link, read_json, read_text, sha256, write_json
 from ..whisperx_problem import Problem
-from . import build, gate, host, integrity, launch, outside, shelf, state
+from ..whisperx_release import host, outside, state
+from ..whisperx_release.hooks import Hooks
+from ..whisperx_release.model import SCHEMA, Layout, Outcome, Release, State
+from . import build, gate, integrity, launch, shelf
 from .decide import Decision, Step
 from .fit import check_fit
-from .hooks import Hooks
-from .model import SCHEMA, Carried, Layout, Options, Outcome, Release, State, Wanted
+from .model import Carried, Options, Wanted
 
 __all__ = ["Run", "carry", "perform", "take"]
 
@@ -48,7 +50,7 @@ class Run:
     def uv(self) -> str:
         """Return a uv binary on this host: of this run, else of an earlier one, else ""."""
         names = [item.sha256 for item in self.options.carried if item.file == "uv"]
-        for name in [*names, *state.read(self.layout).carried]:
+        for name in [*names, *shelf.carried(self.layout)]:
             path = self.layout.path("files", name, "uv")
             if os.access(path, os.X_OK):
                 return path
@@ -108,8 +110,8 @@ def take(run: Run, decision: Decision) -> None:
         return
     from .fetch import fetch  # only where something is fetched
 
-    here = state.read(run.layout).carried
-    lacking = shelf.to_bring(run.plan, run.options, here, run.before.unpacked)
+    here = shelf.carried(run.layout)
+    lacking = shelf.to_bring(run.plan, run.options, here, shelf.unpacked(run.layout))
     started = time.monotonic()
     asked = [package for package in lacking if not package.travels]
     run.hooks.progress.begin(asked)
@@ -246,7 +248,7 @@ def _tidy(run: Run, step: Step) -> None:
         return
     used = {item.sha256 for item in run.options.carried}
     used |= {package.sha256 for package in run.plan.lock.packages}
-    for name in set(after.carried) - used:
+    for name in set(shelf.carried(run.layout)) - used:
         discard(run.layout.path("files", name))
 
 

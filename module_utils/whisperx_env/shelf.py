@@ -10,14 +10,24 @@ from __future__ import annotations
 
 import hashlib
 import os
-from typing import Iterable, List, Set
+from typing import Iterable, List, Set, Tuple
 from urllib.request import pathname2url
 
 from ..whisperx_common.files import discard, read_text, write_text
 from ..whisperx_common.lockfile import LockedPackage
-from .model import Layout, Options, Wanted
+from ..whisperx_release.model import Layout
+from .model import Options, Wanted
 
-__all__ = ["forget", "forget_all", "from_wheelhouse", "put_away", "to_bring", "unpacked", "write_index"]
+__all__ = [
+    "carried",
+    "forget",
+    "forget_all",
+    "from_wheelhouse",
+    "put_away",
+    "to_bring",
+    "unpacked",
+    "write_index",
+]
 
 _MARKS = "whisperx-fleet-unpacked"
 
@@ -52,6 +62,21 @@ def unpacked(layout: Layout) -> Set[str]:
         return set(os.listdir(_marks(layout)))
     except (FileNotFoundError, NotADirectoryError):
         return set()
+
+
+def carried(layout: Layout) -> Tuple[str, ...]:
+    """Return the SHA-256 of every file that an earlier run brought here whole."""
+    top = layout.path("files")
+    try:
+        names = sorted(name for name in os.listdir(top) if len(name) == 64)
+    except FileNotFoundError:
+        return ()
+    return tuple(name for name in names if _whole(os.path.join(top, name)))
+
+
+def _whole(directory: str) -> bool:
+    """Return whether a directory of files/ has its file, and not only the beginning of it."""
+    return any(not name.endswith(".new") for name in os.listdir(directory))
 
 
 def write_index(layout: Layout, wanted: Wanted) -> str:

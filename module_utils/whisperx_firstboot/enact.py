@@ -11,9 +11,9 @@ import shlex
 from typing import Any, Dict, Iterable, Mapping
 
 from ..whisperx_common.files import link, read_json, write_json, write_text
-from ..whisperx_env import host, outside
-from ..whisperx_env.model import Layout
-from ..whisperx_env.state import RECORD
+from ..whisperx_release import host, outside
+from ..whisperx_release.model import Layout
+from ..whisperx_release.state import RECORD
 from .records import Image, Places, Verdict
 
 __all__ = ["UNAVAILABLE", "announce", "layout", "put_to_use", "refusal", "withdraw", "write_refusal"]

@@ -10,9 +10,9 @@ from typing import Any, Dict, List
 from ..whisperx_common import process
 from ..whisperx_common.files import read_json
 from ..whisperx_env import gate
-from ..whisperx_env.model import Release
-from ..whisperx_env.state import RECORD
 from ..whisperx_problem import Problem
+from ..whisperx_release.model import Release
+from ..whisperx_release.state import RECORD
 from .enact import layout
 from .records import Image, Profile
 

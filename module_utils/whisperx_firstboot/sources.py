@@ -11,10 +11,12 @@ from typing import Dict, List, Optional
 
 from .. import (
     whisperx_abi,
+    whisperx_common,
     whisperx_env,
     whisperx_firstboot,
     whisperx_host,
     whisperx_problem,
+    whisperx_release,
 )
 
 # Named so that Ansible sends them: it follows imports, and the program's are these.
@@ -28,7 +30,14 @@ from .unit import ENTRY, UNIT, unit
 __all__ = ["install"]
 
 # The probe that proves a release lies in the release.
-_PACKAGES = (whisperx_abi, whisperx_env, whisperx_firstboot, whisperx_host)
+_PACKAGES = (
+    whisperx_abi,
+    whisperx_common,
+    whisperx_env,
+    whisperx_firstboot,
+    whisperx_host,
+    whisperx_release,
+)
 _NEEDED = (main, nvml, nvml_child)
 _WANTS = "/etc/systemd/system/multi-user.target.wants/"
 _UNITS = "/etc/systemd/system/"

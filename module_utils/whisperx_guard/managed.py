@@ -6,8 +6,8 @@ import os
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
-from ..whisperx_env import state
-from ..whisperx_env.model import Layout, Release
+from ..whisperx_release import state
+from ..whisperx_release.model import Layout, Release
 
 __all__ = ["Managed", "managed"]
 

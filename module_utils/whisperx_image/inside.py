@@ -19,10 +19,12 @@ from ..whisperx_common.files import discard, read_json, read_text, write_json, w
 from ..whisperx_common.progress import Progress
 
 # perform and prove are loaded late on a host; here they are named so that they travel.
-from ..whisperx_env import apply, build, perform, prove, state  # noqa: F401
-from ..whisperx_env.hooks import Hooks
-from ..whisperx_env.model import Carried, Layout, Options, Sources, Wanted, want
+from ..whisperx_env import apply, build, perform, prove  # noqa: F401
+from ..whisperx_env.model import Carried, Options, Sources, Wanted, want
 from ..whisperx_problem import Problem
+from ..whisperx_release import state  # noqa: F401
+from ..whisperx_release.hooks import Hooks
+from ..whisperx_release.model import Layout
 from ..whisperx_verify import runner
 from .filesystem import SHARED, grouped, owners
 

@@ -15,6 +15,7 @@ TARGET_PACKAGES = (
     "whisperx_abi",
     "whisperx_common",
     "whisperx_env",
+    "whisperx_release",
     "whisperx_container",
     "whisperx_image",
     "whisperx_verify",

@@ -20,9 +20,10 @@ from typing import Any
 from module_utils.whisperx_common import lockfile
 from module_utils.whisperx_common.files import sha256
 from module_utils.whisperx_env import apply
-from module_utils.whisperx_env.hooks import Hooks
-from module_utils.whisperx_env.model import Carried, Layout, Options, Outcome, Sources, Wanted, want
+from module_utils.whisperx_env.model import Carried, Options, Sources, Wanted, want
 from module_utils.whisperx_problem import Problem
+from module_utils.whisperx_release.hooks import Hooks
+from module_utils.whisperx_release.model import Layout, Outcome
 
 __all__ = ["UV", "Lab", "make_wheel"]
 

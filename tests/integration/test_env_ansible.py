@@ -13,7 +13,7 @@ import pytest
 from env_lab import UV, Lab
 
 from module_utils.whisperx_common.files import sha256
-from module_utils.whisperx_env.model import Layout
+from module_utils.whisperx_release.model import Layout
 
 ROOT = Path(__file__).resolve().parents[2]
 

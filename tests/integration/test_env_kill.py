@@ -18,8 +18,8 @@ import env_lab
 import pytest
 from env_lab import Lab, prove
 
-from module_utils.whisperx_env.hooks import Hooks
 from module_utils.whisperx_problem import Problem
+from module_utils.whisperx_release.hooks import Hooks
 
 ROOT = Path(__file__).parents[2]
 # Kills at random instants, spread over the time a run takes.

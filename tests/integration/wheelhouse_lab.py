@@ -24,7 +24,7 @@ from env_lab import PYTHON, PYTHON_PATH, UV
 
 from module_utils.whisperx_common.files import sha256
 from module_utils.whisperx_common.lockfile import Lock, LockedPackage, render
-from module_utils.whisperx_env.model import Layout
+from module_utils.whisperx_release.model import Layout
 
 __all__ = ["CountingIndex", "Fleet", "lock_of", "serving"]
 

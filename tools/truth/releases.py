@@ -30,8 +30,7 @@ from packaging.version import Version  # noqa: E402
 
 from module_utils.whisperx_catalogue.catalogue import Catalogue, load  # noqa: E402
 from module_utils.whisperx_env import apply  # noqa: E402
-from module_utils.whisperx_env.hooks import Hooks  # noqa: E402
-from module_utils.whisperx_env.model import Carried, Layout, Options, want  # noqa: E402
+from module_utils.whisperx_env.model import Carried, Options, want  # noqa: E402
 from module_utils.whisperx_env.prove import prove  # noqa: E402
 from module_utils.whisperx_host import live  # noqa: E402
 from module_utils.whisperx_host.probe import gather  # noqa: E402
@@ -41,6 +40,8 @@ from module_utils.whisperx_lock.sources import Sources  # noqa: E402
 from module_utils.whisperx_plan.decide import decide  # noqa: E402
 from module_utils.whisperx_plan.model import Request  # noqa: E402
 from module_utils.whisperx_problem import Problem  # noqa: E402
+from module_utils.whisperx_release.hooks import Hooks  # noqa: E402
+from module_utils.whisperx_release.model import Layout  # noqa: E402
 from tools.truth import report  # noqa: E402
 from tools.truth.options import add_common  # noqa: E402
 

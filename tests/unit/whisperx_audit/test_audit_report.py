@@ -15,7 +15,7 @@ import pytest
 from module_utils.whisperx_audit import contents
 from module_utils.whisperx_audit.model import Asked
 from module_utils.whisperx_audit.report import report
-from module_utils.whisperx_env import host as hosts
+from module_utils.whisperx_release import host as hosts
 from tests.unit.whisperx_abi.elf_samples import write_library
 from tests.unit.whisperx_env.env_hosts import Host, wanted
 

@@ -14,8 +14,8 @@ import pytest
 
 from module_utils.whisperx_container import apply, engine, leave, surroundings
 from module_utils.whisperx_container.model import CURRENT, REPOSITORY, Options, Result, Wanted, want
-from module_utils.whisperx_env.model import Layout
 from module_utils.whisperx_problem import Problem
+from module_utils.whisperx_release.model import Layout
 
 ENGINE = """#!/bin/sh
 case "$1 $2" in

@@ -9,8 +9,10 @@ from typing import Any
 
 from module_utils.whisperx_common import lockfile
 from module_utils.whisperx_common.files import link, write_json, write_text
-from module_utils.whisperx_env import integrity, launch, outside
-from module_utils.whisperx_env.model import Layout, Options, Wanted, want
+from module_utils.whisperx_env import integrity, launch
+from module_utils.whisperx_env.model import Options, Wanted, want
+from module_utils.whisperx_release import outside
+from module_utils.whisperx_release.model import Layout
 
 __all__ = ["OPTIONS", "Host", "lock_text", "plan", "wanted"]
 

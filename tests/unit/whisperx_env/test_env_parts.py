@@ -17,11 +17,13 @@ import pytest
 from env_hosts import Host, lock_text, plan, wanted
 
 from module_utils.whisperx_common import files, process
-from module_utils.whisperx_env import commands, disk, gate, integrity, launch, lock, outside, state
-from module_utils.whisperx_env import host as hosts
-from module_utils.whisperx_env.model import Outcome, Release, Sources, State, want
-from module_utils.whisperx_env.summary import diff, lines
+from module_utils.whisperx_env import commands, gate, integrity, launch, room
+from module_utils.whisperx_env.model import Sources, want
 from module_utils.whisperx_problem import Problem
+from module_utils.whisperx_release import disk, lock, outside, state
+from module_utils.whisperx_release import host as hosts
+from module_utils.whisperx_release.model import Outcome, Release, State
+from module_utils.whisperx_release.summary import diff, lines
 
 MIB = 1024 * 1024
 
@@ -297,16 +299,16 @@ class TestDisk:
     def test_sizes_are_counted_unpacked_and_only_once(self, host: Host) -> None:
         what = want(plan(), lock_text({"whisperx": "1.0", "numpy": "2.0"}, size=100 * MIB))
         with pytest.raises(Problem) as raised:
-            disk.check_room(what, State(exists=False), host.layout, self.room(487))
+            room.check_room(what, State(exists=False), host.layout, self.room(487))
         assert raised.value.found == "487 MiB free" and "488 MiB" in raised.value.wanted
-        disk.check_room(what, State(exists=False), host.layout, self.room(488))
+        room.check_room(what, State(exists=False), host.layout, self.room(488))
         host.release(want(plan(), lock_text({"numpy": "2.0", "whisperx": "0.9"}, size=100 * MIB)))
         (host.root / "cache").mkdir()
-        disk.check_room(what, state.read(host.layout), host.layout, self.room(308))
+        room.check_room(what, state.read(host.layout), host.layout, self.room(308))
 
     def test_unknown_sizes_count_as_nothing(self, host: Host) -> None:
         what = want(plan(), lock_text({"whisperx": "1.0"}, size=None))
-        disk.check_room(what, State(exists=False), host.layout, self.room(128))
+        room.check_room(what, State(exists=False), host.layout, self.room(128))
 
     @pytest.mark.parametrize(
         ("flag", "rule"), [(os.ST_RDONLY, "env.read-only"), (os.ST_NOEXEC, "env.no-exec"), (0, "")]

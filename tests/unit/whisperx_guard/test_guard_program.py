@@ -224,5 +224,7 @@ class TestInstall:
 def test_the_sources_are_found_by_what_imports_what() -> None:
     names = set(sources.program())
     assert {f"code_of_fleet/whisperx_guard/{name}.py" for name in ("main", "judge", "dpkg", "rpm")} < names
-    assert "code_of_fleet/whisperx_abi/audit.py" in names and "code_of_fleet/whisperx_env/state.py" in names
+    assert (
+        "code_of_fleet/whisperx_abi/audit.py" in names and "code_of_fleet/whisperx_release/state.py" in names
+    )
     assert "code_of_fleet/whisperx_guard/install.py" not in names

@@ -13,8 +13,9 @@ import pytest
 
 from module_utils.whisperx_common.lockfile import Lock, LockedPackage, render
 from module_utils.whisperx_env import shelf
-from module_utils.whisperx_env.model import Carried, Layout, Options, want
+from module_utils.whisperx_env.model import Carried, Options, want
 from module_utils.whisperx_problem import Problem
+from module_utils.whisperx_release.model import Layout
 from module_utils.whisperx_wheelhouse import bundle
 from module_utils.whisperx_wheelhouse.house import House, indexed
 from module_utils.whisperx_wheelhouse.progress import Progress

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import Dict, List, Tuple
+from typing import Dict, List
 
 from ..whisperx_common.files import GOING, read_json
 from ..whisperx_problem import Problem
-from . import shelf
 from .model import Layout, Release, State
 
 __all__ = ["RECORD", "read"]
@@ -37,8 +36,6 @@ def read(layout: Layout) -> State:
         current=_link_target(layout, layout.current, releases),
         previous=_link_target(layout, layout.previous, releases),
         releases=releases,
-        carried=_carried(layout),
-        unpacked=frozenset(shelf.unpacked(layout)),
     )
 
 
@@ -65,21 +62,6 @@ def _link_target(layout: Layout, path: str, releases: Dict[str, Release]) -> str
     name = os.path.basename(target)
     inside = os.path.dirname(target) == layout.path("releases")
     return name if inside and name in releases and releases[name].complete else ""
-
-
-def _carried(layout: Layout) -> Tuple[str, ...]:
-    """Return the SHA-256 of every file that an earlier run brought here whole."""
-    top = layout.path("files")
-    try:
-        names = sorted(name for name in os.listdir(top) if len(name) == 64)
-    except FileNotFoundError:
-        return ()
-    return tuple(name for name in names if _whole(os.path.join(top, name)))
-
-
-def _whole(directory: str) -> bool:
-    """Return whether a directory of files/ has its file, and not only the beginning of it."""
-    return any(not name.endswith(".new") for name in os.listdir(directory))
 
 
 def _unfinished_marker(layout: Layout) -> List[str]:

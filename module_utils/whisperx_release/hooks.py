@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, Mapping
 
 from ..whisperx_common.progress import Progress
-from .model import Options, Wanted
 
 __all__ = ["Emit", "Hooks", "Prove"]
 
 Emit = Callable[[str], None]
-Prove = Callable[[str, Wanted, Options], Dict[str, Any]]
+# Release's path, what is wanted, options: the last two are the runtime's own records.
+Prove = Callable[[str, Any, Any], Dict[str, Any]]
 
 
 def _now() -> str:

@@ -1,0 +1,1 @@
+"""Target: the one engine of releases, whatever runtime they are made for."""

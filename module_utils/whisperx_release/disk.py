@@ -1,0 +1,71 @@
+"""Is there room, and may we write? Asked before anything is downloaded."""
+
+from __future__ import annotations
+
+import os
+from typing import Callable, Mapping
+
+from ..whisperx_problem import Problem
+
+__all__ = ["MIB", "Statvfs", "check_room", "check_writable", "existing"]
+
+MIB = 1024 * 1024
+Statvfs = Callable[[str], os.statvfs_result]
+
+
+def check_room(
+    path: str, wish: int, purpose: str, option: str, rule: str, statvfs: Statvfs = os.statvfs
+) -> None:
+    """Raise Problem ``rule`` when the file system of ``path`` has less than ``wish`` bytes free."""
+    place = existing(path)
+    answer = statvfs(place)
+    room = answer.f_bavail * answer.f_frsize
+    if room < wish:
+        raise Problem(
+            rule,
+            "{} MiB free".format(room // MIB),
+            place,
+            "{} MiB, for {}".format(-(-wish // MIB), purpose),
+            "Free some space, or set {} to a larger file system.".format(option),
+        )
+
+
+def check_writable(paths: Mapping[str, str], statvfs: Statvfs = os.statvfs) -> None:
+    """Check that each directory (path -> the option that sets it) can be written, or made.
+
+    Raises Problem "env.read-only", "env.no-exec" or "env.not-writable".
+    """
+    for path, option in paths.items():
+        place = existing(path)
+        flags = statvfs(place).f_flag
+        if flags & os.ST_NOEXEC and option == "whisperx_venv_root":
+            raise Problem(
+                "env.no-exec",
+                "a file system mounted with noexec",
+                place,
+                "one that programs and libraries can be loaded from",
+                "Remount it with exec, or set {} to another path.".format(option),
+            )
+        if flags & os.ST_RDONLY:
+            raise Problem(
+                "env.read-only",
+                "a read-only file system",
+                place,
+                "one that can be written",
+                "Remount it read-write, or set {} to another path.".format(option),
+            )
+        if not os.access(place, os.W_OK | os.X_OK):
+            raise Problem(
+                "env.not-writable",
+                "a directory that user id {} may not write".format(os.geteuid()),
+                place,
+                "a directory to write in",
+                "Run as root (become: true), or set {} to another path.".format(option),
+            )
+
+
+def existing(path: str) -> str:
+    """Return the path or its nearest parent that exists."""
+    while not os.path.isdir(path) and os.path.dirname(path) != path:
+        path = os.path.dirname(path)
+    return path
