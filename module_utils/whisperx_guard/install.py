@@ -8,7 +8,14 @@ import os
 from dataclasses import dataclass, field, replace
 from typing import Dict, List, Optional, Sequence, Tuple
 
-from ..whisperx_common.files import discard, read_json, read_text, write_text
+from ..whisperx_common.files import (
+    discard,
+    is_leftover,
+    leftovers,
+    read_json,
+    read_text,
+    write_text,
+)
 from ..whisperx_problem import Problem
 from . import hold, hold_dnf, sources
 from .main import CONFIG, STOP
@@ -151,7 +158,7 @@ def _check_ours(places: Places) -> None:
     directory = places.path(places.directory)
     # A damaged configuration is still ours; a run that was killed in its first instant left a part of it.
     unmarked = not os.path.exists(places.config) and os.path.isdir(directory)
-    if unmarked and set(os.listdir(directory)) - {CONFIG + ".new"}:
+    if unmarked and not all(is_leftover(name, CONFIG) for name in os.listdir(directory)):
         raise Problem(
             "guard.foreign-directory",
             "a directory with other contents",
@@ -206,7 +213,7 @@ def _present(places: Places) -> List[str]:
     """Return the files of the guard that are there, whichever release of the toolkit put them there."""
     hooks = [places.path(places.apt_conf), *places.dnf_plugins()]
     # A run that was killed may have left the beginning of one.
-    found = [path for hook in hooks for path in (hook, hook + ".new") if os.path.lexists(path)]
+    found = [path for hook in hooks for path in [*leftovers(hook), hook] if os.path.lexists(path)]
     for folder, _, names in os.walk(places.path(places.directory)):
         found += [os.path.join(folder, name) for name in names if not folder.endswith("__pycache__")]
     return found

@@ -158,12 +158,14 @@ class TestInstall:
         left = moment
         really = os.replace
 
-        def kill(source: str, target: str) -> None:
+        def kill(source: str, target: str, *, src_dir_fd: int, dst_dir_fd: int) -> None:
             nonlocal left
             left -= 1
             if not left:
+                # A process that is really killed removes nothing.
+                os.link(source, f"{target}.0123abcd.new", src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
                 raise Killed
-            really(source, target)
+            really(source, target, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
 
         with monkeypatch.context() as patched, contextlib.suppress(Killed):
             patched.setattr(os, "replace", kill)
@@ -172,6 +174,7 @@ class TestInstall:
         assert not hooked or set(sources.program()) <= set(self.files(places))
         install.install(places, self.config(), [], False)
         assert install.install(places, self.config(), [], False).actions == []
+        assert not [name for name in self.files(places) if name.endswith(".new")]
         install.remove(places, False)
         assert self.files(places) == []
 
