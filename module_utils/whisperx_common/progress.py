@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import threading
 from typing import Dict, Sequence
 
-from .files import discard
+from .files import discard, write_json
 from .lockfile import LockedPackage, normalise
 
 __all__ = ["Progress"]
@@ -80,9 +78,7 @@ class Progress:
         with self._lock:
             line = self._line()
             try:
-                with open(self.path + ".new", "w", encoding="utf-8") as stream:
-                    json.dump({"line": self._before + line if line else ""}, stream)
-                os.replace(self.path + ".new", self.path)
+                write_json(self.path, {"line": self._before + line if line else ""}, durable=False)
             except OSError:
                 self.path = ""
 

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, List, Mapping, Optional, Set
 
-from ..whisperx_common.files import discard, link, read_json, read_text, sha256, write_json
+from ..whisperx_common.files import discard, leftovers, link, read_json, read_text, sha256, write_json
 from ..whisperx_problem import Problem
 from ..whisperx_release import host, outside, state
 from ..whisperx_release.hooks import Hooks
@@ -273,8 +273,10 @@ def _erase(run: Run, step: Step) -> None:
     for name in sorted(run.before.releases):
         discard(layout.release(name))
         run.hooks.emit("erase:release")
-    for name in ("releases", "cache", "files", "index", ".progress", ".progress.new"):
-        discard(layout.path(name))
+    links = (layout.current, layout.previous, layout.rolled_back, layout.marker, layout.path(".progress"))
+    half_written = [os.path.basename(left) for path in links for left in leftovers(path)]
+    for name in ("releases", "cache", "files", "index", ".progress", *half_written):
+        discard(layout.path(name), layout.root)
     left: List[str] = sorted(set(os.listdir(layout.root)) - {".lock", os.path.basename(layout.marker)})
     if left:
         run.outcome.notes.append("left in {}: {}".format(layout.root, ", ".join(left)))

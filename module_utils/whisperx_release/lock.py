@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 from typing import Iterator
 
+from ..whisperx_common.locking import Held, exclusive
 from ..whisperx_problem import Problem
 from .model import Layout
 
@@ -20,29 +20,16 @@ def held(layout: Layout) -> Iterator[None]:
     Raises Problem "env.busy", with the other run's process id, when it is taken.
     """
     path = layout.path(".lock")
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.read(descriptor, 32).decode("ascii", "replace").strip() or "unknown"
-            raise Problem(
-                "env.busy",
-                "another run (process {}) is at work".format(holder),
-                path,
-                "one run at a time on one root",
-                "Wait for it to end, then run again; a run that was killed holds no lock.",
-            ) from None
-        if not os.path.exists(path) or os.fstat(descriptor).st_ino != os.stat(path).st_ino:
-            raise Problem(
-                "env.busy",
-                "another run has just removed everything",
-                path,
-                "one run at a time on one root",
-                "Run again.",
-            )
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, "{}\n".format(os.getpid()).encode("ascii"), 0)
-        yield
-    finally:
-        os.close(descriptor)
+        with exclusive(path, layout.root) as descriptor:
+            if not os.path.exists(path) or os.fstat(descriptor).st_ino != os.stat(path).st_ino:
+                raise _busy(path, "another run has just removed everything", "Run again.")
+            yield
+    except Held as taken:
+        found = "another run (process {}) is at work".format(taken.pid or "unknown")
+        remedy = "Wait for it to end, then run again; a run that was killed holds no lock."
+        raise _busy(path, found, remedy) from None
+
+
+def _busy(path: str, found: str, remedy: str) -> Problem:
+    return Problem("env.busy", found, path, "one run at a time on one root", remedy)

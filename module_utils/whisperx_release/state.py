@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import Dict, List
+from typing import Dict
 
-from ..whisperx_common.files import GOING, read_json
+from ..whisperx_common.files import GOING, is_leftover, read_json
 from ..whisperx_problem import Problem
 from .model import Layout, Release, State
 
@@ -25,7 +25,7 @@ def read(layout: Layout) -> State:
     if not os.path.isdir(layout.root):
         raise _foreign(layout, "a file, or a link to nothing")
     if read_json(layout.marker) is None:
-        strangers = sorted(set(os.listdir(layout.root)) - {".lock"} - set(_unfinished_marker(layout)))
+        strangers = sorted(name for name in os.listdir(layout.root) if not _unmarked(layout, name))
         if strangers:
             shown = ", ".join(strangers[:5]) + (", …" if len(strangers) > 5 else "")
             raise _foreign(layout, "a directory with other contents ({})".format(shown))
@@ -64,9 +64,10 @@ def _link_target(layout: Layout, path: str, releases: Dict[str, Release]) -> str
     return name if inside and name in releases and releases[name].complete else ""
 
 
-def _unfinished_marker(layout: Layout) -> List[str]:
-    """Names that a run killed in its first instant may have left: no marker yet, so nothing else of ours."""
-    return [os.path.basename(layout.marker), os.path.basename(layout.marker) + ".new"]
+def _unmarked(layout: Layout, name: str) -> bool:
+    """Return whether a run killed in its first instant may have left this: no marker yet, so little else."""
+    marker = os.path.basename(layout.marker)
+    return name in (".lock", marker) or is_leftover(name, marker)
 
 
 def _foreign(layout: Layout, found: str) -> Problem:
