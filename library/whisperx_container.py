@@ -206,7 +206,7 @@ from typing import Any, Dict
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.whisperx_common import files
+from ..module_utils.whisperx_common import files, trust
 from ..module_utils.whisperx_container import apply, engine, leave, store, surroundings
 from ..module_utils.whisperx_container.model import Options, Result, want
 from ..module_utils.whisperx_container.prove import prover
@@ -360,8 +360,13 @@ def told(given: Dict[str, Any], line: str) -> str:
 
 
 def check_paths(given: Dict[str, Any]) -> None:
-    """Raise Problem "container.relative-path" for a directory that depends on where Ansible runs."""
-    for option in ("root", "bin_dir", "facts_dir", "store", "cache"):
+    """Check the directories that are written to.
+
+    Raises Problem "container.relative-path" for one that depends on where Ansible runs,
+    "container.untrusted-directory" for one that others can change.
+    """
+    options = ("root", "bin_dir", "facts_dir", "store", "cache")
+    for option in options:
         if given[option] and not os.path.isabs(given[option]):
             raise Problem(
                 "container.relative-path",
@@ -370,6 +375,9 @@ def check_paths(given: Dict[str, Any]) -> None:
                 "an absolute path",
                 "Write it with a leading slash.",
             )
+    # The cache is for the models of all users, who may write to it.
+    written = {given[option]: "whisperx_container_" + option for option in options[:-1] if given[option]}
+    trust.check(written, "container.untrusted-directory")
 
 
 if __name__ == "__main__":

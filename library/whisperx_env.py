@@ -252,7 +252,7 @@ from typing import Any, Dict, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.whisperx_common import files
+from ..module_utils.whisperx_common import files, trust
 from ..module_utils.whisperx_common.progress import Progress
 from ..module_utils.whisperx_env import apply, commands
 from ..module_utils.whisperx_env.model import Carried, Options, Sources, Wanted, want
@@ -388,8 +388,13 @@ def prove(path: str, wanted: Wanted, options: Options) -> Dict[str, Any]:
 
 
 def check_paths(given: Dict[str, Any]) -> None:
-    """Raise Problem "env.relative-path" for a directory that depends on where Ansible happens to run."""
-    for option in ("root", "bin_dir", "facts_dir", "cache"):
+    """Check the directories that are written to.
+
+    Raises Problem "env.relative-path" for one that depends on where Ansible runs, "env.untrusted-directory"
+    for one that others can change.
+    """
+    options = ("root", "bin_dir", "facts_dir", "cache")
+    for option in options:
         if given[option] and not os.path.isabs(given[option]):
             raise Problem(
                 "env.relative-path",
@@ -398,6 +403,7 @@ def check_paths(given: Dict[str, Any]) -> None:
                 "an absolute path",
                 "Write it with a leading slash.",
             )
+    trust.check({given[option]: "whisperx_venv_" + option for option in options if given[option]})
 
 
 def carried(given: Dict[str, Any]) -> Tuple[Carried, ...]:
