@@ -97,6 +97,7 @@ from typing import Any, Dict, List
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.whisperx_bake import hygiene, slim
+from ..module_utils.whisperx_common import trust
 from ..module_utils.whisperx_common.files import read_json, read_text, write_text
 from ..module_utils.whisperx_problem import Problem
 from ..module_utils.whisperx_sbom import cyclonedx
@@ -122,6 +123,7 @@ def main() -> None:
     present = [path for path in paths if os.path.isdir(path)]
     old = os.umask(0o022)
     try:
+        trust.check({given["root"]: "whisperx_venv_root"}, "bake.untrusted-directory")
         sboms, actions = write_sboms(present, check)
         actions += [action for path in present for action in compile_one(path, check)]
         count, saved = slim.share(top, check)

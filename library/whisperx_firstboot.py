@@ -161,6 +161,8 @@ def main() -> None:
     old = os.umask(0o022)
     try:
         actions = install(image, given["python"], distro, Places(), module.check_mode)
+    except Problem as problem:
+        module.fail_json(msg=problem.sentence(), **problem.record())
     except OSError as error:
         problem = Problem(
             "firstboot.write",

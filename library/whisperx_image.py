@@ -211,6 +211,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.whisperx_common import trust
 from ..module_utils.whisperx_env.commands import secrets_of
 from ..module_utils.whisperx_env.model import Sources, want
 from ..module_utils.whisperx_image.build import build
@@ -263,6 +264,8 @@ def main() -> None:
 def run(given: dict[str, Any], check: bool) -> dict[str, Any]:
     """Return the module's result for these options. Raises Problem."""
     settings = settings_of(given)
+    written = {settings.directory: "whisperx_image_dir", settings.cache: "whisperx_image_cache"}
+    trust.check(written, "image.untrusted-directory", trust.controller_users())
     images: dict[str, Any] = {}
     made: list[str] = []
     pushed: list[str] = []

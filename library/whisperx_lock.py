@@ -170,7 +170,9 @@ from typing import Any, Dict
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.whisperx_common import trust
 from ..module_utils.whisperx_env.commands import secrets_of
+from ..module_utils.whisperx_lock.files import default_cache_dir
 from ..module_utils.whisperx_lock.lock import LockResult, make_all, open_workshop, read_locks, write
 from ..module_utils.whisperx_lock.sources import make_sources
 from ..module_utils.whisperx_problem import Problem
@@ -218,6 +220,10 @@ def run(options: Dict[str, Any], check_mode: bool) -> Dict[str, Any]:
     if bundle:
         check(bundle)
         lock_dir, state, check_mode = bundle / "locks", "locked", True
+    written = {} if bundle else {str(lock_dir): "whisperx_plan_lock_dir"}
+    cache = str(Path(options["cache_dir"] or default_cache_dir()).expanduser().absolute())
+    written[cache] = "whisperx_plan_cache_dir"
+    trust.check(written, "lock.untrusted-directory", trust.controller_users())
     shop = open_workshop(sources, lock_dir, options["uv"] or "", options["cache_dir"] or "", bundle)
     results, problems = make_all(options["classes"], read_locks(lock_dir), state, shop)
     if problems and not results:

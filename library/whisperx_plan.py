@@ -238,6 +238,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.distro import LinuxDistribution
 
 from ..module_utils.whisperx_catalogue.catalogue import load
+from ..module_utils.whisperx_common import trust
 from ..module_utils.whisperx_common.wording import write_whole
 from ..module_utils.whisperx_image.root import root_facts
 from ..module_utils.whisperx_plan.compare import change_lines, changes, read_plan
@@ -318,7 +319,11 @@ def run(options: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def write(path: str, text: str, option: str) -> None:
-    """Put the text in place of the file, whole or not at all. Raises Problem "plan.output"."""
+    """Put the text in place of the file, whole or not at all.
+
+    Raises Problem "plan.output", "plan.untrusted-directory".
+    """
+    trust.check_file(path, option, "plan.untrusted-directory", trust.controller_users())
     try:
         write_whole(path, text)
     except OSError as error:

@@ -112,6 +112,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.whisperx_common import trust
 from ..module_utils.whisperx_common.wording import write_whole
 from ..module_utils.whisperx_problem import Problem
 from ..module_utils.whisperx_report.collect import UNWELL, render_json, report
@@ -195,8 +196,9 @@ def leave(given: dict[str, Any], record: dict[str, Any], unwell: list[str]) -> t
 def write(path: str, text: str, option: str) -> None:
     """Put the text in place of the file, whole or not at all; without text no file of an earlier run stays.
 
-    Raises Problem "report.output".
+    Raises Problem "report.output", "report.untrusted-directory".
     """
+    trust.check_file(path, option, "report.untrusted-directory", trust.controller_users())
     try:
         if text:
             os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)

@@ -124,6 +124,7 @@ rule:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.whisperx_common import trust
 from ..module_utils.whisperx_problem import Problem
 from ..module_utils.whisperx_verify.release import failure, prove_current, table
 from ..module_utils.whisperx_verify.runner import DEFAULT_TIMEOUT
@@ -145,6 +146,7 @@ def main() -> None:
             msg=f"argument 'timeout' must be a positive number of seconds, not {given['timeout']}"
         )
     try:
+        trust.check({given["root"]: "whisperx_verify_root"}, "verify.untrusted-directory")
         report = prove_current(given["root"], given["level"], given["timeout"])
     except Problem as problem:
         module.fail_json(msg=problem.sentence(), **problem.record())

@@ -139,11 +139,13 @@ bundle:
   type: dict
 """
 
+import os
 from pathlib import Path
 from typing import Any, Dict
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.whisperx_common import trust
 from ..module_utils.whisperx_common.lockfile import parse
 from ..module_utils.whisperx_env.commands import secrets_of
 from ..module_utils.whisperx_lock.files import default_cache_dir
@@ -202,6 +204,7 @@ def run(options: Dict[str, Any], check_mode: bool) -> Dict[str, Any]:
     if options["state"] == "checked":
         bundle.check(Path(options["bundle"]))
         return {"changed": False, "files": {}, "downloaded": {"files": 0, "bytes": 0}}
+    check_places(options)
     house = House(place(options))
     texts = {name: lock["text"] for name, lock in options["locks"].items()}
     sources = make_sources(
@@ -231,6 +234,14 @@ def run(options: Dict[str, Any], check_mode: bool) -> Dict[str, Any]:
         result["changed"] = result["changed"] or made.changed
         result["bundle"] = {"files": made.files, "bytes": made.bytes}
     return result
+
+
+def check_places(options: Dict[str, Any]) -> None:
+    """Raise Problem "wheelhouse.untrusted-directory" for a directory to write in that others can change."""
+    written = {} if options["bundle"] else {str(place(options)): "whisperx_wheelhouse_dir"}
+    if options["output"]:
+        written[os.path.abspath(options["output"])] = "whisperx_wheelhouse_output"
+    trust.check(written, "wheelhouse.untrusted-directory", trust.controller_users())
 
 
 def place(options: Dict[str, Any]) -> Path:

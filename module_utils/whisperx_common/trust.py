@@ -69,7 +69,7 @@ def check(paths: Mapping[str, str], rule: str = RULE, trusted: Optional[FrozenSe
     """
     judge = Judge(trusted)
     for path, option in paths.items():
-        spot = judge.directory(os.path.abspath(path)) if path else None
+        spot = judge.directory(os.path.join(os.getcwd(), path)) if path else None
         if spot is not None:
             raise _problem(rule, path, option, spot, judge)
 
@@ -80,7 +80,7 @@ def check_file(path: str, option: str, rule: str = RULE, trusted: Optional[Froze
     The sticky bit is enough for it: a file made under a name of its own and renamed is safe there.
     """
     judge = Judge(trusted)
-    spot = judge.directory(os.path.dirname(os.path.abspath(path)), may_be_sticky=True)
+    spot = judge.directory(os.path.dirname(os.path.join(os.getcwd(), path)), may_be_sticky=True)
     if spot is not None:
         raise _problem(rule, path, option, spot, judge)
 

@@ -34,5 +34,5 @@ def write_whole(path: str, text: str) -> None:
         "w", encoding="utf-8", dir=folder, prefix=".whisperx-", delete=False
     ) as file:
         file.write(text)
-    os.chmod(file.name, 0o644)
+        os.fchmod(file.fileno(), 0o644)
     os.replace(file.name, path)

@@ -20,6 +20,7 @@ from .. import (
 )
 
 # Named so that Ansible sends them: it follows imports, and the program's are these.
+from ..whisperx_common import trust
 from ..whisperx_common.files import discard, link, read_text, write_text
 from ..whisperx_host import nvml, nvml_child
 from . import main
@@ -48,8 +49,10 @@ def install(image: Image, python: str, distro: ModuleType, places: Places, check
     """Make program, unit, stand-ins and links on the image what this release of the toolkit has.
 
     ``python``: the interpreter that will run the program; ``distro``: the module with LinuxDistribution.
-    Returns what was changed, or with ``check`` would be, as sentences. Raises OSError.
+    Returns what was changed, or with ``check`` would be, as sentences. Raises OSError, Problem
+    "firstboot.untrusted-directory".
     """
+    _check_trusted(image, places)
     done: List[str] = []
     for path, text in sorted(_files(image, python, distro, places).items()):
         mode = 0o755 if path.startswith(refusal(places)) else 0o644
@@ -65,6 +68,14 @@ def install(image: Image, python: str, distro: ModuleType, places: Places, check
             discard(places.verdict)
             withdraw(image, places, UNDECIDED)
     return done
+
+
+def _check_trusted(image: Image, places: Places) -> None:
+    """Raise Problem where somebody but root can change what root will run at boot."""
+    written = {image.root: "whisperx_venv_root", image.bin_dir: "whisperx_venv_bin_dir"}
+    written[image.facts_dir] = "whisperx_venv_facts_dir"
+    written.update(dict.fromkeys((places.home, places.path(_WANTS), os.path.dirname(places.verdict)), ""))
+    trust.check(written, "firstboot.untrusted-directory")
 
 
 def _files(image: Image, python: str, distro: ModuleType, places: Places) -> Dict[str, str]:

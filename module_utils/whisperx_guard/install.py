@@ -8,6 +8,7 @@ import os
 from dataclasses import dataclass, field, replace
 from typing import Dict, List, Optional, Sequence, Tuple
 
+from ..whisperx_common import trust
 from ..whisperx_common.files import (
     discard,
     is_leftover,
@@ -73,9 +74,11 @@ class Outcome:
 def install(places: Places, asked: Config, kinds: Sequence[str], check: bool) -> Outcome:
     """Make the guard what is asked, and hold the packages of ``kinds`` ("libc", "driver").
 
-    Raises Problem: "guard.foreign-directory", "guard.no-package-manager", "guard.packages", "guard.hold".
+    Raises Problem: "guard.foreign-directory", "guard.untrusted-directory", "guard.no-package-manager",
+    "guard.packages", "guard.hold".
     """
     known = rows(asked.packages)
+    _check_trusted(places)
     _check_ours(places)
     managers = _managers(places)
     before = _config(places)
@@ -98,7 +101,11 @@ def install(places: Places, asked: Config, kinds: Sequence[str], check: bool) ->
 
 
 def remove(places: Places, check: bool) -> Outcome:
-    """Take the guard and its holds away, and nothing else. Raises Problem "guard.foreign-directory"."""
+    """Take the guard and its holds away, and nothing else.
+
+    Raises Problem "guard.foreign-directory", "guard.untrusted-directory".
+    """
+    _check_trusted(places)
     _check_ours(places)
     before = _config(places)
     held = _holds(places, (), (), before)
@@ -151,6 +158,13 @@ def _sweep(plugins: str) -> None:
 def _config(places: Places) -> Optional[Config]:
     value = read_json(places.config)
     return None if value is None else Config.read(value)
+
+
+def _check_trusted(places: Places) -> None:
+    """Raise Problem where somebody but root can change what the package managers will run as root."""
+    written = [places.path(places.directory), *places.dnf_plugins()]
+    written += [places.path(places.apt_conf)] if places.has_apt() else []
+    trust.check(dict.fromkeys(written, ""), "guard.untrusted-directory")
 
 
 def _check_ours(places: Places) -> None:

@@ -10,12 +10,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from other_users import DAEMON, NOBODY, as_user, open_directory, succeeds_as
 
 from module_utils.whisperx_common import trust
 from module_utils.whisperx_common.accounts import Accounts
 from module_utils.whisperx_problem import Problem
-
-from other_users import DAEMON, NOBODY, as_user, open_directory, succeeds_as
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as several users")
 
