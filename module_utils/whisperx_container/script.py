@@ -40,6 +40,8 @@ user=$(id -u)
 command -v @ENGINE@ >/dev/null ||
     die "found no @ENGINE@ on the PATH; wanted: the engine of this release. @INSTALL@"
 @ACCESS@
+# What the packages would report to their makers, unless the caller set it.
+@TELEMETRY@
 here=$(pwd)
 # The caller's arguments stand behind these.
 set -- '@IMAGE@' /bin/sh -c "umask $(umask); "'@INIT@' \

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Dict, List, Sequence, Tuple
 
+from ..whisperx_common import telemetry
 from ..whisperx_problem import Problem
 from .script import SCRIPT
 
@@ -37,13 +38,11 @@ _PASSED = (
     "CT2_VERBOSE",
     "CUDA_VISIBLE_DEVICES",
     "CURL_CA_BUNDLE",
-    "DO_NOT_TRACK",
     "FORCE_COLOR",
     "HF_DATASETS_OFFLINE",
     "HF_ENDPOINT",
     "HF_HUB_CACHE",
     "HF_HUB_DISABLE_PROGRESS_BARS",
-    "HF_HUB_DISABLE_TELEMETRY",
     "HF_HUB_DOWNLOAD_TIMEOUT",
     "HF_HUB_ENABLE_HF_TRANSFER",
     "HF_HUB_ETAG_TIMEOUT",
@@ -61,7 +60,7 @@ _PASSED = (
     "NVIDIA_DRIVER_CAPABILITIES",
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
-    "PYANNOTE_METRICS_ENABLED",
+    "OTEL_SDK_DISABLED",
     "PYTHONDONTWRITEBYTECODE",
     "PYTHONFAULTHANDLER",
     "PYTHONHASHSEED",
@@ -239,6 +238,7 @@ def _script(command: Command, name: str) -> str:
         if command.store
         else ":",
         "USERS_STORE": " ".join(_users_store(command)),
+        "TELEMETRY": telemetry.shell().rstrip("\n"),
         "DRIVER": command.driver,
         "ROOT": command.host_root.rstrip("/"),
         "ENGINE": command.engine,
@@ -273,7 +273,7 @@ def _options(command: Command) -> List[str]:
         options.append("--gpus=all")
     options += list(command.options)
     options = [_fit(word, "an option for the engine") for word in options]
-    return options + ["--env={}".format(name) for name in _PASSED]
+    return options + ["--env={}".format(name) for name in (*_PASSED, *sorted(telemetry.OPT_OUTS))]
 
 
 def _users_store(command: Command) -> Sequence[str]:

@@ -13,6 +13,7 @@ import tempfile
 from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from ..whisperx_common import telemetry
 from ..whisperx_verify.process import run_group
 from ..whisperx_verify.records import Request
 from ..whisperx_verify.sources import write_probe
@@ -128,7 +129,8 @@ def _variables(environment: Environment, given: Mapping[str, str]) -> Dict[str, 
     paths = [path for path in os.environ.get("PATH", "").split(":") if path.startswith("/")]
     known = _PATH.split(":")
     kept = _KEPT + (_ENGINES if environment.contained is not None else ())
-    settings = {name: os.environ[name] for name in kept if name in os.environ}
+    settings = dict(telemetry.OPT_OUTS)
+    settings.update({name: os.environ[name] for name in kept if name in os.environ})
     settings["PATH"] = ":".join(paths + [path for path in known if path not in paths])
     settings["LC_ALL"] = "C.UTF-8"
     settings["PYTHONDONTWRITEBYTECODE"] = "1"

@@ -11,6 +11,7 @@ import re
 import shlex
 from typing import Dict, List, Pattern, Sequence
 
+from ..whisperx_common import telemetry
 from ..whisperx_common.files import read_text, write_text
 from ..whisperx_problem import Problem
 from .model import Wanted
@@ -65,7 +66,8 @@ def render(wanted: Wanted, release: str, site_packages: str) -> Dict[str, str]:
         _check(_VARIABLE, name, "variable")
         joined = '"${{{0}:+:${0}}}"'.format(name) if name in _JOINED else ""
         lines.append("export {}={}{}".format(name, shlex.quote(value), joined))
-    head = "\n".join(lines) + "\n" + (_CUDA_CACHE if wanted.device == "cuda" else "")
+    head = "\n".join(lines) + "\n" + telemetry.shell(wanted.environment)
+    head += _CUDA_CACHE if wanted.device == "cuda" else ""
     texts: Dict[str, str] = {}
     for name in _names(wanted.scripts):
         _check(_COMMAND, name, "command")

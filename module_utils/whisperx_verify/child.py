@@ -49,6 +49,8 @@ def run_child(arguments: Dict[str, Any]) -> int:
     if reach >= LEVELS.index("pipeline"):
         reporter.level("pipeline")
         pipeline.check(reporter, request.device, scratch)
+    if network.refused():
+        reporter.note("network", "tried to reach " + ", ".join(network.refused()))
     reporter.done()
     return 0
 

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import socket
 import sys
-from typing import Any, Optional, Tuple
+from typing import Any, List, Optional, Tuple
 
-__all__ = ["refuse"]
+__all__ = ["refuse", "refused"]
+
+_REFUSED: List[str] = []
+
+
+def refused() -> Tuple[str, ...]:
+    """Return the machines that were refused so far, each once."""
+    return tuple(dict.fromkeys(_REFUSED))
 
 
 def refuse() -> None:
@@ -16,6 +23,7 @@ def refuse() -> None:
     def hook(event: str, arguments: Tuple[Any, ...]) -> None:
         host = _host(event, arguments)
         if host not in ours:
+            _REFUSED.append(str(host))
             raise PermissionError(f"the check runs without network and refused to reach {host}")
 
     sys.addaudithook(hook)

@@ -76,6 +76,10 @@ class Reporter:
             self.say("end", name=name, ok=False, seconds=0.0, detail="", error=error, optional=False)
         return bool(missing)
 
+    def note(self, name: str, error: str) -> None:
+        """Write down something that is wrong and fails nothing."""
+        self.say("end", name=name, ok=False, seconds=0.0, detail="", error=error, optional=True)
+
     def done(self) -> None:
         """Say that nothing is left to do."""
         faulthandler.cancel_dump_traceback_later()

@@ -14,12 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from module_utils.whisperx_common import telemetry
 from module_utils.whisperx_container.wrapper import Command, render
 from module_utils.whisperx_problem import Problem
 
 IMAGE = "localhost/whisperx-fleet:r1"
 PLAIN = Command("r1-docker", "docker", (20, 10), IMAGE, ("whisperx",))
-RECORDER = '#!/bin/sh\nfor word in "$@"; do printf "%s\\n" "$word"; done\n'
+RECORDER = '#!/bin/sh\nenv >"$0.env"\nfor word in "$@"; do printf "%s\\n" "$word"; done\n'
 
 
 class Host:
@@ -70,6 +71,22 @@ def mounts(words: list[str]) -> list[str]:
             assert fields[1].removeprefix("source=") == fields[2].removeprefix("target=")
             found.append(fields[1].removeprefix("source=") + (" ro" if "readonly" in fields else ""))
     return found
+
+
+class TestReportsToTheMakers:
+    @pytest.mark.parametrize("engine", ["docker", "podman"])
+    @pytest.mark.parametrize("name", sorted(telemetry.OPT_OUTS))
+    @pytest.mark.parametrize("value", ["true", "0", "", None])
+    def test_are_off_unless_the_caller_set_it(
+        self, host: Host, engine: str, name: str, value: str | None
+    ) -> None:
+        caller = {} if value is None else {name: value}
+        words = host.words(replace(PLAIN, engine=engine, version=(5, 0)), **caller)
+        # The engine hands on what it has under these names.
+        assert {f"--env={key}" for key in telemetry.OPT_OUTS} <= set(words[: words.index(IMAGE)])
+        lines = (host.base / "bin" / f"{engine}.env").read_text().splitlines()
+        seen = dict(line.split("=", 1) for line in lines if "=" in line)
+        assert {key: seen[key] for key in telemetry.OPT_OUTS} == telemetry.OPT_OUTS | caller
 
 
 class TestConfinement:

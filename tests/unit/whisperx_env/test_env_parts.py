@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from env_hosts import Host, lock_text, plan, wanted
 
-from module_utils.whisperx_common import files, process
+from module_utils.whisperx_common import files, process, telemetry
 from module_utils.whisperx_env import commands, gate, integrity, launch, room
 from module_utils.whisperx_env.model import Sources, want
 from module_utils.whisperx_problem import Problem
@@ -177,6 +177,21 @@ class TestLaunch:
         assert found["GLIBC_TUNABLES"] == "glibc.rtld.execstack=2:a=b"
         assert found["TEXT"] == "it's $HOME" and found["PYTHONNOUSERSITE"] == "1"
         assert not {"PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "CUDA_CACHE_PATH"} & set(found)
+
+    @pytest.mark.parametrize("shell", [name for name in ("dash", "bash") if shutil.which(name)])
+    @pytest.mark.parametrize("name", sorted(telemetry.OPT_OUTS))
+    @pytest.mark.parametrize("value", ["true", "0", "", None])
+    def test_reports_to_the_makers_are_off_unless_the_caller_set_it(
+        self, host: Host, shell: str, name: str, value: str | None
+    ) -> None:
+        caller = {} if value is None else {name: value}
+        found = self.run(host, shell, caller)
+        assert {key: found[key] for key in telemetry.OPT_OUTS} == telemetry.OPT_OUTS | caller
+        assert found["PYANNOTE_METRICS_ENABLED"] in ("false", value)
+
+    def test_the_plan_may_ask_for_reports(self, host: Host) -> None:
+        asked = {"PYANNOTE_METRICS_ENABLED": "true"}
+        assert self.run(host, "sh", {}, environment=asked)["PYANNOTE_METRICS_ENABLED"] == "true"
 
     def test_library_paths_are_those_that_exist_and_only_with_a_gpu(self, host: Host) -> None:
         paths = ["numpy", "nvidia/absent"]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from module_utils.whisperx_common import telemetry
 from module_utils.whisperx_verify.runner import run
 from tests.unit.whisperx_verify.fake_environment import make_environment
 
@@ -188,6 +189,29 @@ def test_network_is_refused_at_once(tmp_path):
     assert report["seconds"] < 20
     assert "refused to reach 192.0.2.1" in by_name(report)["import caller"]["error"]
     assert "refused to reach models.example" in by_name(report)["import other"]["error"]
+
+
+def test_what_was_refused_in_the_background_is_not_hidden(tmp_path):
+    source = """
+        import socket, threading
+        def report():
+            try:
+                socket.getaddrinfo("otel.example", 443)
+            except OSError:
+                pass
+        thread = threading.Thread(target=report)
+        thread.start()
+        thread.join()
+    """
+    report = prove(tmp_path, {"reporting": source})
+    assert report["ok"] and report["findings"] == []
+    assert report["warnings"] == ["network failed: tried to reach otel.example"]
+
+
+def test_the_proof_sets_none_of_the_variables_against_reports_to_the_makers(tmp_path):
+    """What keeps the packages quiet has to be in the launcher, which users' runs have too."""
+    names = tuple(telemetry.OPT_OUTS)
+    assert prove(tmp_path, {"curious": f"import os\nassert not set({names}) & set(os.environ)"})["ok"]
 
 
 def test_this_machine_may_be_looked_up(tmp_path):
