@@ -102,6 +102,8 @@ ansible_facts:
           description:
             - CPython interpreters, each once, by their real path. C(shared) tells whether every user can
               execute it, C(distutils) whether its standard library has that module.
+            - C(trusted) is there, as V(false), for one that others than root, or without root than its user,
+              can change; C(weakness) then says who can, and gives the place with its owner and mode.
           type: list
           elements: dict
           sample: [{path: /usr/bin/python3.13, version: 3.13.5, shared: true, distutils: false}]

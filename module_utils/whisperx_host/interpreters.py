@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Dict, Iterator, List, Optional, Tuple
 
+from ..whisperx_common.trust import Judge
 from . import elf
 from .libc import LIB_DIRECTORIES, loader_family
 from .live import Live
@@ -35,9 +37,11 @@ def read_pythons(
 
     The full version comes from 1. the Python that runs the probe, if it is that one; 2. the directory name of
     uv or pyenv; 3. the version string in the binary; 4. that in its libpython; 5. one child that prints it.
+    One that somebody else than root and this user can change is listed as not trusted, and not run.
     Left out: RHEL 8's platform-python, free-threaded builds, virtual environments, other machines' builds.
     """
     found: Dict[str, Python] = {}
+    judge = Judge(top=tree.root)
     for path in _candidates(tree, live):
         real = tree.real(path)
         if real in found or _FREE_THREADED.search(real) or real.startswith("/usr/libexec/"):
@@ -51,16 +55,29 @@ def read_pythons(
             continue
         if family and header.loader and loader_family(header.loader) not in (family, None):
             continue
-        version, source = _version(tree, live, real)
+        weakness = _weakness(judge, real)
+        # A program that others can change is not run, not even to ask for its version.
+        version, source = _version(tree, replace(live, run=None) if weakness else live, real)
+        if weakness and not version:
+            version, source = real.rsplit("/python", 1)[1], "its name"
         if version:
             shared = _is_shared(tree, path) and _is_shared(tree, real)
-            found[real] = Python(real, version, shared, _has_distutils(tree, real))
+            found[real] = Python(real, version, shared, _has_distutils(tree, real), not weakness, weakness)
             sources["pythons." + real] = source
     if not found:
         sources["pythons"] = (
             "no python3.N in /usr/bin, /usr/local/bin, /opt/*/bin, uv's and pyenv's directories"
         )
     return tuple(sorted(found.values(), key=lambda python: (_numbers(python.version), python.path)))
+
+
+def _weakness(judge: Judge, real: str) -> str:
+    """Return who else can change an interpreter or its standard library, "" for nobody but root and us."""
+    prefix, _, name = real.rsplit("/", 2)
+    for spot in [judge.file(real), *(judge.directory(f"{prefix}/{lib}/{name}") for lib in ("lib", "lib64"))]:
+        if spot is not None:
+            return spot.sentence
+    return ""
 
 
 def _candidates(tree: Tree, live: Live) -> Iterator[str]:

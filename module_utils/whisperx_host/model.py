@@ -67,12 +67,16 @@ class Python:
 
     ``shared``: every user can reach and execute it. ``distutils``: that module of its standard library is
     there; Debian 11 and its kin keep it in a package of its own, and the tools of that time ask for it.
+    ``weakness``: who else can change it, with the place and its owner, "" for nobody; it is then not
+    ``trusted``, and the plan passes over it.
     """
 
     path: str
     version: str
     shared: bool = True
     distutils: bool = True
+    trusted: bool = True
+    weakness: str = ""
 
 
 @dataclass(frozen=True)
@@ -173,13 +177,19 @@ class Host:
     sources: Dict[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> Dict[str, Any]:
-        """Return the facts as plain JSON data with the schema number first; an absent ``mig`` is left out."""
+        """Return the facts as plain JSON data with the schema number first.
+
+        An absent ``mig`` is left out, and that an interpreter is trusted.
+        """
         facts: Dict[str, Any] = {"schema": SCHEMA}
         for name in self.__dataclass_fields__:
             facts[name] = _plain(getattr(self, name))
         for gpu in facts["gpus"]:
             if gpu["mig"] is None:
                 del gpu["mig"]
+        for python in facts["pythons"]:
+            if python["trusted"]:
+                del python["trusted"], python["weakness"]
         return facts
 
 

@@ -56,6 +56,8 @@ def usable_pythons(
     for python in sorted(host.pythons, key=_preference):
         if python.path.startswith(reserved):
             refused.append((python, finding("python.platform", python.path)))
+        elif python.weakness is not None:
+            refused.append((python, finding("python.untrusted", f"{python.path}: {python.weakness}")))
         elif not python.shared:
             refused.append((python, finding("python.private", python.path)))
         elif lacks_distutils(python, catalogue) and distutils_package(python, host, catalogue) is None:

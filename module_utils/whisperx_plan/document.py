@@ -18,6 +18,8 @@ _SHOWN = ("whisperx", "faster-whisper", "ctranslate2", "torch")
 _WIDEST = 46
 _NAMED = 8
 _GPU = ("driver.", "gpu.", "plan.conflict", "soname.", "torch.")
+# Interpreters that need not be told of where another one serves.
+_PASSED_OVER = ("python.private", "python.platform", "python.untrusted")
 _QUIET = ("release.prerelease", "release.yanked", "python.unfit", "python.private", "python.platform")
 
 
@@ -80,7 +82,7 @@ def _names(names: Sequence[str]) -> str:
 
 def _matters(reason: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
     """Say whether a reason is about something newer than the plan has, or about no version at all."""
-    if record["verdict"] == "plan" and reason["rule"] in ("python.private", "python.platform"):
+    if record["verdict"] == "plan" and reason["rule"] in _PASSED_OVER:
         return False
     pin = record.get("pins", {}).get(reason["subject"].partition(" ")[0])
     return pin is None or not reason["versions"] or _newer(reason["versions"][0], pin)

@@ -18,12 +18,16 @@ _REMEDY = "Mend the facts (whisperx_host_assume, or the file they came from), or
 
 @dataclass(frozen=True)
 class Interpreter:
-    """A Python on the host. ``shared``: every user can execute it. ``distutils``: it has that module."""
+    """A Python on the host. ``shared``: every user can execute it. ``distutils``: it has that module.
+
+    ``weakness``: who else can change it, None for nobody.
+    """
 
     path: str
     version: Numbers
     shared: bool = True
     distutils: bool = True
+    weakness: str | None = None
 
     @property
     def minor(self) -> Numbers:
@@ -158,6 +162,7 @@ def _python(row: Fields) -> Interpreter:
         version=version[:3],
         shared=shared is not False,
         distutils=row.flag("distutils") is not False,
+        weakness=(row.text("weakness") or "somebody else") if row.flag("trusted") is False else None,
     )
 
 
