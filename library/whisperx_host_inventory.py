@@ -1,0 +1,98 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Module whisperx_host_inventory; the work is done in module_utils/whisperx_common/outside.py."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: whisperx_host_inventory
+short_description: Write the facts of hosts as an inventory that describes them
+version_added: 0.1.0
+description:
+  - Runs on the controller. Writes one JSON file that C(-i) takes, in which no host is contacted.
+  - A host decides what its facts say. Every string of them is marked as no template, and a field or a host
+    with a name that cannot be marked so is left out with a warning.
+options:
+  hosts:
+    description: Host to facts, in the layout of RV(whisperx_host_facts#module:ansible_facts.whisperx_host).
+    type: dict
+    required: true
+  output:
+    description: The file. Written in check mode too, as it is no part of any host.
+    type: path
+    required: true
+attributes:
+  check_mode:
+    support: full
+    description: Changes nothing on any host in any mode.
+  diff_mode:
+    support: none
+    description: There is nothing to compare.
+author:
+  - The whisperx-fleet authors
+"""
+
+EXAMPLES = r"""
+- name: Write the facts of two hosts
+  whisperx_host_inventory:
+    hosts:
+      one: "{{ hostvars.one.ansible_facts.whisperx_host }}"
+      two: "{{ hostvars.two.ansible_facts.whisperx_host }}"
+    output: /tmp/fleet.json
+  delegate_to: localhost
+  run_once: true
+"""
+
+RETURN = r"""
+hosts:
+  description: The hosts that are in the file.
+  returned: success
+  type: list
+  elements: str
+  sample: [one, two]
+left_out:
+  description: What is not in the file, one sentence each.
+  returned: success
+  type: list
+  elements: str
+  sample: ["'one': left out the field '{{ name }}' in os: no name of a fact"]
+"""
+
+import json
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.whisperx_common.outside import inventory
+from ..module_utils.whisperx_common.wording import write_whole
+from ..module_utils.whisperx_problem import Problem
+
+
+def main() -> None:
+    """Read the options and write the file."""
+    module = AnsibleModule(
+        argument_spec={
+            "hosts": {"type": "dict", "required": True},
+            "output": {"type": "path", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    known, left_out = inventory(module.params["hosts"])
+    try:
+        write_whole(module.params["output"], json.dumps({"all": {"hosts": known}}, indent=1) + "\n")
+    except OSError as error:
+        problem = Problem(
+            "host.output",
+            error.strerror or str(error),
+            module.params["output"],
+            "a file that can be written",
+            "Name a file in an existing directory of the controller (whisperx_host_output).",
+        )
+        module.fail_json(msg=problem.sentence(), **problem.record())
+    for sentence in left_out:
+        module.warn(sentence)
+    module.exit_json(changed=False, hosts=list(known), left_out=left_out)
+
+
+if __name__ == "__main__":
+    main()
