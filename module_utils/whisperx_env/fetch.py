@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import os
-import shutil
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from typing import Sequence, Tuple
 
+from ..whisperx_common.download import USUAL, Limits, TooLong, TooSlow, Unwritable, download
 from ..whisperx_common.files import discard, sha256
 from ..whisperx_common.lockfile import LockedPackage
 from ..whisperx_common.progress import Progress
@@ -18,23 +19,27 @@ from ..whisperx_release.model import Layout
 
 __all__ = ["fetch"]
 
-_BLOCK = 1 << 20
 _AT_ONCE = 4
-_TIMEOUT = 60  # seconds without a byte
 _TRIES = 3
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _BROKEN = (OSError, http.client.HTTPException)
 
 
-def fetch(layout: Layout, packages: Sequence[LockedPackage], wheelhouse: str, progress: Progress) -> int:
+def fetch(
+    layout: Layout,
+    packages: Sequence[LockedPackage],
+    wheelhouse: str,
+    progress: Progress,
+    limits: Limits = USUAL,
+) -> int:
     """Put each file of ``wheelhouse``/<SHA-256>/<name> at files/<SHA-256>/<name>; return the bytes that came.
 
-    Raises Problem "env.wheelhouse" when the wheelhouse does not answer, "env.transfer" for a wrong file.
+    Raises Problem "env.wheelhouse" when the wheelhouse does not answer, "env.transfer" for a wrong file,
+    "env.disk-space" for a full disk.
     """
-    # Within a site nothing stands between a host and its wheelhouse.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def one(package: LockedPackage) -> int:
-        moved = _one(opener, layout, package, wheelhouse)
+        moved = _one(layout, package, wheelhouse, limits)
         progress.done(package.name)
         return moved
 
@@ -42,7 +47,7 @@ def fetch(layout: Layout, packages: Sequence[LockedPackage], wheelhouse: str, pr
         return sum(pool.map(one, packages))
 
 
-def _one(opener: urllib.request.OpenerDirector, layout: Layout, item: LockedPackage, wheelhouse: str) -> int:
+def _one(layout: Layout, item: LockedPackage, wheelhouse: str, limits: Limits) -> int:
     target = layout.path("files", item.sha256, item.file)
     if os.path.isfile(target):
         return 0
@@ -50,12 +55,23 @@ def _one(opener: urllib.request.OpenerDirector, layout: Layout, item: LockedPack
     beside = target + ".new"  # what is there of it, a run that was cut off left
     moved, why = 0, ""
     for _ in range(_TRIES):
+        request = urllib.request.Request("/".join((wheelhouse.rstrip("/"), item.sha256, item.file)))
         try:
-            moved += _rest(opener, "/".join((wheelhouse.rstrip("/"), item.sha256, item.file)), beside)
+            # Within a site nothing stands between a host and its wheelhouse.
+            moved += download(request, beside, item.size, _silent, proxies={}, limits=limits)
         except urllib.error.HTTPError as error:
             why = "HTTP {}".format(error.code)
             if error.code != 416:
                 continue
+        except TooLong:
+            why = "another file than the locked one: more than {} bytes".format(item.size)
+            discard(beside)
+            continue
+        except TooSlow:
+            why = "it comes too slowly"
+            break
+        except Unwritable as error:
+            raise _unwritable(layout, item, error.cause) from None
         except _BROKEN as error:
             why = str(getattr(error, "reason", None) or error) or type(error).__name__
             continue
@@ -83,19 +99,19 @@ def _one(opener: urllib.request.OpenerDirector, layout: Layout, item: LockedPack
     )
 
 
-def _rest(opener: urllib.request.OpenerDirector, url: str, path: str) -> int:
-    """Append to ``path`` what it lacks of ``url``; return the bytes that came."""
-    have = os.path.getsize(path) if os.path.exists(path) else 0
-    request = urllib.request.Request(url, headers={"Range": "bytes={}-".format(have)} if have else {})
-    with opener.open(request, timeout=_TIMEOUT) as answer:
-        with open(path, "ab" if answer.status == 206 else "wb") as stream:
-            start = stream.tell()
-            shutil.copyfileobj(answer, stream, _BLOCK)
-            moved = stream.tell() - start
-        length = answer.headers.get("Content-Length")
-        if length and int(length) != moved:
-            raise http.client.IncompleteRead(b"", int(length) - moved)
-    return moved
+def _silent(_size: int) -> None:
+    """Tell nobody: here progress is counted in files."""
+
+
+def _unwritable(layout: Layout, item: LockedPackage, error: OSError) -> Problem:
+    full = error.errno in _FULL
+    return Problem(
+        "env.disk-space" if full else "env.not-writable",
+        "{} cannot be written: {}".format(item.file, error.strerror or error),
+        layout.path("files"),
+        "room for what the lock names" if full else "a directory to write in",
+        "Free some space, or set whisperx_venv_root to another file system.",
+    )
 
 
 def _server(url: str) -> str:

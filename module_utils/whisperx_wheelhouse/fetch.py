@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import http.client
 import os
@@ -15,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..whisperx_common.download import USUAL, Limits, TooLong, TooSlow, Unwritable, download
 from ..whisperx_lock.sources import Sources
 from ..whisperx_problem import Problem
 from .addresses import Address
@@ -24,9 +26,8 @@ from .progress import Progress
 __all__ = ["Fetcher"]
 
 _AT_ONCE = 4
-_BLOCK = 1 << 18
-_TIMEOUT = 60  # seconds without a byte
 _TRIES = 4
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass
@@ -37,6 +38,7 @@ class Fetcher:
     sources: Sources
     progress: Progress
     pause: float = 1.0
+    limits: Limits = USUAL
     _context: ssl.SSLContext = field(default_factory=ssl.create_default_context, repr=False)
 
     def fetch(self, addresses: Sequence[Address]) -> None:
@@ -60,7 +62,7 @@ class Fetcher:
         for attempt in range(_TRIES):
             if attempt:
                 time.sleep(self.pause * 2 ** (attempt - 1))
-            began = _size(part)
+            began, fits = _size(part), True
             try:
                 self._rest(address, part)
             except urllib.error.HTTPError as error:
@@ -71,41 +73,33 @@ class Fetcher:
                     break
                 else:
                     continue
+            except TooLong:
+                why, fits = f"more than the {address.size} bytes that it has were sent", False
+            except TooSlow:
+                why = "it comes too slowly"
+                break
+            except Unwritable as error:
+                raise self._unwritable(address, error.cause) from None
             except (OSError, http.client.HTTPException) as error:
                 why = str(getattr(error, "reason", None) or error) or type(error).__name__
                 continue
-            if _digest(part) == address.sha256:
+            if fits and _digest(part) == address.sha256:
                 self._keep(address, part)
                 return
             self.progress.add(-_size(part))
             part.unlink(missing_ok=True)
             if not began:
-                raise self._wrong(address)
-            why = "the part that was there did not fit the rest"
+                raise self._wrong(address, why)
+            why = why or "the part that was there did not fit the rest"
         raise self._unreachable(address, why)
 
     def _rest(self, address: Address, part: Path) -> None:
         """Append to ``part`` what it lacks."""
-        have = _size(part)
-        with urllib.request.urlopen(
-            self._request(address, have), timeout=_TIMEOUT, context=self._context
-        ) as answer:
-            resumed = answer.status == 206
-            if not resumed:
-                self.progress.add(-have)
-            left = int(answer.headers.get("Content-Length") or -1)
-            with part.open("ab" if resumed else "wb") as stream:
-                while block := answer.read(_BLOCK):
-                    stream.write(block)
-                    self.progress.add(len(block))
-                    left -= len(block)
-        if left > 0:
-            raise http.client.IncompleteRead(b"", left)
+        request, tell = self._request(address), self.progress.add
+        download(request, str(part), address.size, tell, self._context, limits=self.limits)
 
-    def _request(self, address: Address, have: int) -> urllib.request.Request:
+    def _request(self, address: Address) -> urllib.request.Request:
         request = urllib.request.Request(address.url, headers={"Accept-Encoding": "identity"})
-        if have:
-            request.add_header("Range", f"bytes={have}-")
         username, password = self.sources.credentials_for(address.url)
         if username or password:
             pair = base64.b64encode(f"{username}:{password}".encode()).decode()
@@ -123,13 +117,23 @@ class Fetcher:
         os.replace(part, target)
         self.progress.done()
 
-    def _wrong(self, address: Address) -> Problem:
+    def _wrong(self, address: Address, why: str) -> Problem:
         return Problem(
             "wheelhouse.wrong-hash",
-            f"{address.file} is another file than the locked one",
+            f"{address.file} is another file than the locked one" + (f": {why}" if why else ""),
             self.sources.name_of(address.url),
             f"SHA-256 {address.sha256}",
             "Do not use this index until it is known why the file changed.",
+        )
+
+    def _unwritable(self, address: Address, error: OSError) -> Problem:
+        full = error.errno in _FULL
+        return Problem(
+            "wheelhouse.disk-space" if full else "wheelhouse.directory",
+            f"{address.file} cannot be written: {error.strerror or error}",
+            str(self.house.root),
+            "room for the wheels that the locks name" if full else "a directory that this user may write",
+            "Free some space, or set whisperx_wheelhouse_dir to another file system.",
         )
 
     def _unreachable(self, address: Address, why: str) -> Problem:
