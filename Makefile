@@ -1,6 +1,7 @@
 # make site      put WhisperX on the hosts of INVENTORY (default: this machine)
-# make test      lint, unit, contract, integration and molecule tests
-# Both make what they need in .venv, from hash-locked requirements, and only when those changed.
+# make check     lint, unit and contract tests: no root, no network
+# make test      the same, integration tests and molecule scenarios; as root on Debian it installs what is missing
+# All make what they need in .venv, from hash-locked requirements, and only when those changed.
 # pip's own settings (pip.conf, PIP_*) hold; nothing here resets them.
 
 INVENTORY ?= inventory/local.yml
@@ -18,13 +19,16 @@ RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 # Only this machine's own inventory installs here, so only that one takes root here.
 PREFLIGHT := tools/preflight $(if $(filter inventory/local.yml,$(INVENTORY)),--root)
 
-.PHONY: help site plan verify rollback guard doctor audit bake bundle test lint unit integration molecule bench truth doctor-proof boot-proof docs lock-requirements clean \
-	preflight again
+# Prerequisites are made in their order: among the packages is what .venv is made with.
+.NOTPARALLEL:
+.PHONY: help site plan verify rollback guard doctor audit bake bundle check test test-all lint unit integration molecule bench truth doctor-proof boot-proof docs lock-requirements clean \
+	preflight packages again
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 	@echo 'make plan | verify | rollback | guard | doctor | audit | bake | bundle      the other verbs, on the same INVENTORY and ARGS'
 	@echo 'make lint | unit | integration | molecule [SCENARIO=default]      one part of make test'
+	@echo 'make test-all      what make test leaves out, hours of it: doctor-proof, truth, boot-proof'
 	@echo 'make bench     the figures of docs/testing.md (ARGS="--only start image": those of containers)'
 	@echo 'make truth     the predictions of the planner, tried in containers (ARGS="--interpreters DIR --write")'
 	@echo 'make doctor-proof      the doctor on environments that really fail, also with torch (5 GB)'
@@ -42,27 +46,27 @@ plan verify rollback guard doctor audit bake bundle: $(VENV)/.controller
 
 # -- What a developer runs ----------------------------------------------------------------------------------
 
-test: $(VENV)/.test
-	@$(RUN) python tools/run_tests.py
-
-lint unit integration: $(VENV)/.test
+check lint unit: $(VENV)/.test
 	@$(RUN) python tools/run_tests.py $@
 
-molecule: $(VENV)/.test
+test test-all integration: packages $(VENV)/.test
+	@$(RUN) python tools/run_tests.py $@
+
+molecule: packages $(VENV)/.test
 	@$(RUN) python tools/run_tests.py molecule $(SCENARIO) --keep
 
-bench: $(VENV)/.test
+bench: packages $(VENV)/.test
 	@tools/lab/with python bench/run.py $(ARGS)
 
-truth: $(VENV)/.test
+truth: packages $(VENV)/.test
 	@tools/lab/build_images bullseye bookworm trixie forky
 	@$(RUN) python -m tools.truth $(ARGS)
 
-doctor-proof: $(VENV)/.test
+doctor-proof: packages $(VENV)/.test
 	@tools/lab/build_images bullseye bookworm trixie
 	@$(RUN) WHISPERX_FLEET_TORCH=1 python -m pytest -v tests/integration/test_doctor.py tests/integration/test_doctor_torch.py $(ARGS)
 
-boot-proof: $(VENV)/.test
+boot-proof: packages $(VENV)/.test
 	@$(RUN) WHISPERX_FLEET_BOOT=1 python -m pytest -v -s tests/integration/test_boot_proof.py $(ARGS)
 
 docs: $(VENV)/.test
@@ -85,6 +89,9 @@ clean:
 
 preflight:
 	@$(PREFLIGHT) >/dev/null
+
+packages:
+	@tools/lab/packages
 
 again:
 

@@ -1,166 +1,113 @@
-"""Run the tests in sections, cheap ones first, and close with one honest count.
+"""Run the tests, side by side as far as the machine allows, and close with one honest count.
 
-    python tools/run_tests.py [lint|unit|integration|molecule [SCENARIO]] [--keep]
+    python tools/run_tests.py [check|lint|unit|integration|test|test-all|molecule [SCENARIO ...]] [--keep]
 
-A linter counts as one test, a pytest section as its tests, a molecule scenario as one. Every section runs,
-whatever became of the one before; the exit status is 1 when anything failed. The end names what failed, a
-line each, so that the tail of a log is enough; the last line is `N passed, N failed` (`, N skipped` when
-there are any).
+A linter counts as one test, a run of pytest as its tests, a molecule scenario as one. Every job runs,
+whatever became of the others; its output is printed whole when it ends. The exit status is 1 when anything
+failed. The end names what took longest and what failed, a line each, so that the tail of a log is enough;
+the last line is `N passed, N failed` (`, N skipped` when there are any).
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-import xml.etree.ElementTree as ElementTree
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["Count", "count_junit", "main"]
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-ROOT = Path(__file__).resolve().parent.parent
+from tools.suite.count import Count, count_command, count_junit, slowest
+from tools.suite.jobs import ROOT, SECTIONS, limit, scenarios, select
+from tools.suite.schedule import Files, Job, Result, Runner
 
-LINTERS = (
-    ("ruff", ["ruff", "check", "--quiet", "."]),
-    ("mypy", ["mypy"]),
-    ("yamllint", ["yamllint", "--strict", "."]),
-    ("ansible-lint", ["ansible-lint", "--offline", "--strict", "-q"]),
-)
-# Unit tests share the cores; integration tests start containers and machines, one at a time.
-PYTEST = {
-    "unit": ["--numprocesses=auto", "--dist=worksteal", "tests/unit", "tests/contract"],
-    "integration": ["tests/integration"],
-}
-SECTIONS = ("lint", "unit", "integration", "molecule")
+__all__ = ["main"]
 
 
-@dataclass(frozen=True)
-class Count:
-    """Tests of one section by outcome; `names` has a line for each that failed."""
+class Console:
+    """Says what starts and ends, prints a job's output when it has ended, and counts."""
 
-    passed: int = 0
-    failed: int = 0
-    skipped: int = 0
-    names: tuple[str, ...] = ()
+    def __init__(self) -> None:
+        self.count = Count()
 
-    def __add__(self, other: Count) -> Count:
-        return Count(
-            self.passed + other.passed,
-            self.failed + other.failed,
-            self.skipped + other.skipped,
-            self.names + other.names,
+    def started(self, job: Job, beside: Sequence[Job], live: bool) -> None:
+        """Say that a job starts; the output of a live one follows."""
+        others = ", ".join(one.title for one in beside)
+        print(
+            f"-- {time.strftime('%H:%M:%S')} {job.title}{f', beside {others}' if others else ''}", flush=True
         )
+        if live:
+            self.head(job)
 
-    def __str__(self) -> str:
-        line = f"{self.passed} passed, {self.failed} failed"
-        return f"{line}, {self.skipped} skipped" if self.skipped else line
+    def ended(self, result: Result, files: Files) -> None:
+        """Print what a job wrote and how it ended, and count it."""
+        job = result.job
+        if not result.live:
+            self.head(job)
+            if files.output(job).exists():
+                with files.output(job).open("rb") as text:
+                    shutil.copyfileobj(text, sys.stdout.buffer)
+                sys.stdout.flush()
+        end = f"FAILED, {result.failure}" if result.failure else "ok"
+        times = f"{result.seconds:.0f} s, {result.processor:.0f} s of processor time"
+        print(f"{job.title}: {end} in {times}", flush=True)
+        if job.tests and not result.failure.startswith("not run"):
+            self.count += count_junit(files.report(job), result.failure)
+        else:
+            self.count += count_command(job.title, result.failure, result.seconds)
 
-
-def head(title: str) -> None:
-    print(f"\n==== {title} {'=' * max(4, 100 - len(title))}", flush=True)
-
-
-def run(command: list[str]) -> int:
-    """Run in the project's root, output passed through. A missing program is a failure, not a traceback."""
-    try:
-        return subprocess.run(command, cwd=ROOT, check=False).returncode
-    except FileNotFoundError:
-        print(f"{command[0]} is not installed in this environment: make test makes it", flush=True)
-        return 127
-
-
-def one(title: str, command: list[str]) -> Count:
-    """Run a command that counts as one test, and say how it ended and how long it took."""
-    head(title)
-    start = time.monotonic()
-    code = run(command)
-    end = "ok" if code == 0 else f"FAILED, exit {code}"
-    print(f"{title}: {end} in {time.monotonic() - start:.0f} s", flush=True)
-    return Count(passed=1) if code == 0 else Count(failed=1, names=(f"{title}: exit {code}",))
+    @staticmethod
+    def head(job: Job) -> None:
+        """Print the line above a job's output."""
+        print(f"\n==== {job.title} {'=' * max(4, 100 - len(job.title))}", flush=True)
 
 
-def named(case: ElementTree.Element) -> list[str]:
-    """A line for each failure of a test case: its name and how the message begins."""
-    title = f"{case.get('classname', '')}::{case.get('name', '')}"
-    return [
-        f"{title}: {(end.get('message') or '').strip().partition(chr(10))[0][:300]}"
-        for end in case
-        if end.tag in {"failure", "error"}
-    ]
+def run(jobs: Sequence[Job], seconds: float) -> Count:
+    """Run jobs in the project's root; return the count. Much of the work waits, hence one more than cores."""
+    console = Console()
+    with tempfile.TemporaryDirectory(prefix="whisperx-tests-") as folder:
+        files = Files(Path(folder))
+        Runner(ROOT, files, (os.cpu_count() or 1) + 1, console).run(jobs, seconds)
+    return console.count
 
 
-def count_junit(path: Path, code: int) -> Count:
-    """Count the outcomes in a JUnit file of pytest that ended with `code`.
-
-    A failure that left no test case (a crash, an interrupt, a collection without tests) still counts as one.
-    """
-    try:
-        suite = ElementTree.parse(path).getroot()
-    except (OSError, ElementTree.ParseError):
-        return Count(failed=1, names=(f"pytest: exit {code}, no report",))
-    suites = [suite] if suite.tag == "testsuite" else list(suite)
-    total, bad, skipped = (
-        sum(int(s.get(key, "0")) for s in suites for key in keys)
-        for keys in (("tests",), ("failures", "errors"), ("skipped",))
-    )
-    names = [line for suite in suites for case in suite for line in named(case)]
-    if code != 0 and bad == 0:
-        bad, total, names = 1, total + 1, [f"pytest: exit {code}, no test failed"]
-    return Count(passed=total - bad - skipped, failed=bad, skipped=skipped, names=tuple(names))
-
-
-def lint() -> Count:
-    return sum((one(title, command) for title, command in LINTERS), Count())
-
-
-def pytest_section(name: str) -> Count:
-    head(f"{name} tests")
-    with tempfile.TemporaryDirectory() as folder:
-        report = Path(folder) / "junit.xml"
-        code = run([sys.executable, "-m", "pytest", "-ra", f"--junitxml={report}", *PYTEST[name]])
-        return count_junit(report, code)
-
-
-def scenarios() -> list[str]:
-    return sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
-
-
-def molecule(names: list[str], keep: bool) -> Count:
-    """Build the images, run the scenarios one after another, remove what they made unless `keep`."""
-    try:
-        images = one("molecule images", ["tools/lab/build_images"])
-        if images.failed:
-            return images
-        command = ["tools/lab/with", "molecule", "test", "--no-command-borders", "-s"]
-        return sum((one(f"molecule {name}", [*command, name]) for name in names), images)
-    finally:
-        if not keep:
-            run(["tools/lab/clean"])
+def interrupt(*_: object) -> None:
+    """End as a keyboard interrupt does, which stops every job; once is enough."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def main(arguments: list[str]) -> int:
+    """Run what the arguments name; return the exit status."""
     parser = argparse.ArgumentParser(description="Run the project's tests.")
-    parser.add_argument("section", nargs="?", choices=SECTIONS, help="only this one")
+    parser.add_argument("section", nargs="?", choices=SECTIONS, default="test", help="only this one")
     parser.add_argument("scenario", nargs="*", help="only these molecule scenarios")
     parser.add_argument("--keep", action="store_true", help="keep images and downloads for the next run")
     options = parser.parse_args(arguments)
+    unknown = set(options.scenario).difference(scenarios())
+    if unknown:
+        parser.error(f"no such scenario: {', '.join(sorted(unknown))}; there are {', '.join(scenarios())}")
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     if not sys.stdout.isatty():
         os.environ.setdefault("NO_COLOR", "1")
-    total = Count()
-    for section in [options.section] if options.section else SECTIONS:
-        if section == "lint":
-            total += lint()
-        elif section == "molecule":
-            total += molecule(options.scenario or scenarios(), options.keep)
-        else:
-            total += pytest_section(section)
-    print("", *(f"failed: {name}" for name in total.names), total, sep="\n", flush=True)
-    return 1 if total.failed else 0
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        count = run(select(options.section, options.scenario), limit(options.section))
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+        return 130
+    finally:
+        if options.section in ("molecule", "test") and not options.keep:
+            subprocess.run(["tools/lab/clean"], cwd=ROOT, check=False)
+    print("\nslowest:", *slowest(count), "", sep="\n")
+    print(*(f"failed: {name}" for name in count.names), count, sep="\n", flush=True)
+    return 1 if count.failed else 0
 
 
 if __name__ == "__main__":

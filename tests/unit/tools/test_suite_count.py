@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.run_tests import Count, count_junit
+from tools.suite.count import Count, count_command, count_junit, slowest
 
 SUITE = '<testsuites><testsuite tests="{}" failures="{}" errors="{}" skipped="{}"/></testsuites>'
 NAMED = """<testsuites><testsuite tests="3" failures="1" errors="1" skipped="0">
@@ -18,31 +18,31 @@ NAMED = """<testsuites><testsuite tests="3" failures="1" errors="1" skipped="0">
 
 
 @pytest.mark.parametrize(
-    ("numbers", "code", "expected"),
+    ("numbers", "failure", "expected"),
     [
-        ((10, 0, 0, 0), 0, Count(10, 0, 0)),
-        ((10, 2, 1, 3), 1, Count(4, 3, 3)),
+        ((10, 0, 0, 0), "", Count(10, 0, 0)),
+        ((10, 2, 1, 3), "exit 1", Count(4, 3, 3)),
         # An interrupt, or a suite in which nothing was collected, is a failure although no test failed.
-        ((4, 0, 0, 0), 2, Count(4, 1, 0, ("pytest: exit 2, no test failed",))),
-        ((0, 0, 0, 0), 5, Count(0, 1, 0, ("pytest: exit 5, no test failed",))),
+        ((4, 0, 0, 0), "exit 2", Count(4, 1, 0, ("pytest: exit 2, no test failed",))),
+        ((0, 0, 0, 0), "exit 5", Count(0, 1, 0, ("pytest: exit 5, no test failed",))),
     ],
 )
 def test_counts_what_pytest_wrote(
-    tmp_path: Path, numbers: tuple[int, ...], code: int, expected: Count
+    tmp_path: Path, numbers: tuple[int, ...], failure: str, expected: Count
 ) -> None:
     report = tmp_path / "junit.xml"
     report.write_text(SUITE.format(*numbers), encoding="utf-8")
-    assert count_junit(report, code) == expected
+    assert count_junit(report, failure) == expected
 
 
 def test_a_crash_without_a_report_is_a_failure(tmp_path: Path) -> None:
-    assert count_junit(tmp_path / "junit.xml", -11) == Count(0, 1, 0, ("pytest: exit -11, no report",))
+    assert count_junit(tmp_path / "junit.xml", "exit -11") == Count(0, 1, 0, ("pytest: exit -11, no report",))
 
 
 def test_every_failure_has_a_line_of_its_own(tmp_path: Path) -> None:
     report = tmp_path / "junit.xml"
     report.write_text(NAMED, encoding="utf-8")
-    assert (count_junit(report, 1) + Count()).names == (
+    assert (count_junit(report, "exit 1") + Count()).names == (
         "tests.a::test_bad: assert 1 == 2",
         "tests.b::test_set_up: failed on setup",
     )
@@ -51,3 +51,13 @@ def test_every_failure_has_a_line_of_its_own(tmp_path: Path) -> None:
 def test_skipped_tests_are_said() -> None:
     assert str(Count(3, 0, 0) + Count(1, 1, 2)) == "4 passed, 1 failed, 2 skipped"
     assert str(Count(3, 0, 0)) == "3 passed, 0 failed"
+
+
+def test_no_report_is_a_failure_although_pytest_ended_well(tmp_path: Path) -> None:
+    assert count_junit(tmp_path / "junit.xml", "").failed == 1
+
+
+def test_the_slowest_are_named_whatever_they_are() -> None:
+    count = Count(seconds=(("quick", 1.0), ("slow", 60.25))) + count_command("whole", "exit 1", 1000.0)
+    assert slowest(count, 2) == [" 1000.0 s  whole", "   60.2 s  slow"]
+    assert count.names == ("whole: exit 1",)
