@@ -241,11 +241,11 @@ from ..module_utils.whisperx_catalogue.catalogue import load
 from ..module_utils.whisperx_common import trust
 from ..module_utils.whisperx_common.wording import write_whole
 from ..module_utils.whisperx_image.root import root_facts
-from ..module_utils.whisperx_plan.compare import change_lines, changes, read_plan
 from ..module_utils.whisperx_plan.decide import Decision, decide
-from ..module_utils.whisperx_plan.document import details, document, merged, render, table
 from ..module_utils.whisperx_plan.model import REMEDIES
-from ..module_utils.whisperx_plan.page import render_page
+from ..module_utils.whisperx_plan.output.comparison import change_lines, changes, read_plan
+from ..module_utils.whisperx_plan.output.document import details, document, merged, render, table
+from ..module_utils.whisperx_plan.output.page import render_page
 from ..module_utils.whisperx_plan.requests import OPTIONS, requests_by_host
 from ..module_utils.whisperx_problem import Problem
 

@@ -12,14 +12,14 @@ from ..whisperx_catalogue.catalogue import Catalogue
 from ..whisperx_catalogue.container_rows import Engine
 from ..whisperx_catalogue.fields import Numbers, dotted, numbers
 from ..whisperx_problem import Problem
-from .cuda import branch_for_cuda, driver_cuda
-from .devices import branch_needed, without_reserved
-from .explain import reason
+from .explain.sentences import reason
+from .findings import Finding, finding
+from .gpu.cuda import branch_for_cuda, driver_cuda
+from .gpu.names import gpu_words, ways
+from .gpu.obstacles import branch_needed, without_reserved
 from .host import Host
 from .model import Plan, Refusal, Request
-from .resolve import Solution
-from .rules import Finding, finding
-from .words import gpu_words, ways
+from .solve.resolver import Solution
 
 __all__ = ["Base", "base_of", "engine_of", "in_container", "on_base", "remedy_for"]
 

@@ -11,13 +11,13 @@ from typing import Any
 from ..whisperx_catalogue.catalogue import Catalogue
 from ..whisperx_problem import Problem
 from .container import base_of
-from .explain import reason
+from .decide_host import judge
+from .explain.driver_notes import noted_flags
+from .explain.sentences import reason
+from .findings import finding
 from .host import Host
-from .judge import judge
 from .model import Refusal, Request
-from .notes_driver import noted_flags
-from .rules import finding, load_rules
-from .wanted import prepare
+from .requested import prepare
 
 __all__ = ["Decision", "decide"]
 
@@ -44,7 +44,6 @@ def decide(hosts: Mapping[str, Mapping[str, Any]], request: Request, catalogue: 
     Raises Problem "request.unknown-package" for a package the catalogue does not have, and "catalogue.…" for
     rows that cannot be worked with. Facts that cannot be read refuse their host alone.
     """
-    load_rules()
     catalogue = prepare(request, catalogue)
     if request.container_base or request.container_facts:
         base_of(

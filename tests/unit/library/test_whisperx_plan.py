@@ -10,8 +10,8 @@ import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
 
+from tests.unit.whisperx_catalogue.knowledge import CATALOGUE
 from tests.unit.whisperx_plan.hosts import facts
-from tests.unit.whisperx_plan.knowledge import CATALOGUE
 
 ROOT = Path(__file__).resolve().parents[3]
 from ansible.modules import whisperx_plan  # noqa: E402

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from module_utils.whisperx_plan.decide import decide
 from module_utils.whisperx_plan.model import Plan, Request
 from module_utils.whisperx_problem import Problem
+from tests.unit.whisperx_catalogue.knowledge import catalogue
 from tests.unit.whisperx_plan.hosts import facts, with_gpu
-from tests.unit.whisperx_plan.knowledge import catalogue
 
 PODMAN = [{"name": "podman", "version": "5.4.2", "cdi": ["nvidia.com/gpu"]}]
 DOCKER = [{"name": "docker", "version": "28.2.2", "cdi": ["nvidia.com/gpu"]}]

@@ -10,10 +10,10 @@ from packaging.version import Version
 from module_utils.whisperx_catalogue.catalogue import load
 from module_utils.whisperx_plan import decide as decide_module
 from module_utils.whisperx_plan.decide import decide
-from module_utils.whisperx_plan.document import document, render, table
 from module_utils.whisperx_plan.model import Request
+from module_utils.whisperx_plan.output.document import document, render, table
+from tests.unit.whisperx_catalogue.knowledge import DAY, catalogue, copy_until
 from tests.unit.whisperx_plan.hosts import facts, with_gpu
-from tests.unit.whisperx_plan.knowledge import DAY, catalogue, copy_until
 
 WHISPERX = Request.make({"whisperx": ""})
 T4 = with_gpu(facts("2.35", ("3.10.12",)), "7.5", ("535.183.01", "12.2"))

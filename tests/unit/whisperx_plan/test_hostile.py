@@ -17,10 +17,10 @@ from module_utils.whisperx_catalogue.catalogue import ROW_FILES, Catalogue, load
 from module_utils.whisperx_catalogue.rows_reading import read_rows
 from module_utils.whisperx_plan.decide import decide
 from module_utils.whisperx_plan.model import Request
-from module_utils.whisperx_plan.page import render_page
+from module_utils.whisperx_plan.output.page import render_page
 from module_utils.whisperx_problem import Problem
+from tests.unit.whisperx_catalogue.knowledge import CATALOGUE, DAY, catalogue, copy_until
 from tests.unit.whisperx_plan.hosts import facts, with_gpu
-from tests.unit.whisperx_plan.knowledge import CATALOGUE, DAY, catalogue, copy_until
 
 FIXTURES = sorted((Path(__file__).resolve().parents[2] / "fixtures" / "hosts").glob("[!m]*.json"))
 FLEET = {

@@ -12,7 +12,7 @@ from packaging.specifiers import SpecifierSet
 
 from module_utils.whisperx_plan.decide import decide
 from module_utils.whisperx_plan.model import Request
-from tests.unit.whisperx_plan.knowledge import catalogue
+from tests.unit.whisperx_catalogue.knowledge import catalogue
 
 HOSTS = sorted((Path(__file__).resolve().parents[2] / "fixtures" / "hosts").glob("*.json"))
 NOTED = re.compile(r" \[([a-z]+\.[a-z-]+)\]$")

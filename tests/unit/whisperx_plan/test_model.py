@@ -13,8 +13,8 @@ from module_utils.whisperx_plan.decide import decide
 from module_utils.whisperx_plan.model import Host, Plan, Refusal, Request
 from module_utils.whisperx_plan.requests import requests_by_host
 from module_utils.whisperx_problem import Problem
+from tests.unit.whisperx_catalogue.knowledge import catalogue
 from tests.unit.whisperx_plan.hosts import facts, with_gpu
-from tests.unit.whisperx_plan.knowledge import catalogue
 
 
 def complaint(function: Any, *arguments: Any, **options: Any) -> Problem:

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
 
 from module_utils.whisperx_plan.decide import decide
+from module_utils.whisperx_plan.findings import Target
 from module_utils.whisperx_plan.model import Host, Interpreter, Request
-from module_utils.whisperx_plan.rules import Target, load_rules
-from module_utils.whisperx_plan.world import World
+from module_utils.whisperx_plan.solve.candidates import World
+from tests.unit.whisperx_catalogue.knowledge import catalogue
 from tests.unit.whisperx_plan.hosts import facts, with_gpu
-from tests.unit.whisperx_plan.knowledge import catalogue
 
 GLIBCS = ["2.17", "2.26", "2.28", "2.31", "2.36", "2.40", "2.41", "2.43"]
 PYTHONS = ["3.14.1", "3.8.20", "3.9.2", "3.10.12", "3.11.2", "3.12.3", "3.13.5", "3.14.0"]
@@ -42,7 +42,6 @@ gpus = st.none() | st.tuples(st.sampled_from(CAPABILITIES), st.sampled_from(DRIV
 asked = st.sampled_from(ASKED)
 quick = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 fleets = settings(quick, max_examples=10)
-load_rules()
 
 
 @st.composite
@@ -179,8 +178,8 @@ def test_hosts_of_a_class_share_their_constraints(fleet, requests):
 
 def test_rows_in_any_order_give_the_same_answer(tmp_path):
     from module_utils.whisperx_catalogue.catalogue import load
-    from tests.unit.whisperx_plan.knowledge import DAY, copy_until
-    from tests.unit.whisperx_plan.shuffle import shuffle_rows
+    from tests.unit.whisperx_catalogue.knowledge import DAY, copy_until
+    from tests.unit.whisperx_catalogue.shuffle import shuffle_rows
 
     folder = copy_until(DAY, tmp_path / "catalogue")
     ordered = load(folder)

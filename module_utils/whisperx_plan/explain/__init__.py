@@ -1,0 +1,1 @@
+"""Controller: what a plan or refusal says to people: reasons, remedies, notes."""

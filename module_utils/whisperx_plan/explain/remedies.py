@@ -1,0 +1,195 @@
+"""What would help: remedies that the plan uses, and remedies that were tried on the facts and found to
+help.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from ...whisperx_catalogue.catalogue import Catalogue
+from ...whisperx_catalogue.fields import Numbers, dotted
+from ..container import remedy_for
+from ..gpu.cuda import modules_of
+from ..gpu.obstacles import advice, branch_needed, with_best_driver
+from ..host import Host, Interpreter
+from ..model import REMEDIES, Request
+from ..platforms import distro_of
+from ..solve.candidates import World
+from ..solve.resolver import Solution
+from ..solve.trials import Attempt, attempt, usable_pythons
+
+__all__ = ["better_driver", "for_refusal", "used"]
+
+Remedy = dict[str, Any]
+
+
+def used(found: Attempt, solution: Solution, catalogue: Catalogue) -> Iterator[Remedy]:
+    """Yield the remedies that the plan applies."""
+    world = found.best.world
+    for name, pin in solution.pins.items():
+        for rule in sorted({said.rule for said in world.said(pin) if said.rule in world.cures}):
+            if found.remedy == "repair":
+                yield {
+                    "kind": "repair",
+                    "package": name,
+                    "version": pin.text,
+                    "clear": "execstack",
+                    "rule": rule,
+                    "sentence": f"The executable-stack flag of {pin.subject} is cleared in its wheel",
+                }
+            else:
+                value = str(catalogue.threshold("libc.execstack", "tunable_value"))
+                yield {
+                    "kind": "tunable",
+                    "package": name,
+                    "version": pin.text,
+                    "environment": value,
+                    "rule": rule,
+                    "sentence": f"{pin.subject} runs with an executable stack; a repaired wheel is safer",
+                }
+    yield from _upgrades(world, solution, catalogue)
+
+
+def _upgrades(world: World, solution: Solution, catalogue: Catalogue) -> Iterator[Remedy]:
+    for name, pin in solution.pins.items():
+        package = catalogue.packages[name]
+        for row in catalogue.rows.rules.values():
+            if not row.cures or row.id in world.cures:
+                continue
+            older = [
+                release
+                for release in package.releases[: pin.index]
+                if any(said.rule == row.id for said in world.said(release))
+            ]
+            if older:
+                yield {
+                    "kind": "upgrade",
+                    "package": name,
+                    "from": older[-1].text,
+                    "to": pin.text,
+                    "rule": row.id,
+                    "sentence": f"{name} {pin.text} is taken: up to {older[-1].text} it does not load here",
+                }
+
+
+def better_driver(
+    host: Host, request: Request, found: Attempt | None, catalogue: Catalogue
+) -> tuple[Remedy | None, int | None]:
+    """Return the driver that would give more than ``found`` does, and the branch to advise for this host.
+
+    More is the GPU instead of the CPU, or newer versions of what is asked for or of what computes.
+    """
+    improved = with_best_driver(host, catalogue)
+    if improved is None:
+        return None, None
+    best = attempt(improved, request, catalogue, "cuda")
+    if best is None or best.solution is None:
+        return None, None
+    needed = branch_needed(improved, best.solution, catalogue)
+    gains = _gains(found, best.solution, request, catalogue)
+    if not gains or needed is None:
+        return None, needed
+    bounds = advice(host, needed, catalogue)
+    last = bounds["maximum"]
+    until = f" to {last}, the last for this GPU" if last else " or newer"
+    what = ", ".join(f"{name} {text}" for name, text in gains.items())
+    modules = None if host.wsl else modules_of(host.gpus, catalogue)
+    kernel = f", with the {modules} kernel modules," if modules else ""
+    signed = "; Secure Boot is on, its modules have to be signed" if host.secure_boot else ""
+    kind = "on the GPU" if found is None or found.device != "cuda" else "instead"
+    return {
+        "kind": "driver",
+        "branch": str(needed),
+        **bounds,
+        "modules": modules,
+        "gives": gains,
+        "sentence": f"Driver branch {needed}{until}{kernel} gives {what} {kind}{signed}",
+    }, needed
+
+
+def _gains(found: Attempt | None, best: Solution, request: Request, catalogue: Catalogue) -> dict[str, str]:
+    names = [name for name in best.pins if name in request.packages or catalogue.info(name).computes]
+    now = (
+        found.solution.pins
+        if found is not None and found.solution is not None and found.device == "cuda"
+        else {}
+    )
+    return {
+        name: best.pins[name].text
+        for name in names
+        if name not in now or best.pins[name].index > now[name].index
+    }
+
+
+def for_refusal(host: Host, request: Request, device: str, catalogue: Catalogue) -> Iterator[Remedy]:
+    """Yield the remedies that give this host a plan: each was tried on the facts before it is named."""
+
+    def helps(changed: Host, asked: Request = request) -> bool:
+        tried = attempt(changed, asked, catalogue, device)
+        return tried is not None and tried.solution is not None
+
+    missing = tuple(kind for kind in REMEDIES if kind not in request.remedies)
+    for kind in missing:
+        if helps(host, replace(request, remedies=(kind,))):
+            yield {
+                "kind": kind,
+                "allowed": False,
+                "sentence": f"Add {kind} to whisperx_plan_remedies",
+            }
+    yield from _pythons(host, catalogue, helps)
+    if len([text for text in request.packages.values() if text]) > 0:
+        yield from _looser(host, request, helps)
+    if request.runtime != "container" and (image := remedy_for(host, request, device, catalogue, helps)):
+        yield image
+
+
+def _pythons(host: Host, catalogue: Catalogue, helps: Any) -> Iterator[Remedy]:
+    """Yield the interpreters to install: of the distribution's own packages the newest that helps, else any
+    that does.
+    """
+    distro = distro_of(host, catalogue)
+    have = {python.minor for python in usable_pythons(host, catalogue)[0]}
+    offered = sorted(distro.offered, reverse=True) if distro else []
+    for version, package in offered:
+        if version[:2] not in have and helps(_with_python(host, version)):
+            yield {
+                "kind": "python",
+                "package": package,
+                "version": dotted(version[:2]),
+                "sentence": f"Install the package {package}",
+            }
+            return
+    for version in _known_pythons(catalogue):
+        if version not in have and helps(_with_python(host, version)):
+            yield {
+                "kind": "python",
+                "package": None,
+                "version": dotted(version),
+                "sentence": f"Put Python {dotted(version)} where all users can run it (/usr/local)",
+            }
+            return
+
+
+def _known_pythons(catalogue: Catalogue) -> list[Numbers]:
+    known = {row.python[:2] for row in catalogue.rows.distros if row.python}
+    return sorted(
+        known | {version[:2] for row in catalogue.rows.distros for version, _ in row.offered}, reverse=True
+    )
+
+
+def _with_python(host: Host, version: Numbers) -> Host:
+    extra = Interpreter(f"/usr/bin/python{dotted(version[:2])}", (*version[:2], 0))
+    return replace(host, pythons=(*host.pythons, extra))
+
+
+def _looser(host: Host, request: Request, helps: Any) -> Iterator[Remedy]:
+    for name, text in request.packages.items():
+        if text and helps(host, replace(request, packages={**request.packages, name: ""})):
+            yield {
+                "kind": "request",
+                "package": name,
+                "specifier": text,
+                "sentence": f"Ask for another {name} than {text}",
+            }

@@ -1,0 +1,34 @@
+"""From a set of releases to the PEP 440 specifier that admits exactly them, of what the catalogue knows."""
+
+from __future__ import annotations
+
+from ...whisperx_catalogue.catalogue import Package
+
+__all__ = ["specifier_for"]
+
+
+def specifier_for(package: Package, admitted: int, passing: int, unknown: str) -> str:
+    """Return the specifier for a set of releases ("" only for an empty package).
+
+    ``passing``: the releases that the host's rules let pass. Where a rule of the host ends the range, a
+    version between two known ones is let in; where the set's own requirements leave one version only, it is
+    pinned.
+    ``unknown``: "refuse" ends at the newest known release, "gate" leaves the range open there.
+    Pre-releases get into the text only where one is admitted: naming one lets resolvers take others.
+    """
+    with_pre = any(release.version.is_prerelease for release in package.members(admitted))
+    known = [release for release in package.releases if with_pre or not release.version.is_prerelease]
+    inside = [place for place, release in enumerate(known) if admitted & release.bit]
+    if not inside:
+        return ""
+    first, last = inside[0], inside[-1]
+    after = known[last + 1] if last + 1 < len(known) else None
+    if first == last and (after is None or passing & after.bit) and not (after is None and unknown == "gate"):
+        return f"=={known[first].text}"
+    parts = [f">={known[first].text}"]
+    if after is not None:
+        parts.append(f"<{after.text}")
+    elif unknown == "refuse":
+        parts.append(f"<={known[last].text}")
+    parts += [f"!={release.text}" for release in known[first:last] if not admitted & release.bit]
+    return ",".join(parts)

@@ -1,0 +1,1 @@
+"""Controller: the rules that rule releases out, one function each, in one explicit list."""

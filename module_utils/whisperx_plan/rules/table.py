@@ -1,0 +1,50 @@
+"""All rules, in groups. A rule may look only at what the key of its group holds, and at the release."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+
+from ..findings import Rule, Target
+from . import gpu, libc, release
+
+__all__ = ["KEYS", "RULES"]
+
+RULES: dict[str, tuple[Rule, ...]] = {
+    "release": (release.yanked, release.blocked, release.prerelease, release.sdist_only),
+    "libc": (libc.execstack, libc.glibc_floor, libc.musl, release.no_wheel, release.not_measured),
+    "cpu": (libc.cpu_instructions,),
+    "gpu": (
+        gpu.no_cuda_build,
+        gpu.machine_code,
+        gpu.ptx,
+        gpu.driver_floor,
+        gpu.torch_build,
+        gpu.no_provider,
+    ),
+    "python": (release.python_band, release.python_wheel),
+}
+
+# What of a target the rules of a group look at: rules of one group are asked once per such key.
+KEYS: dict[str, Callable[[Target, str], Hashable]] = {
+    "release": lambda target, package: target.request.packages.get(package, ""),
+    "libc": lambda target, _: (
+        target.host.machine,
+        target.host.libc_family,
+        target.host.libc_version,
+        target.gates,
+    ),
+    "cpu": lambda target, _: (target.host.machine, target.host.cpu_flags),
+    "gpu": lambda target, _: (
+        target.host.machine,
+        target.host.libc_family,
+        target.device,
+        target.gates,
+        (target.host.gpus, target.host.driver) if target.device == "cuda" else None,
+    ),
+    "python": lambda target, _: (
+        target.python.version,
+        target.host.machine,
+        target.host.libc_family,
+        target.host.libc_version,
+    ),
+}

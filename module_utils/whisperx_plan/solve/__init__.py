@@ -1,0 +1,1 @@
+"""Controller: the newest set of releases for a host: candidates, dependencies, resolver, interpreters."""

@@ -1,0 +1,160 @@
+"""What a release wants of other packages: METADATA for the target's markers, amendments, and the libraries
+it looks up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+
+from packaging.markers import Marker
+from packaging.requirements import Requirement
+
+from ...whisperx_catalogue.catalogue import Catalogue
+from ...whisperx_catalogue.fields import dotted
+from ...whisperx_catalogue.release import Release, canonical
+from ..findings import Target
+from ..gpu.cuda_libraries import Library
+from ..gpu.torch_builds import choose_build, occupied
+from ..rules.gpu import wanted_libraries
+
+__all__ = ["Need", "Wants", "wants_of"]
+
+
+@dataclass(frozen=True)
+class Need:
+    """A package has to be one of the releases in ``mask``. ``limit``: only if something else brings it in."""
+
+    name: str
+    text: str
+    mask: int
+    parent: Release | None = None
+    limit: bool = False
+    soname: Library | None = None
+    why: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Wants:
+    """What one release wants: of catalogued packages, and (as plain requirements) of others."""
+
+    needs: tuple[Need, ...]
+    extra: tuple[str, ...]
+    bounds: tuple[tuple[str, str], ...]
+
+
+@cache
+def _holds(marker: Marker, python: str, minor: str, machine: str) -> bool:
+    return marker.evaluate(
+        {
+            "python_version": minor,
+            "python_full_version": python,
+            "implementation_version": python,
+            "implementation_name": "cpython",
+            "platform_python_implementation": "CPython",
+            "platform_machine": machine,
+            "platform_system": "Linux",
+            "platform_release": "",
+            "platform_version": "",
+            "sys_platform": "linux",
+            "os_name": "posix",
+            "extra": "",
+        }
+    )
+
+
+def wants_of(release: Release, target: Target, catalogue: Catalogue) -> Wants:
+    """Return what a release wants on this target, libraries apart (they depend on the host's GPUs)."""
+    python, machine = target.python, target.host.machine or ""
+    key = ("wants", python.version, machine, target.device)
+    found: Wants | None = release.cache.get(key)
+    if found is None:
+        found = release.cache[key] = _wants_of(release, target, catalogue)
+    return found
+
+
+def _wants_of(release: Release, target: Target, catalogue: Catalogue) -> Wants:
+    machine = target.host.machine or ""
+    needs: list[Need] = []
+    extra: list[str] = []
+    bounds: list[tuple[str, str]] = []
+    for entry in _holding(release.requirements(machine), target):
+        part = _build_part(release, entry, catalogue)
+        if part == "drop":
+            continue
+        _add(release, entry, needs, catalogue, limit=part == "limit-on-cpu" and target.device == "cpu")
+    for row in catalogue.amendments(release):
+        for entry in _holding(row.adds, target):
+            if not _add(release, entry, needs, catalogue, why=row.sentence, source=f"{row.id}: {row.source}"):
+                extra.append(f"{canonical(entry.name)}{entry.specifier}")
+        for entry in _holding(row.limits, target):
+            if not _add(
+                release,
+                entry,
+                needs,
+                catalogue,
+                limit=True,
+                why=row.sentence,
+                source=f"{row.id}: {row.source}",
+            ):
+                bounds.append((canonical(entry.name), str(entry.specifier)))
+    return Wants(tuple(needs), tuple(extra), tuple(bounds))
+
+
+def _holding(entries: Iterable[Requirement], target: Target) -> list[Requirement]:
+    python, minor = dotted(target.python.version), dotted(target.python.minor)
+    machine = target.host.machine or ""
+    return [
+        entry for entry in entries if entry.marker is None or _holds(entry.marker, python, minor, machine)
+    ]
+
+
+def _build_part(release: Release, entry: Requirement, catalogue: Catalogue) -> str | None:
+    """Say how to treat what METADATA of one build of a torch release says about the build's own libraries."""
+    if not catalogue.info(release.package).builds:
+        return None
+    name = canonical(entry.name)
+    return next((treat for prefix, treat in catalogue.rows.build_parts if name.startswith(prefix)), None)
+
+
+def _add(
+    release: Release,
+    entry: Requirement,
+    needs: list[Need],
+    catalogue: Catalogue,
+    limit: bool = False,
+    why: str = "",
+    source: str = "",
+) -> bool:
+    name = canonical(entry.name)
+    package = catalogue.packages.get(name)
+    if package is None:
+        return False
+    text = str(entry.specifier)
+    needs.append(Need(name, text, package.mask(text), release, limit, None, why, source))
+    return True
+
+
+def library_needs(
+    release: Release, target: Target, torch: str | None, catalogue: Catalogue
+) -> tuple[Need, ...]:
+    """Return which torch releases leave room for the libraries a computing package looks up, if torch is
+    about.
+    """
+    if torch is None or target.device != "cuda" or not catalogue.info(release.package).computes:
+        return ()
+    wanted = wanted_libraries(release, target.host, catalogue)
+    if not wanted:
+        return ()
+    package = catalogue.packages[torch]
+    mask, culprit = 0, None
+    for candidate in package.releases:
+        build = choose_build(candidate, target.host, "cuda", catalogue)
+        clash = occupied(build, wanted, target.host.machine, catalogue)
+        if clash:
+            culprit = clash[0]
+        else:
+            mask |= candidate.bit
+    return (Need(torch, "", mask, release, True, culprit),) if culprit is not None else ()
