@@ -1,4 +1,4 @@
-"""The one shape in which every part of whisperx-fleet says what is wrong.
+"""Both sides: the one shape in which every part of whisperx-fleet says what is wrong.
 
 Standard library only, Python 3.8: it travels to the targets with every module.
 """

@@ -32,9 +32,9 @@ from typing import Any, Callable, Dict, List, Optional, Pattern, Sequence
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+from module_utils.whisperx_common.tree import Tree
 from module_utils.whisperx_host import live as live_answers
 from module_utils.whisperx_host.probe import gather
-from module_utils.whisperx_host.tree import Tree
 from module_utils.whisperx_problem import Problem
 
 __all__ = ["Recorder", "capture", "main"]

@@ -14,7 +14,7 @@ import os
 from dataclasses import dataclass
 from typing import Dict, FrozenSet, List, Mapping, Optional, Set, Tuple
 
-from ..whisperx_host import ldcache
+from ..whisperx_common import ldcache
 from ..whisperx_problem import Problem
 from .elf import Elf
 

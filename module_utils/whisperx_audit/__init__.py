@@ -1,5 +1,5 @@
-"""What changed on a host since its environment was provisioned, and what a coming libc or driver would break.
+"""Target: what changed on a host since its environment was provisioned, and what a pending libc or driver
+would break.
 
-Runs on the target; standard library only, Python 3.8; reads and writes nothing. ``report.report()`` is the
-door.
+Standard library only, Python 3.8; reads and writes nothing. ``report.report()`` is the door.
 """

@@ -7,8 +7,8 @@ import shutil
 from typing import Callable, Dict, List, Sequence, Tuple
 
 from ..whisperx_common.files import read_text
+from ..whisperx_common.tree import Tree
 from ..whisperx_host import engines
-from ..whisperx_host.tree import Tree
 from ..whisperx_problem import Problem
 from ..whisperx_release.disk import existing
 from .model import Found, Wanted

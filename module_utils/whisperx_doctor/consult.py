@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
-from ..whisperx_host.tree import Tree
+from ..whisperx_common.tree import Tree
 from ..whisperx_problem import Problem
 from . import facts as host
 from . import page

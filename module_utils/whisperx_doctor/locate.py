@@ -12,7 +12,7 @@ import os
 import re
 from typing import Any, Dict, List, Optional, Tuple
 
-from ..whisperx_host.tree import Tree
+from ..whisperx_common.tree import Tree
 from ..whisperx_problem import Problem
 from .records import Environment
 

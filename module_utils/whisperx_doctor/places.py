@@ -9,7 +9,7 @@ import os
 import re
 from typing import Dict, Iterator, List, Sequence, Tuple
 
-from ..whisperx_host.tree import Tree
+from ..whisperx_common.tree import Tree
 from ..whisperx_problem import Problem
 from .installed import carries
 from .locate import MARK, locate

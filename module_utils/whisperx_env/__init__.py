@@ -1,1 +1,1 @@
-"""Target side: releases of the managed environment, the switch between them, and what they are made of."""
+"""Target: releases of the managed environment, the switch between them, and what they are made of."""

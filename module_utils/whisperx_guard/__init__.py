@@ -1,1 +1,1 @@
-"""Asks, before packages are replaced that a managed environment stands on, whether it would still work."""
+"""Target: would a managed environment still work after packages that it stands on are replaced?"""

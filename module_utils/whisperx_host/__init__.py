@@ -1,6 +1,6 @@
-"""Reading a host: the facts that decide which WhisperX can run there.
+"""Target: the facts that decide which WhisperX can run on a host.
 
-Runs on the target; standard library only, Python 3.8. ``probe.probe()`` is the door; ``tree.py`` and
-``live.py`` are the only files that touch the machine; the parsers take text or bytes and return records of
+Standard library only, Python 3.8. ``probe.probe()`` is the door; ``live.py`` and the ``Tree`` of
+whisperx_common are all that touches the machine; the parsers take text or bytes and return records of
 ``model.py``.
 """

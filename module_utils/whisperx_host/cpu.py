@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Dict, Optional, Tuple
 
+from ..whisperx_common.tree import Tree
 from .live import Live
 from .model import Cpu, Kernel
-from .tree import Tree
 
 __all__ = ["parse_cpuinfo", "read_cpu", "read_kernel"]
 

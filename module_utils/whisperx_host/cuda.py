@@ -6,9 +6,9 @@ import json
 import re
 from typing import Dict, List, Optional, Sequence, Tuple
 
+from ..whisperx_common.tree import Tree
 from .libc import LIB_DIRECTORIES
 from .model import Cudnn, Toolkit
-from .tree import Tree
 
 __all__ = ["parse_cuda_number", "parse_version_json", "parse_version_txt", "read_cudnn", "read_toolkits"]
 

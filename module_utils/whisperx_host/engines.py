@@ -7,9 +7,9 @@ import re
 from dataclasses import dataclass
 from typing import Dict, List, Optional, Tuple
 
+from ..whisperx_common.tree import Tree
 from .live import Live
 from .model import Engine
-from .tree import Tree
 
 __all__ = ["Cdi", "parse_apk", "parse_cdi", "parse_dpkg", "read_engines", "stale_paths"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Dict, Optional, Sequence, Tuple
 
+from ..whisperx_common.tree import Tree
 from .libc import LIB_DIRECTORIES
 from .model import Ffmpeg
-from .tree import Tree
 
 __all__ = ["read_ffmpeg", "soname_major"]
 

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Dict, List, Optional, Tuple
 
+from ..whisperx_common.tree import Tree
 from .model import Gpu, Mig
-from .tree import Tree
 
 __all__ = ["PciGpu", "parse_information", "parse_pci_ids", "read_gpus", "read_pci"]
 

@@ -6,12 +6,12 @@ import re
 from dataclasses import replace
 from typing import Dict, Iterator, List, Optional, Tuple
 
+from ..whisperx_common.tree import Tree
 from ..whisperx_common.trust import Judge
 from . import elf
 from .libc import LIB_DIRECTORIES, loader_family
 from .live import Live
 from .model import Python
-from .tree import Tree
 
 __all__ = ["read_pythons", "version_in_path"]
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from typing import Dict, Optional, Pattern, Tuple
 
+from ..whisperx_common.tree import Tree
 from ..whisperx_problem import Problem
 from . import elf
 from .live import Live
 from .model import Libc
-from .tree import Tree
 
 __all__ = ["LIB_DIRECTORIES", "loader_family", "parse_confstr", "read_libc", "read_machine"]
 

@@ -10,11 +10,11 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Dict, List, Optional, Sequence, Tuple
 
+from ..whisperx_common.tree import Tree
 from ..whisperx_problem import Problem
 from .libc import LIB_DIRECTORIES
 from .live import Live
 from .model import Driver
-from .tree import Tree
 
 __all__ = ["Module", "Nvidia", "library_version", "parse_nvrm", "parse_sysfs", "read_nvidia"]
 

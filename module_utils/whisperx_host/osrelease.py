@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict
 
+from ..whisperx_common.tree import Tree
 from ..whisperx_problem import Problem
 from .model import Os
-from .tree import Tree
 
 __all__ = ["family_of", "read_os"]
 

@@ -8,24 +8,12 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
+from ..whisperx_common import ldcache
+from ..whisperx_common.tree import Tree
 from ..whisperx_problem import Problem
-from . import (
-    cpu,
-    cuda,
-    engines,
-    ffmpeg,
-    gpus,
-    interpreters,
-    ldcache,
-    libc,
-    live,
-    nvidia,
-    osrelease,
-    surroundings,
-)
+from . import cpu, cuda, engines, ffmpeg, gpus, interpreters, libc, live, nvidia, osrelease, surroundings
 from .assume import overlay
 from .model import Host
-from .tree import Tree
 
 __all__ = ["gather", "probe"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Dict, Optional
 
+from ..whisperx_common.tree import Tree
 from .model import Tegra
-from .tree import Tree
 
 __all__ = [
     "parse_containerenv",

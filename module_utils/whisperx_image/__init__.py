@@ -1,1 +1,1 @@
-"""Build a container image from a plan and its lock: the same release as on a host, in reproducible layers."""
+"""Both sides: build a container image from a plan and its lock, as reproducible layers."""

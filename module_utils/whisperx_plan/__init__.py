@@ -1,3 +1,3 @@
-"""The decision: which versions run on which host, and why the others do not. Controller side, no I/O but
-the catalogue.
+"""Controller: the decision: which versions run on which host, and why the others do not. No I/O but the
+catalogue and the documents.
 """

@@ -19,7 +19,6 @@ from .gpu.names import gpu_words, ways
 from .gpu.obstacles import branch_needed, without_reserved
 from .host import Host
 from .model import Plan, Refusal, Request
-from .solve.resolver import Solution
 
 __all__ = ["Base", "base_of", "engine_of", "in_container", "on_base", "remedy_for"]
 
@@ -263,7 +262,7 @@ def _floor(host: Host, base: Base, inside: Plan, catalogue: Catalogue) -> str | 
         for release in catalogue.packages[name].releases
         if release.text == text
     }
-    branches = [branch_needed(host, Solution(pins), catalogue)]
+    branches = [branch_needed(host, pins, catalogue)]
     if base.requires is not None:
         branches.append(branch_for_cuda(base.requires[:2], catalogue))
     return max((str(branch) for branch in branches if branch is not None), key=int, default=None)

@@ -221,7 +221,7 @@ def _plan(
     before, pythons = reasons
     parts = spell_out(host, found, solution, catalogue)
     if needed is None and host.gpus and found.device == "cuda":
-        needed = branch_needed(host, solution, catalogue)
+        needed = branch_needed(host, solution.pins, catalogue)
     versions = reasons_for(ruled_out(found.best.world, solution.pins), catalogue, solution.pins)
     return Plan(
         host_class=host_class(parts, host, found, solution, catalogue),

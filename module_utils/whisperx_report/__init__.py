@@ -1,1 +1,1 @@
-"""Controller side: what a run found and did on every host, as one record and one page."""
+"""Controller: what a run found and did on every host, as one record and one page."""

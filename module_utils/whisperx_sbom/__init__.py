@@ -1,5 +1,5 @@
-"""A bill of materials of a managed environment, in CycloneDX.
+"""Target: a bill of materials of a managed environment, in CycloneDX.
 
-Runs on the target; standard library only, Python 3.8. It is made of two things that are there anyway: the
-lock (names, versions, hashes of what was installed) and the METADATA of the packages (licences, needs).
+Standard library only, Python 3.8. It is made of two things that are there anyway: the lock (names, versions,
+hashes of what was installed) and the METADATA of the packages (licences, needs).
 """

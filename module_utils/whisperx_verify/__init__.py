@@ -1,1 +1,1 @@
-"""The proof: probes that run inside an installed environment, and the runner that starts them on a target."""
+"""Target: probes that run inside an installed environment, and the runner that starts them."""

@@ -1,1 +1,1 @@
-"""The site's store of wheels on the controller: filled from the locks, served to hosts, made a bundle."""
+"""Controller: the site's store of wheels, filled from the locks, served to hosts, made a bundle."""

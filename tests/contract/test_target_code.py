@@ -4,37 +4,43 @@ from __future__ import annotations
 
 import ast
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-TARGET_PACKAGES = (
-    "whisperx_host",
-    "whisperx_abi",
-    "whisperx_common",
-    "whisperx_env",
-    "whisperx_release",
-    "whisperx_container",
-    "whisperx_image",
-    "whisperx_verify",
-    "whisperx_bake",
-    "whisperx_firstboot",
-    "whisperx_sbom",
-    "whisperx_guard",
-    "whisperx_doctor",
-    "whisperx_audit",
-)
 OLDEST = (3, 8)
 
+UTILS = ROOT / "module_utils"
+
+
+def side(package: Path) -> str:
+    """Return the first word of a package's docstring, which says where it runs."""
+    text = ast.get_docstring(ast.parse((package / "__init__.py").read_text(encoding="utf-8"))) or ""
+    return text.partition(":")[0]
+
+
+PACKAGES = {path.parent.name: side(path.parent) for path in sorted(UTILS.glob("*/__init__.py"))}
+TARGET_PACKAGES = [name for name, where in PACKAGES.items() if where != "Controller"]
 FILES = sorted(
-    [ROOT / "module_utils" / "whisperx_problem.py"]
-    + [path for name in TARGET_PACKAGES for path in (ROOT / "module_utils" / name).rglob("*.py")]
+    [*UTILS.glob("*.py"), *(path for name in TARGET_PACKAGES for path in (UTILS / name).rglob("*.py"))]
 )
 # Modules run under Ansible, which brings these.
 LIBRARY = sorted((ROOT / "library").glob("*.py"))
-CONTROLLER_ONLY = {"whisperx_plan.py", "whisperx_lock.py", "whisperx_wheelhouse.py"}
+
+
+def is_for_the_controller(module: Path) -> bool:
+    """Say whether a module of library/ uses a package of the controller, and so runs there."""
+    used = {
+        part
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.level
+        for part in (node.module or "").split(".")
+    }
+    return any(PACKAGES.get(part) == "Controller" for part in used)
+
 
 # The probes run inside the environment they prove and import what it holds: only here, only in functions.
 PROBED = {"ctranslate2", "faster_whisper", "numpy", "torch", "torchaudio", "whisperx"}
@@ -69,6 +75,14 @@ def identity(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
+def test_ruff_holds_the_same_packages_to_the_oldest_python() -> None:
+    versions = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["ruff"]["per-file-target-version"]
+    listed = {pattern for pattern in versions if pattern.startswith("module_utils/")}
+    alone = {f"module_utils/{path.name}" for path in UTILS.glob("*.py")}
+    assert listed == {f"module_utils/{name}/*" for name in TARGET_PACKAGES} | alone
+    assert set(versions.values()) == {"py38"}
+
+
 @pytest.mark.parametrize("path", FILES, ids=identity)
 class TestTargetFile:
     def test_imports_the_standard_library_and_its_own_alone(self, path: Path) -> None:
@@ -93,7 +107,7 @@ class TestTargetFile:
         assert used & (TOO_NEW - allowed_os) == set()
 
 
-@pytest.mark.parametrize("path", [path for path in LIBRARY if path.name not in CONTROLLER_ONLY], ids=identity)
+@pytest.mark.parametrize("path", [path for path in LIBRARY if not is_for_the_controller(path)], ids=identity)
 def test_target_modules_import_ansible_and_the_standard_library(path: Path) -> None:
     foreign = {name for name, _ in imports(tree(path))} - set(sys.stdlib_module_names) - {"ansible"}
     assert foreign == set()

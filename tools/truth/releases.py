@@ -29,12 +29,12 @@ from ansible.module_utils.distro import LinuxDistribution  # noqa: E402
 from packaging.version import Version  # noqa: E402
 
 from module_utils.whisperx_catalogue.catalogue import Catalogue, load  # noqa: E402
+from module_utils.whisperx_common.tree import Tree  # noqa: E402
 from module_utils.whisperx_env import apply  # noqa: E402
 from module_utils.whisperx_env.model import Carried, Options, want  # noqa: E402
 from module_utils.whisperx_env.prove import prove  # noqa: E402
 from module_utils.whisperx_host import live  # noqa: E402
 from module_utils.whisperx_host.probe import gather  # noqa: E402
-from module_utils.whisperx_host.tree import Tree  # noqa: E402
 from module_utils.whisperx_lock.lock import LockResult, Workshop, make, open_workshop  # noqa: E402
 from module_utils.whisperx_lock.sources import Sources  # noqa: E402
 from module_utils.whisperx_plan.decide import decide  # noqa: E402

@@ -13,10 +13,10 @@ from ...whisperx_catalogue.fields import Numbers, dotted
 from ...whisperx_catalogue.release import Release, specifier
 from ..findings import Finding, finding
 from ..gpu.cuda import branch_for_cuda, cuda_of_isa, driver_cuda, meets_floor
+from ..gpu.libraries_needed import cuda_major
 from ..gpu.names import gpu_words, ways
 from ..gpu.torch_builds import choose_build
 from ..host import Host
-from ..rules.gpu import cuda_major
 from .sentences import reason
 
 __all__ = [

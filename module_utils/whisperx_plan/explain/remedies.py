@@ -87,7 +87,7 @@ def better_driver(
     best = attempt(improved, request, catalogue, "cuda")
     if best is None or best.solution is None:
         return None, None
-    needed = branch_needed(improved, best.solution, catalogue)
+    needed = branch_needed(improved, best.solution.pins, catalogue)
     gains = _gains(found, best.solution, request, catalogue)
     if not gains or needed is None:
         return None, needed

@@ -4,15 +4,16 @@ to be.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ...whisperx_catalogue.catalogue import Catalogue
 from ...whisperx_catalogue.fields import dotted
+from ...whisperx_catalogue.release import Release
 from ..findings import Finding, finding
+from ..gpu.libraries_needed import cuda_major
 from ..host import Host
 from ..model import Request
-from ..rules.gpu import cuda_major
-from ..solve.resolver import Solution
 from .cuda import (
     Code,
     branch_for_cuda,
@@ -121,12 +122,12 @@ def with_best_driver(host: Host, catalogue: Catalogue) -> Host | None:
     return replace(host, driver=best, gpus=tuple(replace(gpu, driver="nvidia") for gpu in host.gpus))
 
 
-def branch_needed(host: Host, solution: Solution, catalogue: Catalogue) -> int | None:
+def branch_needed(host: Host, pins: Mapping[str, Release], catalogue: Catalogue) -> int | None:
     """Return the first driver branch under which a set runs on the host's GPUs. ``host``: with a driver it
     runs under.
     """
     branches = [lowest_branch(host.gpus, catalogue)]
-    for name, release in solution.pins.items():
+    for name, release in pins.items():
         info = catalogue.info(name)
         if info.builds:
             build = choose_build(release, host, "cuda", catalogue)
@@ -161,7 +162,7 @@ def advice(host: Host, needed: int | None, catalogue: Catalogue) -> dict[str, st
     }
 
 
-def cuda_level(host: Host, solution: Solution, catalogue: Catalogue) -> list[str]:
+def cuda_level(host: Host, pins: Mapping[str, Release], catalogue: Catalogue) -> list[str]:
     """Return what of the driver the answer depends on: the CUDA majors it serves, and how much PTX it can
     compile.
 
@@ -173,7 +174,7 @@ def cuda_level(host: Host, solution: Solution, catalogue: Catalogue) -> list[str
     ]
     compiles = any(
         how_it_runs(Code(abi.sass, abi.ptx, abi.ptx_isa), capability(gpu, catalogue)) == "ptx"
-        for name in solution.pins
+        for name in pins
         if catalogue.info(name).computes
         for release in catalogue.packages[name].releases
         for abi in [release.abi.get(host.machine or "")]

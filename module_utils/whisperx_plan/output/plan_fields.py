@@ -14,11 +14,11 @@ from ...whisperx_catalogue.rows import Build
 from ..explain.ruled_out import admitted
 from ..gpu.cuda import capability
 from ..gpu.cuda_libraries import Library
+from ..gpu.libraries_needed import wanted_libraries
 from ..gpu.obstacles import cuda_level
 from ..gpu.torch_builds import brings, choose_build, series_of
 from ..host import Host, Interpreter
 from ..platforms import distro_of, platform_of
-from ..rules.gpu import wanted_libraries
 from ..solve.dependencies import wants_of
 from ..solve.resolver import Solution
 from ..solve.trials import Attempt, distutils_package, lacks_distutils
@@ -184,7 +184,7 @@ def host_class(parts: Parts, host: Host, found: Attempt, solution: Solution, cat
     identity["bands"] = _own_bands(found, solution, catalogue)
     if found.device == "cuda":
         identity["gpus"] = sorted({dotted(capability(gpu, catalogue) or ()) for gpu in host.gpus})
-        identity["driver"] = cuda_level(host, solution, catalogue)
+        identity["driver"] = cuda_level(host, solution.pins, catalogue)
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
     libc = f"{host.libc_family}{dotted(host.libc_version or ())}"
     tag = found.best.python.tag

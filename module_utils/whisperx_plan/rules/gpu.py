@@ -18,47 +18,20 @@ from ..gpu.cuda import (
     how_it_runs,
     meets_floor,
 )
-from ..gpu.cuda_libraries import Library, providers
+from ..gpu.cuda_libraries import providers
+from ..gpu.libraries_needed import cuda_major, opened
 from ..gpu.names import gpu_words, ways
 from ..gpu.torch_builds import choose_build, series_of
 from ..host import Gpu, Host
 
 __all__ = [
-    "cuda_major",
     "driver_floor",
     "machine_code",
     "no_cuda_build",
     "no_provider",
-    "opened",
     "ptx",
     "torch_build",
-    "wanted_libraries",
 ]
-
-
-def opened(release: Release, host: Host, catalogue: Catalogue) -> list[str]:
-    """Return the CUDA library names a computing package looks up on this machine, those that do not matter
-    left out.
-    """
-    abi = release.abi.get(host.machine or "")
-    if abi is None or not catalogue.info(release.package).computes:
-        return []
-    rows = catalogue.rows
-    return [
-        name
-        for name in abi.opens + abi.needs
-        if name not in rows.ignored and not name.startswith(rows.soname_parts)
-    ]
-
-
-def cuda_major(release: Release, host: Host, catalogue: Catalogue) -> int | None:
-    """Return the CUDA major a computing package is made for: the one that has all libraries it looks up."""
-    majors = [
-        {row.cuda for row in found}
-        for name in opened(release, host, catalogue)
-        if (found := providers(name, host.machine, catalogue))
-    ]
-    return max(set.intersection(*majors), default=None) if majors else None
 
 
 def _computes(release: Release, target: Target, catalogue: Catalogue) -> bool:
@@ -215,14 +188,3 @@ def no_provider(release: Release, target: Target, catalogue: Catalogue) -> Findi
 
 def _is_cuda(name: str) -> bool:
     return name.startswith(("libcu", "libnv"))
-
-
-def wanted_libraries(release: Release, host: Host, catalogue: Catalogue) -> list[Library]:
-    """Return the libraries a computing package looks up, as the packages of its CUDA major bring them."""
-    major = cuda_major(release, host, catalogue)
-    return [
-        row
-        for name in sorted(set(opened(release, host, catalogue)))
-        for row in providers(name, host.machine, catalogue)
-        if row.cuda == major
-    ]

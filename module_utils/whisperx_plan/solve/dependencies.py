@@ -16,8 +16,8 @@ from ...whisperx_catalogue.fields import dotted
 from ...whisperx_catalogue.release import Release, canonical
 from ..findings import Target
 from ..gpu.cuda_libraries import Library
+from ..gpu.libraries_needed import wanted_libraries
 from ..gpu.torch_builds import choose_build, occupied
-from ..rules.gpu import wanted_libraries
 
 __all__ = ["Need", "Wants", "wants_of"]
 

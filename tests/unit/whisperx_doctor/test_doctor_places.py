@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from module_utils.whisperx_common.tree import Tree
 from module_utils.whisperx_doctor.locate import locate
 from module_utils.whisperx_doctor.places import find
-from module_utils.whisperx_host.tree import Tree
 from module_utils.whisperx_problem import Problem
 from tests.unit.whisperx_doctor.small_venv import make_release, make_venv, site_of
 

@@ -15,11 +15,11 @@ from typing import Any
 
 from ansible.module_utils.distro import LinuxDistribution
 
+from module_utils.whisperx_common.tree import Tree
 from module_utils.whisperx_host.live import Live
 from module_utils.whisperx_host.model import Host
 from module_utils.whisperx_host.nvml import Answer, Device
 from module_utils.whisperx_host.probe import gather
-from module_utils.whisperx_host.tree import Tree
 
 __all__ = ["HostTree", "cache_bytes", "debian", "elf_bytes", "plant", "replayed"]
 

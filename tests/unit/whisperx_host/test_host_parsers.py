@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from module_utils.whisperx_common import ldcache
 from module_utils.whisperx_host import (
     cpu,
     cuda,
@@ -19,7 +20,6 @@ from module_utils.whisperx_host import (
     ffmpeg,
     gpus,
     interpreters,
-    ldcache,
     libc,
     nvidia,
     nvml,

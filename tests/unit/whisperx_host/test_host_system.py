@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from module_utils.whisperx_common.tree import Tree
 from module_utils.whisperx_host.live import Live
 from module_utils.whisperx_host.model import Engine, Kernel, Libc, Os, Python, Tegra
-from module_utils.whisperx_host.tree import Tree
 from module_utils.whisperx_problem import Problem
 from tests.unit.whisperx_host.host_trees import HostTree, cache_bytes, debian, elf_bytes
 
