@@ -83,7 +83,6 @@ options:
   index_url:
     description: Package index the host fetches from. C(uv)'s default when empty.
     type: str
-    default: ""
   extra_index_urls:
     description: Further indexes. Files are pinned by hash, so any index may have them.
     type: list
@@ -97,15 +96,12 @@ options:
   torch_index:
     description: Base address of a mirror of the PyTorch indexes, without the build at its end.
     type: str
-    default: ""
   username:
     description: User name for the server of O(index_url), or without that, of the first other index.
     type: str
-    default: ""
   password:
     description: Password that goes with O(username). It reaches C(uv) by environment only.
     type: str
-    default: ""
   offline:
     description: Use no network; wheels come from O(find_links), O(files) and the host's cache.
     type: bool
@@ -253,6 +249,7 @@ from typing import Any, Dict, Tuple
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.whisperx_common import files, trust
+from ..module_utils.whisperx_common.index_options import index_options, index_values
 from ..module_utils.whisperx_common.progress import Progress
 from ..module_utils.whisperx_env import apply, commands
 from ..module_utils.whisperx_env.model import Carried, Options, Sources, Wanted, want
@@ -275,12 +272,7 @@ ARGUMENTS: Dict[str, Any] = {
     "cache": {"type": "path", "default": ""},
     "timeout": {"type": "int", "default": 3600},
     "verify_timeout": {"type": "int", "default": 600},
-    "index_url": {"default": ""},
-    "extra_index_urls": {"type": "list", "elements": "str", "default": []},
-    "find_links": {"type": "list", "elements": "str", "default": []},
-    "torch_index": {"default": ""},
-    "username": {"default": ""},
-    "password": {"default": "", "no_log": True},
+    **index_options(find_links="str"),
     "offline": {"type": "bool", "default": False},
     "uv": {
         "type": "dict",
@@ -346,13 +338,8 @@ def answer(given: Dict[str, Any], layout: Layout, check: bool) -> Outcome:
         timeout=given["timeout"],
         verify_timeout=given["verify_timeout"],
         sources=Sources(
-            index_url=given["index_url"],
-            extra_index_urls=tuple(given["extra_index_urls"]),
-            find_links=tuple(given["find_links"]),
-            torch_index=given["torch_index"],
-            username=given["username"],
-            password=given["password"],
             offline=given["offline"],
+            **index_values(given),
         ),
         carried=carried(given),
         wheelhouse=given["wheelhouse_url"],

@@ -103,6 +103,7 @@ from typing import Any, Dict, Tuple
 import ansible.module_utils.distro  # noqa: F401 - so that Ansible sends the file below
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.whisperx_common.versions import numbers
 from ..module_utils.whisperx_firstboot.records import Image, Places, Profile
 from ..module_utils.whisperx_firstboot.sources import install
 from ..module_utils.whisperx_problem import Problem
@@ -190,7 +191,7 @@ def profile(item: Dict[str, Any]) -> Profile:
         libc_family=libc.get("family") or "",
         libc_version=libc.get("version") or "",
         capabilities={
-            key: bounds(same[key]) for key in sorted(same, key=lambda text: [*map(int, text.split("."))])
+            key: bounds(same[key]) for key in sorted(same, key=numbers)
         },
         scripts=tuple(plan.get("scripts") or ()),
         flags=tuple(flag for flag in TELLING if flag in item["flags"]),

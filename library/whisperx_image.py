@@ -94,7 +94,6 @@ options:
   index_url:
     description: Package index. C(uv)'s default when empty.
     type: str
-    default: ""
   extra_index_urls:
     description: Further indexes. Files are pinned by hash, so any index may have them.
     type: list
@@ -108,15 +107,12 @@ options:
   torch_index:
     description: Base address of a mirror of the PyTorch indexes, without the build at its end.
     type: str
-    default: ""
   username:
     description: User name for the server of O(index_url), or without that, of the first other index.
     type: str
-    default: ""
   password:
     description: Password that goes with O(username). It is in no argument list and in no layer.
     type: str
-    default: ""
   offline:
     description: >-
       Use no network for packages; wheels come from O(find_links), the lock's files and the downloads.
@@ -212,6 +208,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.whisperx_common import trust
+from ..module_utils.whisperx_common.index_options import index_options, index_values
 from ..module_utils.whisperx_env.commands import secrets_of
 from ..module_utils.whisperx_env.model import Sources, want
 from ..module_utils.whisperx_image.build import build
@@ -236,12 +233,7 @@ ARGUMENTS: dict[str, Any] = {
     "progress": {"type": "path", "default": ""},
     "timeout": {"type": "int", "default": 3600},
     "verify_timeout": {"type": "int", "default": 600},
-    "index_url": {"default": ""},
-    "extra_index_urls": {"type": "list", "elements": "str", "default": []},
-    "find_links": {"type": "list", "elements": "path", "default": []},
-    "torch_index": {"default": ""},
-    "username": {"default": ""},
-    "password": {"default": "", "no_log": True},
+    **index_options(),
     "offline": {"type": "bool", "default": False},
 }
 
@@ -321,13 +313,8 @@ def settings_of(given: dict[str, Any]) -> Settings:
         progress=given["progress"],
         environment={str(key): str(value) for key, value in given["environment"].items()},
         sources=Sources(
-            index_url=given["index_url"],
-            extra_index_urls=tuple(given["extra_index_urls"]),
-            find_links=tuple(given["find_links"]),
-            torch_index=given["torch_index"],
-            username=given["username"],
-            password=given["password"],
             offline=given["offline"],
+            **index_values(given),
         ),
     )
 

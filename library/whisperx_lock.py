@@ -171,6 +171,7 @@ from typing import Any, Dict
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.whisperx_common import trust
+from ..module_utils.whisperx_common.index_options import index_options, index_values
 from ..module_utils.whisperx_env.commands import secrets_of
 from ..module_utils.whisperx_lock.files import default_cache_dir
 from ..module_utils.whisperx_lock.lock import LockResult, make_all, open_workshop, read_locks, write
@@ -187,12 +188,7 @@ def main() -> None:
             "lock_dir": {"type": "path", "required": True},
             "state": {"type": "str", "choices": ["locked", "upgrade"], "default": "locked"},
             "uv": {"type": "path"},
-            "index_url": {"type": "str"},
-            "extra_index_urls": {"type": "list", "elements": "str", "default": []},
-            "find_links": {"type": "list", "elements": "path", "default": []},
-            "torch_index": {"type": "str"},
-            "username": {"type": "str"},
-            "password": {"type": "str", "no_log": True},
+            **index_options(),
             "bundle": {"type": "path"},
             "cache_dir": {"type": "path"},
         },
@@ -207,14 +203,7 @@ def main() -> None:
 
 def run(options: Dict[str, Any], check_mode: bool) -> Dict[str, Any]:
     """Return the module's result for these options. Raises Problem."""
-    sources = make_sources(
-        index_url=options["index_url"] or "",
-        extra_index_urls=tuple(options["extra_index_urls"]),
-        find_links=tuple(options["find_links"]),
-        torch_index=options["torch_index"] or "",
-        username=options["username"] or "",
-        password=options["password"] or "",
-    )
+    sources = make_sources(**index_values(options))
     lock_dir, state = Path(options["lock_dir"]).absolute(), options["state"]
     bundle = Path(options["bundle"]).absolute() if options["bundle"] else None
     if bundle:

@@ -146,6 +146,7 @@ from typing import Any, Dict
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.whisperx_common import trust
+from ..module_utils.whisperx_common.index_options import index_options, index_values
 from ..module_utils.whisperx_common.lockfile import parse
 from ..module_utils.whisperx_env.commands import secrets_of
 from ..module_utils.whisperx_lock.files import default_cache_dir
@@ -172,11 +173,7 @@ ARGUMENTS: Dict[str, Any] = {
     "serves": {"type": "int"},
     "progress": {"type": "path"},
     "uv": {"type": "path"},
-    "index_url": {},
-    "extra_index_urls": {"type": "list", "elements": "str", "default": []},
-    "torch_index": {},
-    "username": {},
-    "password": {"no_log": True},
+    **index_options(find_links=""),
     "cache_dir": {"type": "path"},
 }
 
@@ -207,13 +204,7 @@ def run(options: Dict[str, Any], check_mode: bool) -> Dict[str, Any]:
     check_places(options)
     house = House(place(options))
     texts = {name: lock["text"] for name, lock in options["locks"].items()}
-    sources = make_sources(
-        index_url=options["index_url"] or "",
-        extra_index_urls=tuple(options["extra_index_urls"]),
-        torch_index=options["torch_index"] or "",
-        username=options["username"] or "",
-        password=options["password"] or "",
-    )
+    sources = make_sources(**index_values(options))
     uv = Uv(find_uv(options["uv"] or ""), sources)
     progress = Progress(Path(options["progress"]) if options["progress"] else None)
     filling = fill(house, texts, uv, progress, check_mode or bool(options["bundle"]))

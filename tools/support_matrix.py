@@ -23,8 +23,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from module_utils.whisperx_catalogue.catalogue import Catalogue, load  # noqa: E402
-from module_utils.whisperx_catalogue.fields import dotted  # noqa: E402
 from module_utils.whisperx_catalogue.rows import Distro  # noqa: E402
+from module_utils.whisperx_common.versions import dotted  # noqa: E402
 from module_utils.whisperx_plan.decide import decide  # noqa: E402
 from module_utils.whisperx_plan.model import Request  # noqa: E402
 

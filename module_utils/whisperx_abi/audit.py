@@ -16,9 +16,10 @@ import os
 import re
 from typing import Dict, Iterator, List, Optional, Set, Tuple
 
+from ..whisperx_common.versions import numbers
 from ..whisperx_problem import Problem
 from .collisions import collisions
-from .elf import Elf, read, version_key
+from .elf import Elf, read
 from .header import MAGIC, malformed
 from .linking import link
 from .model import Audit, Finding, Host, Use
@@ -53,7 +54,7 @@ def audit(
     Problem("abi.unreadable") when ``root`` itself cannot be listed.
     """
     root = os.path.abspath(root)
-    refuses = glibc is not None and version_key(glibc) >= version_key(execstack_refused_from)
+    refuses = glibc is not None and numbers(glibc) >= numbers(execstack_refused_from)
     host = Host(glibc, _SAME_MACHINE.get(machine, machine), refuses and not execstack_allowed)
     found, findings = _read_all(root)
     strangers = _tolerated_strangers(
@@ -136,7 +137,7 @@ def judge(name: str, elf: Elf, host: Host) -> List[Finding]:
                 "environment with the tunable.",
             )
         )
-    if host.glibc is not None and elf.glibc is not None and version_key(elf.glibc) > version_key(host.glibc):
+    if host.glibc is not None and elf.glibc is not None and numbers(elf.glibc) > numbers(host.glibc):
         findings.append(
             Finding(
                 "abi.glibc",

@@ -16,10 +16,11 @@ import struct
 from dataclasses import dataclass
 from typing import Callable, Dict, List, Optional, Tuple
 
+from ..whisperx_common.versions import numbers
 from .dynamic import Forward, Strings, pairs
 from .header import MAGIC, PF_X, PT_GNU_STACK, Header, malformed, unreadable
 
-__all__ = ["Elf", "parse", "read", "version_key"]
+__all__ = ["Elf", "parse", "read"]
 
 # Bounds for what a file may claim. Real files stay two orders of magnitude below.
 _MOST_NEEDED = 1024
@@ -63,17 +64,12 @@ class Elf:
     def glibc(self) -> Optional[str]:
         """The highest GLIBC_x.y that it needs, as "x.y"; None when it needs none."""
         found = [name[6:] for names in self.verneed.values() for name in names if _is_glibc(name)]
-        return max(found, key=version_key) if found else None
+        return max(found, key=numbers) if found else None
 
     @property
     def private(self) -> bool:
         """Whether it uses symbols that glibc keeps for itself and may change in any release."""
         return any("GLIBC_PRIVATE" in names for names in self.verneed.values())
-
-
-def version_key(version: str) -> Tuple[int, ...]:
-    """Order dotted numbers ("2.9" < "2.41"); a part that is no number counts as 0."""
-    return tuple(int(part) if part.isdigit() and len(part) < 10 else 0 for part in version.split("."))
 
 
 def read(path: str) -> Optional[Elf]:

@@ -15,9 +15,10 @@ import re
 from fnmatch import fnmatchcase
 from typing import Dict, FrozenSet, List, Mapping, Optional, Set, Tuple
 
+from ..whisperx_common.versions import numbers
 from ..whisperx_problem import Problem
 from . import symbols
-from .elf import Elf, read, version_key
+from .elf import Elf, read
 from .loader import BY_PATH, BY_PRELOAD, BY_SYSTEM, Found, Search, libraries
 from .model import Finding, Host, Use
 
@@ -162,7 +163,7 @@ def _versions(
 
 
 def _version_key(name: str) -> Tuple[int, ...]:
-    return version_key(name.rpartition("_")[2])
+    return numbers(name.rpartition("_")[2])
 
 
 def _opened(search: Search, host: Host, use: Use) -> List[Finding]:

@@ -7,8 +7,8 @@ import re
 from typing import Any, Dict, Iterator, List, Tuple
 
 from ..whisperx_abi.audit import Finding, audit
-from ..whisperx_abi.elf import version_key
 from ..whisperx_common.files import read_text
+from ..whisperx_common.versions import minor, numbers
 from ..whisperx_env import gate
 from ..whisperx_problem import Problem
 from ..whisperx_release import host
@@ -50,7 +50,7 @@ def _interpreter(release: Release, then: Dict[str, Any]) -> Iterator[Item]:
         told = "{} does not answer".format(path)
         yield Item("audit.interpreter", BREAKS, "python", told, "Install it again, or run site.yml.")
     elif was and found != was:
-        same = found.split(".")[:2] == was.split(".")[:2]
+        same = minor(found) == minor(was)
         told = "{} is {}, was {}".format(path, found, was)
         remedy = "Nothing, if `whisperx_verify` succeeds." if same else "Run site.yml."
         yield Item("audit.interpreter", DRIFTED if same else BREAKS, "python", told, remedy)
@@ -108,9 +108,9 @@ def _driver(release: Release, needs: Dict[str, Any], driver: str) -> List[str]:
     """Why a driver would not serve a release for the GPU."""
     bounds: Dict[str, Any] = dict(needs.get("driver") or {})
     lowest, highest = str(bounds.get("minimum") or ""), str(bounds.get("maximum") or "")
-    if lowest and version_key(driver) < version_key(lowest):
+    if lowest and numbers(driver) < numbers(lowest):
         return ["it is older than {}, which the packages need".format(lowest)]
-    if highest and version_key(driver)[0] > version_key(highest)[0]:
+    if highest and numbers(driver)[:1] > numbers(highest)[:1]:
         return ["branch {} is the last for a GPU of this host".format(highest.split(".")[0])]
     if lowest:
         return []

@@ -16,6 +16,7 @@ from typing import Iterator, List, Optional, Set, Tuple
 
 from ..whisperx_common import lockfile
 from ..whisperx_common.files import read_text
+from ..whisperx_common.names import normalise
 from ..whisperx_env import integrity
 from ..whisperx_problem import Problem
 from ..whisperx_release.model import Release
@@ -202,7 +203,7 @@ def _by(release: Release, name: str, version: str) -> str:
     """Return " by pip" where a package says who installed it."""
     for directory in _listing(release.site_packages):
         stem = directory[: -len(".dist-info")] if directory.endswith(".dist-info") else ""
-        if stem and lockfile.normalise(stem.rpartition("-")[0]) == name and stem.endswith("-" + version):
+        if stem and normalise(stem.rpartition("-")[0]) == name and stem.endswith("-" + version):
             try:
                 told = (read_text(os.path.join(release.site_packages, directory, "INSTALLER")) or "").split()
             except UnicodeDecodeError:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from ..whisperx_common.versions import minor
 from ..whisperx_problem import Problem
 
 __all__ = ["Declared", "join", "plan_hosts", "read_declared"]
@@ -74,9 +75,9 @@ def join(declared: Declared, root: Mapping[str, Any]) -> Dict[str, Any]:
         wrong.append(
             "machine is declared as {}, the root is {}".format(facts["machine"], root.get("machine"))
         )
-    there = {(item["path"], _minor(item["version"])) for item in root.get("pythons") or []}
+    there = {(item["path"], minor(str(item["version"]))) for item in root.get("pythons") or []}
     for item in facts.get("pythons") or []:
-        if (item["path"], _minor(item["version"])) not in there:
+        if (item["path"], minor(str(item["version"]))) not in there:
             wrong.append(
                 "Python {} at {} is declared, the root has none there".format(item["version"], item["path"])
             )
@@ -119,10 +120,6 @@ def plan_hosts(
         for key, value in profile.request.items():
             requests.setdefault(key, {}).update(dict.fromkeys(variants, value))
     return hosts, requests
-
-
-def _minor(version: str) -> str:
-    return ".".join(str(version).split(".")[:2])
 
 
 def _avutil(facts: Mapping[str, Any]) -> List[int]:

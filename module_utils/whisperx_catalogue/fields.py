@@ -6,35 +6,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any
 
+from ..whisperx_common.versions import Numbers, strict_numbers
 from ..whisperx_problem import Problem
 
-__all__ = ["Fields", "Numbers", "dotted", "numbers"]
+__all__ = ["Fields"]
 
-Numbers: TypeAlias = tuple[int, ...]
-
-# "2.41", "570.124.06", "3.14.0rc1", "2.36-9+deb12u3": the leading numbers count, what a distribution
-# appends does not.
-_LEADING = re.compile(r"(\d{1,9}(?:\.\d{1,9}){0,4})(?:[-+~_a-z].*)?", re.IGNORECASE)
 # "8.6", "12.0", and "9.0a" for exactly that chip.
 _CAPABILITY = re.compile(r"[0-9]{1,2}\.[0-9]{1,2}[af]?")
 _SHOWN = 80
-
-
-@lru_cache(maxsize=65536)
-def numbers(text: str) -> Numbers | None:
-    """Return the leading dotted numbers of a version ("570.124.06" -> (570, 124, 6)), or None if there are
-    none.
-    """
-    match = _LEADING.fullmatch(text.strip())
-    return tuple(int(part) for part in match.group(1).split(".")) if match else None
-
-
-def dotted(parts: Numbers) -> str:
-    """Return (2, 41) as "2.41"."""
-    return ".".join(str(part) for part in parts)
 
 
 def shown(value: Any) -> str:
@@ -81,7 +62,7 @@ class Fields:
         text = self.text(key)
         if text is None:
             return None
-        parts = numbers(text)
+        parts = strict_numbers(text)
         if parts is None:
             raise self.problem(key, text, 'a version such as "2.41"')
         return parts

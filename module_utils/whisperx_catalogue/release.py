@@ -15,7 +15,8 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from .fields import Fields, Numbers
+from ..whisperx_common.versions import Numbers
+from .fields import Fields
 
 __all__ = ["Abi", "Release", "Wheel", "canonical", "requirement", "specifier", "version"]
 

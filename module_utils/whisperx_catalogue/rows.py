@@ -9,8 +9,8 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
+from ..whisperx_common.versions import Numbers
 from .container_rows import ContainerRows
-from .fields import Numbers
 from .release import Release
 
 __all__ = [

@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
+from ..whisperx_common.versions import Numbers, strict_numbers
 from .container_rows import ContainerRows, read_engine, read_installer, read_known, read_layer
-from .fields import Fields, Numbers, numbers
+from .fields import Fields
 from .release import canonical, requirement, specifier
 from .rows import (
     Advisory,
@@ -98,7 +99,7 @@ def _build(row: Fields, compilers: Compilers) -> Build:
     fitting = [(first, last) for made, first, last in compilers if cuda and made <= cuda]
     for key in ("sass", "ptx"):
         for text in row.capabilities(key):
-            capability = numbers(text) or ()
+            capability = strict_numbers(text) or ()
             if not fitting or not fitting[-1][0] <= capability <= fitting[-1][1]:
                 raise row.problem(key, text, "a capability that its CUDA compiles for (gpus.yml, compilers)")
     return Build(_text(row, "build"), cuda, row.version("cudnn"), row.texts("sass"), row.texts("ptx"))

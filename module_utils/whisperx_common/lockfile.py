@@ -33,6 +33,7 @@ from dataclasses import dataclass
 from typing import Dict, List, Optional, Tuple
 
 from ..whisperx_problem import Problem
+from .names import normalise
 
 __all__ = [
     "HEADER_KEYS",
@@ -40,7 +41,6 @@ __all__ = [
     "Lock",
     "LockedPackage",
     "digest",
-    "normalise",
     "parse",
     "render",
     "total",
@@ -123,11 +123,6 @@ class Lock:
     def bytes(self) -> Optional[int]:
         """Return the sum of all sizes in bytes, None when one is not known."""
         return total(self.packages)
-
-
-def normalise(name: str) -> str:
-    """Return a distribution name in the normal form of PEP 503."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def digest(text: str) -> str:

@@ -7,7 +7,8 @@ import threading
 from typing import Dict, Sequence
 
 from .files import discard, write_json
-from .lockfile import LockedPackage, normalise
+from .lockfile import LockedPackage
+from .names import normalise
 
 __all__ = ["Progress"]
 

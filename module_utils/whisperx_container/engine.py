@@ -10,6 +10,7 @@ import subprocess
 from dataclasses import dataclass
 from typing import Any, Dict, List, Tuple
 
+from ..whisperx_common.versions import numbers
 from ..whisperx_problem import Problem
 from .model import LABEL, Found, plain
 
@@ -113,7 +114,7 @@ class Engine:
     def version(self) -> Tuple[int, ...]:
         """Return the version as numbers."""
         match = re.search(r"(\d+(?:\.\d+)+)", self.run("--version"))
-        return tuple(int(part) for part in match.group(1).split(".")) if match else ()
+        return numbers(match.group(1)) if match else ()
 
     def storage_root(self) -> str:
         """Return the directory in which the engine stores images, "" where it does not say."""

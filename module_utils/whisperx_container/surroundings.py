@@ -8,6 +8,7 @@ from typing import Callable, Dict, List, Sequence, Tuple
 
 from ..whisperx_common.files import read_text
 from ..whisperx_common.tree import Tree
+from ..whisperx_common.versions import numbers
 from ..whisperx_host import engines
 from ..whisperx_problem import Problem
 from ..whisperx_release.disk import existing
@@ -114,7 +115,7 @@ def check_gpu(
 
 def _check_driver(wanted: Wanted, root: str) -> None:
     driver = (read_text(os.path.join(root, "sys/module/nvidia/version")) or "").strip()
-    if wanted.driver and (not driver or _numbers(driver) < _numbers(wanted.driver)):
+    if wanted.driver and (not driver or numbers(driver) < numbers(wanted.driver)):
         raise Problem(
             "container.driver",
             "NVIDIA driver {}".format(driver) if driver else "no NVIDIA driver is loaded",
@@ -159,10 +160,6 @@ def _check_cdi(root: str) -> None:
             "one of the driver that is loaded",
             "Run nvidia-ctk cdi generate --output={}.".format(path),
         )
-
-
-def _numbers(version: str) -> Tuple[int, ...]:
-    return tuple(int(part) for part in version.split(".") if part.isdigit())
 
 
 def _dotted(version: Tuple[int, ...]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from ..whisperx_common.names import normalise
 from . import installed
 from .look import Looked, look
 from .match import explains, match
@@ -79,7 +80,7 @@ def _packages(environment: Environment) -> Mapping[str, str]:
     if environment.contained is None:
         return installed.packages(environment.sites)
     versions = environment.contained["versions"]
-    return {installed.normalise(name): version for name, version in versions.items()}
+    return {normalise(name): version for name, version in versions.items()}
 
 
 def _inside(environment: Environment, facts: Mapping[str, Any]) -> Mapping[str, Any]:

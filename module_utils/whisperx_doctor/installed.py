@@ -6,16 +6,13 @@ import os
 import re
 from typing import Dict, Iterator, Sequence, Tuple
 
-__all__ = ["carries", "distributions", "normalise", "packages"]
+from ..whisperx_common.names import normalise
+
+__all__ = ["carries", "distributions", "packages"]
 
 _INFO = re.compile(r"(?P<name>[^-]+)-(?P<version>[^-]+)\.(dist-info|egg-info)$")
 # Debian's egg-info names end in the Python they are for.
 _DEBIAN = re.compile(r"-py3(\.\d+)?$")
-
-
-def normalise(name: str) -> str:
-    """Return the one way in which a distribution's name is written."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def distributions(site: str) -> Iterator[Tuple[str, str, str]]:

@@ -6,9 +6,9 @@ import os
 import re
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
+from ..whisperx_common.versions import admits, local
 from .records import Evidence, Found, Patient, Symptom
 from .rows import SEEN
-from .versions import admits, local
 
 __all__ = ["explains", "fact", "match"]
 

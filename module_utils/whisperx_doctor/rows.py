@@ -28,8 +28,8 @@ from __future__ import annotations
 import re
 from typing import Any, Dict, List, Mapping, Tuple
 
+from ..whisperx_common.versions import admits
 from ..whisperx_problem import Problem
-from .versions import admits
 
 __all__ = ["SEEN", "Knowledge", "read"]
 

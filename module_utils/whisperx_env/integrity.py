@@ -15,7 +15,7 @@ import re
 from typing import Any, Dict, Iterator, List
 
 from ..whisperx_common.files import read_json, read_text
-from ..whisperx_common.lockfile import normalise
+from ..whisperx_common.names import normalise
 from ..whisperx_release.model import Release
 
 __all__ = ["MANIFEST", "damage", "manifest", "packages", "poisoned"]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, Mapping, Tuple
 
 from ..whisperx_common import lockfile
+from ..whisperx_common.names import normalise
 from ..whisperx_problem import Problem
 
 __all__ = [
@@ -135,8 +136,8 @@ def want(plan: Mapping[str, Any], text: str) -> Wanted:
 def _main_package(plan: Mapping[str, Any], lock: lockfile.Lock) -> str:
     """Return the requested package that names the release: the first that is locked."""
     for name in plan.get("request") or {}:
-        if lockfile.normalise(name) in lock.versions:
-            return lockfile.normalise(name)
+        if normalise(name) in lock.versions:
+            return normalise(name)
     asked = ", ".join(plan.get("request") or {}) or "none"
     raise Problem(
         "env.lock-mismatch",

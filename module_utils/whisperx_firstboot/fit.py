@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Tuple
 
+from ..whisperx_common.versions import numbers
 from .records import Image, Profile, Settings
 
 __all__ = ["Choice", "choose", "misfits", "stamp"]
@@ -75,7 +75,7 @@ def misfits(profile: Profile, facts: Mapping[str, Any]) -> Tuple[str, ...]:
     family, version = libc.get("family") or "none", str(libc.get("version") or "")
     if family != profile.libc_family:
         told.append("baked for {}, the C library here is {}".format(profile.libc_family, family))
-    elif _numbers(version) < _numbers(profile.libc_version):
+    elif numbers(version) < numbers(profile.libc_version):
         wanted = "{} {}".format(profile.libc_family, profile.libc_version)
         told.append("baked for {}, the C library here is the older {}".format(wanted, version))
     if profile.device == "cuda":
@@ -103,9 +103,9 @@ def _gpu_misfits(profile: Profile, facts: Mapping[str, Any]) -> List[str]:
 
 def _bounds(version: str, least: str, most: str) -> str:
     """Return which bound the driver is beyond, "" for none."""
-    if least and _numbers(version) < _numbers(least):
+    if least and numbers(version) < numbers(least):
         return "needs the NVIDIA driver {} or newer, here is {}".format(least, version or "an unknown one")
-    if most and _numbers(version)[:1] > _numbers(most)[:1]:
+    if most and numbers(version)[:1] > numbers(most)[:1]:
         return "the NVIDIA driver may be of branch {} at most, here is {}".format(most, version)
     return ""
 
@@ -121,7 +121,7 @@ def _failing_gpu(facts: Mapping[str, Any]) -> str:
 def _notes(profile: Profile, facts: Mapping[str, Any]) -> Tuple[str, ...]:
     told = []
     version = str((facts.get("libc") or {}).get("version") or "")
-    if _numbers(version) > _numbers(profile.libc_version):
+    if numbers(version) > numbers(profile.libc_version):
         wanted = "{} {}".format(profile.libc_family, profile.libc_version)
         told.append("baked for {}, the C library here is {}".format(wanted, version))
     here = (facts.get("cpu") or {}).get("flags") or []
@@ -131,7 +131,3 @@ def _notes(profile: Profile, facts: Mapping[str, Any]) -> Tuple[str, ...]:
     if profile.device == "cpu" and facts.get("gpus"):
         told.append("there is a GPU that no profile of this image can use; the CPU is used")
     return tuple(told)
-
-
-def _numbers(version: str) -> Tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", version))

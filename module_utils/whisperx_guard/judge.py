@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Callable, Dict, Iterator, List, Sequence, Set, Tuple
 
 from ..whisperx_abi.audit import Finding, audit
+from ..whisperx_common.versions import numbers
 from ..whisperx_problem import Problem
 from .managed import Managed
 from .model import Change, Found, Row, row_of
@@ -117,7 +118,7 @@ def _driver(
     for change, row in coming:
         if row.upstream(change.after):
             versions.setdefault(row.upstream(change.after), change)
-    for version in sorted(versions, key=_numbers):
+    for version in sorted(versions, key=numbers):
         wanted = _driver_bound(version, release)
         if wanted:
             change = versions[version]
@@ -144,13 +145,13 @@ def _driver(
 def _driver_bound(version: str, release: Managed) -> str:
     """Return which driver the release wants when this one is outside, "" when it will do."""
     bounds = release.needs.get("driver") or {}
-    branch = _numbers(version)[:1]
+    branch = numbers(version)[:1]
     lowest, highest = str(bounds.get("minimum") or ""), str(bounds.get("maximum") or "")
-    if highest and branch > _numbers(highest)[:1]:
+    if highest and branch > numbers(highest)[:1]:
         return "driver {} at most: the last for a GPU of this host".format(highest)
-    if lowest and branch < _numbers(lowest)[:1]:
+    if lowest and branch < numbers(lowest)[:1]:
         return "driver {} or newer".format(lowest)
-    if not lowest and release.driver and _numbers(version) < _numbers(release.driver):
+    if not lowest and release.driver and numbers(version) < numbers(release.driver):
         return "driver {}, on which the environment was proved, or a newer one".format(release.driver)
     return ""
 
@@ -183,7 +184,3 @@ def _interpreter(changes: Sequence[Change], release: Managed, host: Surroundings
 def _minor(version: str) -> str:
     found = _MINOR.match(version)
     return found.group(1) if found else version
-
-
-def _numbers(version: str) -> Tuple[int, ...]:
-    return tuple(int(part) for part in version.split(".") if part.isdigit())

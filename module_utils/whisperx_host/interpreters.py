@@ -8,6 +8,7 @@ from typing import Dict, Iterator, List, Optional, Tuple
 
 from ..whisperx_common.tree import Tree
 from ..whisperx_common.trust import Judge
+from ..whisperx_common.versions import key
 from . import elf
 from .libc import LIB_DIRECTORIES, loader_family
 from .live import Live
@@ -68,7 +69,7 @@ def read_pythons(
         sources["pythons"] = (
             "no python3.N in /usr/bin, /usr/local/bin, /opt/*/bin, uv's and pyenv's directories"
         )
-    return tuple(sorted(found.values(), key=lambda python: (_numbers(python.version), python.path)))
+    return tuple(sorted(found.values(), key=lambda python: (key(python.version), python.path)))
 
 
 def _weakness(judge: Judge, real: str) -> str:
@@ -143,8 +144,3 @@ def _is_shared(tree: Tree, path: str) -> bool:
             return False
         path = path.rsplit("/", 1)[0]
     return True
-
-
-def _numbers(version: str) -> Tuple[int, ...]:
-    """Return a sort key of a version: its numbers."""
-    return tuple(int(number) for number in re.findall(r"\d+", version))

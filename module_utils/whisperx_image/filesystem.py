@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..whisperx_common.files import read_text
-from ..whisperx_common.lockfile import normalise
+from ..whisperx_common.names import normalise
 from .layer import Entry, gone, stamped
 
 __all__ = ["SHARED", "added", "exported", "grouped", "owners", "walk"]

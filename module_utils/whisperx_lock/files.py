@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from ..whisperx_abi.elf import read as read_elf
-from ..whisperx_abi.elf import version_key
+from ..whisperx_common.versions import numbers
 from ..whisperx_problem import Problem
 from .sources import Sources
 
@@ -188,4 +188,4 @@ def fits_target(uv: Path, machine: str, libc: Mapping[str, Any]) -> bool:
         return True
     if libc.get("family") != "glibc" or "musl" in (elf.interp or ""):
         return False
-    return version_key(elf.glibc or "0") <= version_key(str(libc.get("version") or "0"))
+    return numbers(elf.glibc or "0") <= numbers(str(libc.get("version") or "0"))

@@ -10,7 +10,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
-from ..whisperx_common.lockfile import Lock, normalise
+from ..whisperx_common.lockfile import Lock
+from ..whisperx_common.names import normalise
 from ..whisperx_problem import Problem
 
 __all__ = ["best_fit", "misfits", "request_of", "specifier", "torch_build_of"]

@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
+from ..whisperx_common.versions import numbers
 from ..whisperx_problem import Problem
 
 __all__ = ["Wheel", "read_pylock", "read_sdist", "tag_ranks", "wheel_tags"]
@@ -85,7 +86,7 @@ def tag_ranks(platform: str, python: str) -> Mapping[Tag, int]:
     platforms = list(_platforms(platform))
     if not platforms:
         return {}
-    version = tuple(int(part) for part in python.split(".")[:2])
+    version = numbers(python)[:2]
     interpreter = "cp" + "".join(str(part) for part in version)
     tags = [*cpython_tags(version, platforms=platforms), *compatible_tags(version, interpreter, platforms)]
     return {tag: rank for rank, tag in reversed(list(enumerate(tags)))}

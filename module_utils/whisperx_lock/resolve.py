@@ -10,7 +10,8 @@ from typing import Any
 
 from packaging.version import Version
 
-from ..whisperx_common.lockfile import LockedPackage, normalise, total
+from ..whisperx_common.lockfile import LockedPackage, total
+from ..whisperx_common.names import normalise
 from ..whisperx_problem import Problem
 from .fit import torch_build_of
 from .pylock import read_pylock

@@ -13,7 +13,8 @@ from packaging.utils import parse_wheel_filename
 from packaging.version import Version
 
 from ..whisperx_abi.repair import TOOL, clear_execstack
-from ..whisperx_common.lockfile import Lock, LockedPackage, normalise
+from ..whisperx_common.lockfile import Lock, LockedPackage
+from ..whisperx_common.names import normalise
 from ..whisperx_problem import Problem
 from .files import Store, download, repack
 from .pylock import Wheel, read_pylock, read_sdist

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from ..whisperx_catalogue.catalogue import Catalogue
 from ..whisperx_catalogue.container_rows import Engine
-from ..whisperx_catalogue.fields import Numbers, dotted, numbers
+from ..whisperx_common.versions import Numbers, dotted, strict_numbers
 from ..whisperx_problem import Problem
 from .explain.sentences import reason
 from .findings import Finding, finding
@@ -72,7 +72,7 @@ def _required(facts: Mapping[str, Any]) -> Numbers | None:
     environment = facts.get("environment")
     text = str(environment.get("NVIDIA_REQUIRE_CUDA") or "") if isinstance(environment, Mapping) else ""
     _, sign, version = text.split(" ")[0].partition("cuda>=")
-    return numbers(version) if sign else None
+    return strict_numbers(version) if sign else None
 
 
 def on_base(host: Host, base: Base) -> Host:

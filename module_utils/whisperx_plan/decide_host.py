@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from ..whisperx_catalogue.catalogue import Catalogue
-from ..whisperx_catalogue.fields import dotted
+from ..whisperx_common.versions import dotted
 from .container import in_container
 from .explain.notes import driver_notes, notes_of
 from .explain.remedies import Remedy, better_driver, for_refusal, used

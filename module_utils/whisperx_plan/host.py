@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..whisperx_catalogue.fields import Fields, Numbers, dotted
+from ..whisperx_catalogue.fields import Fields
+from ..whisperx_common.versions import Numbers, dotted
 
 __all__ = ["DRIVER_STATES", "Driver", "Gpu", "Host", "Interpreter"]
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..whisperx_catalogue.catalogue import Catalogue
-from ..whisperx_catalogue.fields import Numbers
 from ..whisperx_catalogue.rows import Distro
+from ..whisperx_common.versions import Numbers
 from .host import Host
 
 __all__ = ["distro_of", "platform_of", "tag_glibc"]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import asdict, dataclass
-from typing import Any, Dict, Mapping, Tuple
+from typing import Any, Dict, Mapping
 
 from ..whisperx_common import process
 from ..whisperx_common.files import read_text
+from ..whisperx_common.versions import numbers
 
 __all__ = ["Here", "here", "interpreter", "record", "unfit"]
 
@@ -61,10 +62,6 @@ def unfit(device: str, recorded: Mapping[str, Any], now: Here) -> str:
         return ""
     if not now.driver:
         return "the NVIDIA driver (then {}) is gone".format(then)
-    if _numbers(now.driver) < _numbers(then):
+    if numbers(now.driver) < numbers(then):
         return "the NVIDIA driver is {}, older than {} on which it was proved".format(now.driver, then)
     return ""
-
-
-def _numbers(version: str) -> Tuple[int, ...]:
-    return tuple(int(part) for part in version.split(".") if part.isdigit())

@@ -15,7 +15,8 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from ..whisperx_common import lockfile
 from ..whisperx_common.files import read_text
-from ..whisperx_common.lockfile import Lock, LockedPackage, normalise
+from ..whisperx_common.lockfile import Lock, LockedPackage
+from ..whisperx_common.names import normalise
 from ..whisperx_env import integrity
 
 __all__ = ["FILE", "document", "read_metadata", "render"]

@@ -8,8 +8,9 @@ from typing import Any
 
 from packaging.version import Version
 
-from module_utils.whisperx_abi.elf import Elf, parse, version_key
+from module_utils.whisperx_abi.elf import Elf, parse
 from module_utils.whisperx_abi.header import MAGIC
+from module_utils.whisperx_common.versions import numbers
 
 from .fatbin import gpu_code
 from .index import File, Index
@@ -101,7 +102,7 @@ class _Reading:
         found: dict[str, Any] = {"execstack": bool(bad)}
         if bad:
             found["execstack_in"] = bad
-        found["glibc"] = max(floors, key=version_key) if floors else None
+        found["glibc"] = max(floors, key=numbers) if floors else None
         if any(elf.private for elf in elves.values()):
             found["private"] = True
         outside = needs - provides - bundled

@@ -10,8 +10,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from module_utils.whisperx_catalogue.catalogue import Catalogue
-from module_utils.whisperx_catalogue.fields import dotted
 from module_utils.whisperx_catalogue.rows import Distro
+from module_utils.whisperx_common.versions import dotted
 from module_utils.whisperx_plan.decide import decide
 from module_utils.whisperx_plan.model import Request
 from module_utils.whisperx_problem import Problem

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...whisperx_catalogue.catalogue import Catalogue
-from ...whisperx_catalogue.fields import Numbers, dotted
 from ...whisperx_catalogue.release import Release, specifier
+from ...whisperx_common.versions import Numbers, dotted
 from ..findings import Finding, finding
 from ..gpu.cuda import branch_for_cuda, cuda_of_isa, driver_cuda, meets_floor
 from ..gpu.libraries_needed import cuda_major

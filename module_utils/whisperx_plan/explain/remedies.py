@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from ...whisperx_catalogue.catalogue import Catalogue
-from ...whisperx_catalogue.fields import Numbers, dotted
+from ...whisperx_common.versions import Numbers, dotted
 from ..container import remedy_for
 from ..gpu.cuda import modules_of
 from ..gpu.obstacles import advice, branch_needed, with_best_driver

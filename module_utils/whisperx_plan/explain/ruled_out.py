@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from ...whisperx_catalogue.catalogue import Catalogue
-from ...whisperx_catalogue.fields import dotted
 from ...whisperx_catalogue.release import Release
+from ...whisperx_common.versions import dotted
 from ..findings import Finding, finding
 from ..host import Interpreter
 from ..solve.candidates import World

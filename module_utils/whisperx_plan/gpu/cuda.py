@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import cache
 
 from ...whisperx_catalogue.catalogue import Catalogue
-from ...whisperx_catalogue.fields import Numbers
 from ...whisperx_catalogue.rows import Generation
+from ...whisperx_common.versions import Numbers
 from ..host import Driver, Gpu
 
 __all__ = [

@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ...whisperx_catalogue.catalogue import Catalogue
-from ...whisperx_catalogue.fields import dotted
 from ...whisperx_catalogue.release import Release
+from ...whisperx_common.versions import dotted
 from ..findings import Finding, finding
-from ..gpu.libraries_needed import cuda_major
 from ..host import Host
 from ..model import Request
 from .cuda import (
@@ -27,6 +26,7 @@ from .cuda import (
     meets_floor,
     newest_driver,
 )
+from .libraries_needed import cuda_major
 from .names import gpu_words, ways
 from .torch_builds import choose_build
 

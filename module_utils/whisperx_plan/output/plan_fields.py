@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...whisperx_catalogue.catalogue import Catalogue
-from ...whisperx_catalogue.fields import dotted
 from ...whisperx_catalogue.release import Release, canonical, specifier
 from ...whisperx_catalogue.rows import Build
+from ...whisperx_common.versions import dotted
 from ..explain.ruled_out import admitted
 from ..gpu.cuda import capability
 from ..gpu.cuda_libraries import Library

@@ -5,8 +5,8 @@ builds, sonames.
 from __future__ import annotations
 
 from ...whisperx_catalogue.catalogue import Catalogue
-from ...whisperx_catalogue.fields import Numbers, dotted
 from ...whisperx_catalogue.release import Release
+from ...whisperx_common.versions import Numbers, dotted
 from ..findings import Finding, Target, finding
 from ..gpu.cuda import (
     Code,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ...whisperx_catalogue.catalogue import Catalogue
-from ...whisperx_catalogue.fields import Numbers, dotted, numbers
 from ...whisperx_catalogue.release import Release, Wheel
+from ...whisperx_common.versions import Numbers, dotted, strict_numbers
 from ..findings import Finding, Target, finding
 from ..platforms import tag_glibc
 
@@ -17,7 +17,7 @@ def execstack(release: Release, target: Target, catalogue: Catalogue) -> Finding
     abi = release.abi.get(host.machine or "")
     if abi is None or not abi.execstack or host.libc_family != "glibc" or host.libc_version is None:
         return None
-    limit = numbers(str(catalogue.threshold("libc.execstack", "glibc"))) or ()
+    limit = strict_numbers(str(catalogue.threshold("libc.execstack", "glibc"))) or ()
     if host.libc_version < limit:
         return None
     return finding("libc.execstack", host.libc, limit=dotted(limit))

@@ -7,8 +7,8 @@ from __future__ import annotations
 from packaging.version import Version
 
 from ...whisperx_catalogue.catalogue import Catalogue
-from ...whisperx_catalogue.fields import dotted
 from ...whisperx_catalogue.release import Release, specifier
+from ...whisperx_common.versions import dotted
 from ..findings import Finding, Target, finding
 from ..platforms import tag_glibc
 from .libc import floor_of

@@ -12,8 +12,8 @@ from packaging.markers import Marker
 from packaging.requirements import Requirement
 
 from ...whisperx_catalogue.catalogue import Catalogue
-from ...whisperx_catalogue.fields import dotted
 from ...whisperx_catalogue.release import Release, canonical
+from ...whisperx_common.versions import dotted
 from ..findings import Target
 from ..gpu.cuda_libraries import Library
 from ..gpu.libraries_needed import wanted_libraries

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ...whisperx_catalogue.catalogue import Catalogue
-from ...whisperx_catalogue.fields import numbers
+from ...whisperx_common.versions import strict_numbers
 from ..findings import Finding, Target, finding
 from ..host import Host, Interpreter
 from ..model import Request
@@ -78,7 +78,7 @@ def usable_pythons(
 
 def lacks_distutils(python: Interpreter, catalogue: Catalogue) -> bool:
     """Say whether an interpreter lacks distutils and is so old that the installer asks it for that."""
-    before = numbers(str(catalogue.threshold("python.distutils", "before"))) or ()
+    before = strict_numbers(str(catalogue.threshold("python.distutils", "before"))) or ()
     return not python.distutils and python.minor < before
 
 

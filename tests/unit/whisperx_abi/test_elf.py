@@ -14,7 +14,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from module_utils.whisperx_abi.elf import Elf, parse, read, version_key
+from module_utils.whisperx_abi.elf import Elf, parse, read
+from module_utils.whisperx_common.versions import numbers
 from module_utils.whisperx_problem import Problem
 from tests.unit.whisperx_abi.elf_samples import CC, PROGRAM, compile_library, drop_stack_header, write_library
 
@@ -102,7 +103,7 @@ def test_glibc_floor_compares_numbers_and_private_is_seen() -> None:
     elf = of(write_library(versions=versions))
     assert elf.glibc == "2.29"
     assert elf.private
-    assert version_key("2.9") < version_key("2.41") < version_key("2.41.1")
+    assert numbers("2.9") < numbers("2.41") < numbers("2.41.1")
 
 
 def test_a_file_that_is_no_elf_is_none(tmp_path: Path) -> None:
@@ -227,7 +228,7 @@ def test_mutated_files_are_read_or_refused_quickly(
     try:
         elf = of(view)
         assert elf.bits in (32, 64)
-        assert elf.glibc is None or version_key(elf.glibc)
+        assert elf.glibc is None or numbers(elf.glibc)
     except Problem as problem:
         assert problem.rule == "abi.malformed"
     assert time.process_time() - begun < 1

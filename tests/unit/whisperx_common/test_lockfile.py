@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from module_utils.whisperx_common.lockfile import Lock, LockedPackage, digest, normalise, parse, render, total
+from module_utils.whisperx_common.lockfile import Lock, LockedPackage, digest, parse, render, total
+from module_utils.whisperx_common.names import normalise
 from module_utils.whisperx_problem import Problem
 
 SHA = "0123456789abcdef" * 4
