@@ -71,8 +71,13 @@ options:
     description:
       - A bundle that C(playbooks/bundle.yml) made. Its locks take the place of O(lock_dir), its wheels and
         C(uv) that of all sources.
-      - It is compared with its digests first; nothing is resolved, written or downloaded.
+      - It is compared with its digests first, and must hold nothing else; nothing is resolved, written or
+        downloaded.
     type: path
+  bundle_digest:
+    description: The SHA-256 that the SHA256SUMS of O(bundle) must have; empty for any.
+    type: str
+    default: ""
   cache_dir:
     description:
       - Directory on the controller for wheels that are made here, for C(uv) of other platforms, and for
@@ -177,7 +182,7 @@ from ..module_utils.whisperx_lock.files import default_cache_dir
 from ..module_utils.whisperx_lock.lock import LockResult, make_all, open_workshop, read_locks, write
 from ..module_utils.whisperx_lock.sources import make_sources
 from ..module_utils.whisperx_problem import Problem
-from ..module_utils.whisperx_wheelhouse.bundle import check
+from ..module_utils.whisperx_wheelhouse.listing import check
 
 
 def main() -> None:
@@ -190,6 +195,7 @@ def main() -> None:
             "uv": {"type": "path"},
             **index_options(),
             "bundle": {"type": "path"},
+            "bundle_digest": {"type": "str", "default": ""},
             "cache_dir": {"type": "path"},
         },
         supports_check_mode=True,
@@ -207,7 +213,7 @@ def run(options: Dict[str, Any], check_mode: bool) -> Dict[str, Any]:
     lock_dir, state = Path(options["lock_dir"]).absolute(), options["state"]
     bundle = Path(options["bundle"]).absolute() if options["bundle"] else None
     if bundle:
-        check(bundle)
+        check(bundle, options["bundle_digest"])
         lock_dir, state, check_mode = bundle / "locks", "locked", True
     written = {} if bundle else {str(lock_dir): "whisperx_plan_lock_dir"}
     cache = str(Path(options["cache_dir"] or default_cache_dir()).expanduser().absolute())

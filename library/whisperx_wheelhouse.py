@@ -32,8 +32,14 @@ options:
       - The store, C(DIR/SHA256/FILE). By default C(wheelhouse) in O(cache_dir).
     type: path
   bundle:
-    description: A bundle that takes the place of O(dir) and of all indexes.
+    description:
+      - A bundle that takes the place of O(dir) and of all indexes. With other states than V(checked) its
+        files are taken as they are; M(whisperx_lock), which goes before, has compared them.
     type: path
+  bundle_digest:
+    description: With O(state=checked), the SHA-256 that the bundle's SHA256SUMS must have; empty for any.
+    type: str
+    default: ""
   output:
     description: The directory to make with O(state=bundled). Absent, empty, or a bundle.
     type: path
@@ -134,7 +140,7 @@ downloaded:
   type: dict
   sample: {files: 12, bytes: 61234567}
 bundle:
-  description: What O(output) holds; C(files) and C(bytes).
+  description: What O(output) holds; C(files), C(bytes), and C(digest), the SHA-256 of its SHA256SUMS.
   returned: when O(state=bundled)
   type: dict
 """
@@ -153,7 +159,7 @@ from ..module_utils.whisperx_lock.files import default_cache_dir
 from ..module_utils.whisperx_lock.sources import make_sources
 from ..module_utils.whisperx_lock.uv import Uv, find_uv
 from ..module_utils.whisperx_problem import Problem
-from ..module_utils.whisperx_wheelhouse import bundle, serve
+from ..module_utils.whisperx_wheelhouse import bundle, listing, serve
 from ..module_utils.whisperx_wheelhouse.fill import fill
 from ..module_utils.whisperx_wheelhouse.house import House
 from ..module_utils.whisperx_wheelhouse.progress import Progress
@@ -163,6 +169,7 @@ ARGUMENTS: Dict[str, Any] = {
     "locks": {"type": "dict", "default": {}},
     "dir": {"type": "path"},
     "bundle": {"type": "path"},
+    "bundle_digest": {"default": ""},
     "output": {"type": "path"},
     "catalogue": {"type": "path"},
     "hosts": {"type": "dict", "default": {}},
@@ -199,10 +206,10 @@ def main() -> None:
 def run(options: Dict[str, Any], check_mode: bool) -> Dict[str, Any]:
     """Return the module's result for these options. Raises Problem."""
     if options["state"] == "checked":
-        bundle.check(Path(options["bundle"]))
+        listing.check(Path(options["bundle"]), options["bundle_digest"])
         return {"changed": False, "files": {}, "downloaded": {"files": 0, "bytes": 0}}
     check_places(options)
-    house = House(place(options))
+    house = House(place(options), compared=bool(options["bundle"]))
     texts = {name: lock["text"] for name, lock in options["locks"].items()}
     sources = make_sources(**index_values(options))
     uv = Uv(find_uv(options["uv"] or ""), sources)
@@ -221,9 +228,9 @@ def run(options: Dict[str, Any], check_mode: bool) -> Dict[str, Any]:
         made = bundle.make(
             Path(options["output"]), options["locks"], house, Path(options["catalogue"] or "/nonexistent")
         )
-        bundle.check(Path(options["output"]))
+        listing.check(Path(options["output"]), made.digest)
         result["changed"] = result["changed"] or made.changed
-        result["bundle"] = {"files": made.files, "bytes": made.bytes}
+        result["bundle"] = {"files": made.files, "bytes": made.bytes, "digest": made.digest}
     return result
 
 

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import http.client
 import json
 import os
 import shutil
 import ssl
 import tempfile
 import threading
-import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Callable, Mapping
@@ -27,14 +27,17 @@ from pathlib import Path
 from typing import Any
 
 from ..whisperx_abi.elf import read as read_elf
+from ..whisperx_common.digests import Digests
+from ..whisperx_common.download import TooLong, TooSlow, Unwritable
+from ..whisperx_common.download import download as fetch
 from ..whisperx_common.versions import numbers
 from ..whisperx_problem import Problem
 from .sources import Sources
 
 __all__ = ["Store", "default_cache_dir", "download", "fits_target", "repack"]
 
-_BLOCK = 1 << 20
-_TIMEOUT = 60  # seconds without a byte
+# Appended to the name of a made file: what its digest was.
+_NOTE = ".sha256"
 _DATE = (1980, 1, 1, 0, 0, 0)
 
 
@@ -51,36 +54,16 @@ class Store:
     root: Path
 
     def __post_init__(self) -> None:
-        self._digests: dict[str, list[Any]] = {}
-        self._changed = False
+        self._digests = Digests(str(self.root / "digests.json"))
         self._making = threading.Lock()
-        with suppress(OSError, ValueError):
-            known = json.loads((self.root / "digests.json").read_text())
-            self._digests = known if isinstance(known, dict) else {}
 
     def digest(self, path: Path) -> str:
-        """Return a file's SHA-256; read again only when its size or time changed."""
-        state = path.stat()
-        mark = [state.st_size, state.st_mtime_ns, state.st_ino]
-        known = self._digests.get(str(path))
-        if isinstance(known, list) and known[:-1] == mark:
-            return str(known[-1])
-        with path.open("rb") as stream:
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
-        self._digests[str(path)] = [*mark, found]
-        self._changed = True
-        return found
+        """Return a file's SHA-256; read again only when something of the file changed."""
+        return self._digests.of(str(path))
 
     def save(self) -> None:
         """Write down the digests. A cache that cannot be written costs time, nothing else."""
-        if not self._changed:
-            return
-        kept = {path: entry for path, entry in sorted(self._digests.items()) if os.path.exists(path)}
-        with suppress(OSError):
-            self.root.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile("w", dir=self.root, delete=False) as stream:
-                json.dump(kept, stream)
-            os.replace(stream.name, self.root / "digests.json")
+        self._digests.save()
 
     def made(self, recipe: Mapping[str, Any], make: Callable[[Path], Path]) -> Path:
         """Return the wheel that ``recipe`` stands for; if need be, ``make`` writes it into a folder."""
@@ -100,9 +83,34 @@ class Store:
         with self._making:
             return self._once(self.root / "uv" / key, make, "bin/uv")
 
+    def forget(self, path: Path) -> None:
+        """Remove a made file that is another than it was, with all that was made with it."""
+        places = [self.root / "made", self.root / "uv"]
+        for folder in path.parents:
+            if folder.parent in places:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _right(self, path: Path) -> bool:
+        """Return whether a made file is what was made. What an earlier version made is taken as it is."""
+        noted = path.with_name(path.name + _NOTE)
+        try:
+            wanted = noted.read_text("ascii").strip() if noted.is_file() else ""
+            digest = self.digest(path)
+            if not wanted:
+                noted.write_text(digest + "\n", "ascii")
+            return digest != "" and wanted in ("", digest)
+        except (OSError, ValueError):
+            return False
+
     def _once(self, folder: Path, make: Callable[[Path], Path], pattern: str) -> Path:
-        """Return the one file below ``folder``; made beside it and moved there whole, so that it is whole."""
+        """Return the one file below ``folder``; made beside it and moved there whole, so that it is whole.
+
+        Its digest is noted beside it. One that has another digest now is removed and made again.
+        """
         found = sorted(folder.glob(pattern))
+        if found and not self._right(found[0]):
+            shutil.rmtree(folder, ignore_errors=True)
+            found = []
         if not found:
             try:
                 folder.parent.mkdir(parents=True, exist_ok=True)
@@ -117,6 +125,8 @@ class Store:
                 ) from None
             try:
                 make(scratch)
+                for made in sorted(scratch.glob(pattern)):
+                    made.with_name(made.name + _NOTE).write_text(self.digest(made) + "\n", "ascii")
                 with suppress(OSError):  # another run has made the same meanwhile
                     os.rename(scratch, folder)
             finally:
@@ -133,27 +143,33 @@ def download(url: str, sha256: str, target: Path, sources: Sources) -> None:
         pair = base64.b64encode(f"{username}:{password}".encode()).decode()
         # Unredirected: another server, to which this one may point, does not get it.
         request.add_unredirected_header("Authorization", "Basic " + pair)
-    found = hashlib.sha256()
     try:
-        with (
-            urllib.request.urlopen(request, timeout=_TIMEOUT, context=ssl.create_default_context()) as answer,
-            target.open("wb") as stream,
-        ):
-            while block := answer.read(_BLOCK):
-                found.update(block)
-                stream.write(block)
-    except (OSError, urllib.error.URLError) as error:
+        context = ssl.create_default_context()
+        fetch(request, str(target), None, lambda size: None, context)
+    except Unwritable as error:
+        raise Problem(
+            "lock.cache-dir",
+            f"{target.name} cannot be written: {error.cause.strerror or error.cause}",
+            str(target.parent),
+            "a directory with room that this user may write",
+            "Free some space, or set TMPDIR to a directory that has it.",
+        ) from None
+    except (OSError, http.client.HTTPException, TooLong, TooSlow) as error:
+        ended = isinstance(error, TooLong | TooSlow)
+        why = error.__doc__ if ended else getattr(error, "reason", None) or error
         raise Problem(
             "lock.download",
-            sources.scrub(f"{target.name} cannot be fetched: {getattr(error, 'reason', None) or error}"),
+            sources.scrub(f"{target.name} cannot be fetched: {why}"),
             sources.name_of(url),
             "the file that the index lists",
             "Check the network and try again.",
         ) from None
-    if found.hexdigest() != sha256:
+    with target.open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    if found != sha256:
         raise Problem(
             "lock.wrong-hash",
-            f"{target.name} has SHA-256 {found.hexdigest()}",
+            f"{target.name} has SHA-256 {found}",
             sources.name_of(url),
             sha256,
             "Do not use this index until it is known why the file changed.",

@@ -74,7 +74,7 @@ class Wheels:
             candidates = [folder / package.file for folder in self.uv.sources.find_links]
         else:
             found = self.store.find(package.file, package.sha256)
-            candidates = [found] if found else self._again(package, plan)
+            candidates = [found] if found else self._fresh(package, plan)
         for path in candidates:
             if path.is_file() and self.store.digest(path) == package.sha256:
                 return path
@@ -85,6 +85,14 @@ class Wheels:
             f"the file with SHA-256 {package.sha256}",
             "Put it into a directory of whisperx_plan_find_links, or run with whisperx_plan_state=upgrade.",
         )
+
+    def _fresh(self, package: LockedPackage, plan: Mapping[str, Any]) -> list[Path]:
+        """Return what is made for a package; what was made before and is another file now is made again."""
+        made = self._again(package, plan)
+        wrong = [path for path in made if self.store.digest(path) != package.sha256]
+        for path in wrong:
+            self.store.forget(path)
+        return self._again(package, plan) if wrong else made
 
     def _again(self, package: LockedPackage, plan: Mapping[str, Any]) -> list[Path]:
         """Make a wheel that another controller made. Returns what came of it, at most one path."""

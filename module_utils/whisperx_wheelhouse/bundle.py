@@ -6,65 +6,60 @@ wheels/<SHA-256>/  every wheel of every lock
 uv/<SHA-256>/uv    uv, one per kind of machine
 catalogue/         the knowledge it was decided with
 sbom/CLASS.cdx.json
-SHA256SUMS         of all of the above; `sha256sum --check SHA256SUMS` reads it
+SHA256SUMS         of all of the above, and nothing else is there; `sha256sum --check SHA256SUMS` reads it
 """
 
 from __future__ import annotations
 
-import email
 import hashlib
 import json
 import os
 import re
-import shutil
-import zipfile
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from email.message import Message
 from pathlib import Path
 from typing import Any
 
+from ..whisperx_common.files import write_text
 from ..whisperx_common.lockfile import parse
+from ..whisperx_common.wording import named, printable
 from ..whisperx_problem import Problem
 from ..whisperx_sbom.cyclonedx import document
 from .house import House
+from .listing import SCHEMA, SUMS, Listing, members, read_listing
+from .metadata import read_metadata
 
-__all__ = ["SUMS", "check", "make"]
+__all__ = ["make"]
 
-SUMS = "SHA256SUMS"
-SCHEMA = 1
-_LINE = re.compile(r"([0-9a-f]{64})  ([^\n]+)")
+# What the parts of a bundle begin with.
+_OURS = re.compile(r"(locks|wheels|uv|catalogue|sbom)/|(bundle\.json|SHA256SUMS)(\..*new)?$")
+_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
 class Made:
-    """What a bundle holds: its files, and their bytes."""
+    """What a bundle holds: its files, their bytes, and the SHA-256 of its list."""
 
     files: int
     bytes: int
     changed: bool
+    digest: str
 
 
 def make(out: Path, locks: Mapping[str, Mapping[str, Any]], house: House, catalogue: Path) -> Made:
     """Write the bundle ``out`` from a filled house; ``locks`` are whisperx_lock's, by class.
 
     What is there and right is left alone, what is ours and no longer named goes. ``catalogue`` may not exist.
-    Raises Problem "bundle.foreign-directory", "bundle.directory".
+    Raises Problem "bundle.foreign-directory", "bundle.directory", "bundle.wheel", "wheelhouse.wrong-hash".
     """
-    before = _sums(out)
-    if out.exists() and before is None and any(out.iterdir()):
-        raise Problem(
-            "bundle.foreign-directory",
-            "a directory with other contents",
-            str(out),
-            "an absent or empty directory, or a bundle",
-            "Set whisperx_wheelhouse_output to another one.",
-        )
+    before = _there(out)
     try:
+        if before is None:
+            out.mkdir(parents=True, exist_ok=True)
+            _write(out / SUMS, "")  # so that a run that was cut off is taken up by the next one
         wanted = _contents(out, locks, house, catalogue)
-        for name in sorted(set(before or {}) - set(wanted)):
-            (out / name).unlink(missing_ok=True)
+        for name in [name for name, _regular in members(out) if name not in wanted and name != SUMS]:
+            (out / name).unlink()
         text = "".join(f"{wanted[name]}  {name}\n" for name in sorted(wanted))
         _write(out / SUMS, text)
     except OSError as error:
@@ -76,43 +71,28 @@ def make(out: Path, locks: Mapping[str, Mapping[str, Any]], house: House, catalo
             "Set whisperx_wheelhouse_output to one.",
         ) from None
     size = sum((out / name).stat().st_size for name in wanted)
-    return Made(len(wanted), size, before != wanted)
+    changed = before is None or before.files != wanted
+    return Made(len(wanted), size, changed, hashlib.sha256(text.encode()).hexdigest())
 
 
-def check(root: Path) -> dict[str, Any]:
-    """Compare every file of a bundle with its digest; return bundle.json. Raises Problem ("bundle.…")."""
-    sums = _sums(root)
-    if sums is None or "bundle.json" not in sums:
+def _there(out: Path) -> Listing | None:
+    """Return the list of the bundle that is at ``out``, None for an absent or empty directory.
+
+    Raises Problem "bundle.foreign-directory" where something else is there, even beside a bundle: links as
+    well, through which one would write elsewhere.
+    """
+    before = read_listing(out)
+    found = dict(members(out)) if os.path.lexists(out) else {}
+    odd = [name for name, regular in found.items() if before is None or not regular or not _OURS.match(name)]
+    if odd:
         raise Problem(
-            "bundle.none",
-            f"no bundle is there: {SUMS} is missing, or lists no bundle.json",
-            str(root),
-            "a directory that playbooks/bundle.yml made",
-            "Set whisperx_wheelhouse_bundle to it; unpack it first if it is an archive.",
+            "bundle.foreign-directory",
+            "a directory with other contents: " + named([printable(name) for name in sorted(odd)], 3),
+            str(out),
+            "an absent or empty directory, or a bundle",
+            "Set whisperx_wheelhouse_output to another one.",
         )
-    with ThreadPoolExecutor(2) as pool:
-        found = dict(zip(sums, pool.map(lambda name: _digest(root / name), sums), strict=True))
-    wrong = [f"{name} is missing" for name in sums if found[name] is None]
-    wrong += [f"{name} is damaged" for name in sums if found[name] not in (None, sums[name])]
-    if wrong:
-        more = f", and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-        raise Problem(
-            "bundle.damaged",
-            "the bundle is not as it was made: " + ", ".join(wrong[:3]) + more,
-            str(root),
-            f"every file of {SUMS}, with its digest",
-            "Copy the bundle anew, or make it again with playbooks/bundle.yml.",
-        )
-    record: dict[str, Any] = json.loads((root / "bundle.json").read_text())
-    if record.get("schema") != SCHEMA:
-        raise Problem(
-            "bundle.schema",
-            f"a bundle of schema {record.get('schema')}",
-            str(root / "bundle.json"),
-            f"schema {SCHEMA}",
-            "Make the bundle with the checkout that installs from it.",
-        )
-    return record
+    return before
 
 
 def _contents(
@@ -151,14 +131,8 @@ def _wheels(lock: Mapping[str, Any], house: House) -> Iterator[tuple[str, Path]]
 def _sbom(name: str, text: str, lock: Mapping[str, Any], house: House) -> str:
     parsed = parse(text)
     paths = dict(_wheels(lock, house))
-    metadata = {package.name: _metadata(paths[package.sha256]) for package in parsed.packages}
+    metadata = {package.name: read_metadata(paths[package.sha256]) for package in parsed.packages}
     return json.dumps(document(name, parsed, text, metadata), indent=1, sort_keys=True) + "\n"
-
-
-def _metadata(wheel: Path) -> Message:
-    with zipfile.ZipFile(wheel) as archive:
-        name = next(one for one in archive.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", one))
-        return email.message_from_bytes(archive.read(name))
 
 
 def _text(out: Path, name: str, text: str) -> dict[str, str]:
@@ -171,50 +145,39 @@ def _text(out: Path, name: str, text: str) -> dict[str, str]:
 
 def _write(target: Path, text: str) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(target.name + ".new")
-    beside.write_text(text, encoding="utf-8")
-    beside.chmod(0o644)
-    os.replace(beside, target)
+    write_text(str(target), text)
 
 
 def _file(out: Path, name: str, source: Path, mode: int) -> dict[str, str]:
-    """Copy a file, unless it is there. What has its digest in its path is trusted to have it by size."""
+    """Copy a file, unless it is there. What has a digest in its path is compared with that, on both sides.
+
+    Raises Problem "wheelhouse.wrong-hash" where the source is another file than it is filed as.
+    """
     target = out / name
-    digest = Path(name).parent.name
-    by_digest = re.fullmatch("[0-9a-f]{64}", digest) is not None
-    there = target.is_file() and target.stat().st_size == source.stat().st_size
-    if not (there and by_digest):
+    filed = Path(name).parent.name
+    wanted = filed if re.fullmatch("[0-9a-f]{64}", filed) else _digest(source)
+    if not (target.is_file() and _digest(target) == wanted):
         target.parent.mkdir(parents=True, exist_ok=True)
         beside = target.with_name(target.name + ".new")
-        shutil.copyfile(source, beside)
+        copied = hashlib.sha256()
+        with source.open("rb") as stream, beside.open("wb") as copy:
+            while block := stream.read(_BLOCK):
+                copied.update(block)
+                copy.write(block)
+        if copied.hexdigest() != wanted:
+            beside.unlink()
+            raise Problem(
+                "wheelhouse.wrong-hash",
+                f"{printable(source.name)} has SHA-256 {copied.hexdigest()}",
+                printable(str(source)),
+                f"SHA-256 {wanted}",
+                "The file was changed on the controller; run again, which fetches or makes it anew.",
+            )
         beside.chmod(mode)
         os.replace(beside, target)
-    return {name: digest if by_digest else _digest(target) or ""}
+    return {name: wanted}
 
 
-def _sums(root: Path) -> dict[str, str] | None:
-    """Return name -> SHA-256 of a bundle, None when there is none. Raises Problem "bundle.damaged"."""
-    path = root / SUMS
-    if not path.is_file():
-        return None
-    found: dict[str, str] = {}
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        match = _LINE.fullmatch(line)
-        if match is None or ".." in Path(match.group(2)).parts or match.group(2).startswith("/"):
-            raise Problem(
-                "bundle.damaged",
-                f"{SUMS} has a line that is none of its own",
-                str(path),
-                "lines of a SHA-256, two spaces and a name",
-                "Copy the bundle anew, or make it again with playbooks/bundle.yml.",
-            )
-        found[match.group(2)] = match.group(1)
-    return found
-
-
-def _digest(path: Path) -> str | None:
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError:
-        return None
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

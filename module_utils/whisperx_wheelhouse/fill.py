@@ -34,6 +34,7 @@ def fill(house: House, texts: Mapping[str, str], uv: Uv, progress: Progress, che
     """
     filling = Filling(house.lacking(indexed(texts)))
     if check or not filling.lacking:
+        house.remember()
         return filling
     house.check_room(filling.bytes)
     with house.held():
@@ -44,5 +45,8 @@ def fill(house: House, texts: Mapping[str, str], uv: Uv, progress: Progress, che
             mine = [package for package in lock.packages if package.sha256 in left]
             addresses += find(lock, mine, uv) if mine else ()
             left = {key: value for key, value in left.items() if key not in {one.sha256 for one in mine}}
+        for address in addresses:
+            house.discard(address.sha256, address.file)  # there, it is another file than the locked one
         Fetcher(house, uv.sources, progress).fetch(addresses)
+    house.remember()
     return filling

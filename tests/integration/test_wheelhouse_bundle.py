@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from module_utils.whisperx_problem import Problem
-from module_utils.whisperx_wheelhouse import bundle
+from module_utils.whisperx_wheelhouse import listing
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -63,19 +63,19 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
 
 
 def test_it_has_all_that_it_says_and_no_address(site: Site) -> None:
-    subprocess.run(["sha256sum", "--check", "--quiet", bundle.SUMS], cwd=site.out, check=True)
+    subprocess.run(["sha256sum", "--check", "--quiet", listing.SUMS], cwd=site.out, check=True)
     names = {path.relative_to(site.out).parts[0] for path in site.out.rglob("*") if path.is_file()}
-    assert names == {"bundle.json", "locks", "wheels", "uv", "catalogue", "sbom", bundle.SUMS}
-    (record,) = bundle.check(site.out)["classes"].values()
+    assert names == {"bundle.json", "locks", "wheels", "uv", "catalogue", "sbom", listing.SUMS}
+    (record,) = listing.check(site.out)["classes"].values()
     assert record["request"] == '{"ctranslate2":""}'
     (sbom,) = site.out.glob("sbom/*.cdx.json")
     parts = {part["name"]: part for part in json.loads(sbom.read_text())["components"]}
     assert {"ctranslate2", "numpy"} <= set(parts)
     for path in (*site.out.glob("locks/*"), sbom, site.out / "bundle.json"):
         assert "simple" not in path.read_text()
-    before = (site.out / bundle.SUMS).read_bytes()
+    before = (site.out / listing.SUMS).read_bytes()
     again = site.play("playbooks/bundle.yml", "-e", f"whisperx_wheelhouse_output={site.out}", offline=False)
-    assert "changed=0" in again and (site.out / bundle.SUMS).read_bytes() == before
+    assert "changed=0" in again and (site.out / listing.SUMS).read_bytes() == before
 
 
 def test_it_installs_where_there_is_no_network(site: Site) -> None:
@@ -123,7 +123,7 @@ def test_a_bundle_that_is_not_whole_changes_nothing(site: Site, tmp_path: Path, 
         data[1000] ^= 1
         wheel.write_bytes(data)
     with pytest.raises(Problem) as caught:
-        bundle.check(copy)
+        listing.check(copy)
     assert caught.value.rule == "bundle.damaged" and wheel.name in caught.value.found
     told = site.play(
         "site.yml",

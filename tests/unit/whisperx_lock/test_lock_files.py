@@ -6,6 +6,7 @@ import hashlib
 import os
 import platform
 import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -119,14 +120,40 @@ def test_digests_are_remembered_until_a_file_changes(tmp_path: Path) -> None:
     first = store.digest(file)
     assert first == hashlib.sha256(b"one").hexdigest()
     store.save()
-    # Same size and time: a file that only remembering explains.
+    # What is remembered is not read again: another digest in the memory shows it.
+    memory = tmp_path / "cache" / "digests.json"
+    memory.write_text(memory.read_text().replace(first, SHA))
+    assert Store(tmp_path / "cache").digest(file) == SHA
+    # Same size, same time of change: only the change of state tells, and that cannot be set back.
     state = file.stat()
+    time.sleep(0.02)  # as coarse as a kernel's clock can be
     with file.open("r+b") as stream:
         stream.write(b"two")
     os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
-    assert Store(tmp_path / "cache").digest(file) == first
-    os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns + 1))
     assert Store(tmp_path / "cache").digest(file) == hashlib.sha256(b"two").hexdigest()
+
+
+@pytest.mark.parametrize("damage", [b"", b"wholE", b"whole and more"])
+@pytest.mark.parametrize("noted", [True, False], ids=["made by this version", "made before"])
+def test_a_made_file_that_changed_is_made_again(tmp_path: Path, damage: bytes, noted: bool) -> None:
+    made = []
+
+    def make(folder: Path) -> Path:
+        made.append(folder)
+        (folder / "bin").mkdir()
+        (folder / "bin/uv").write_bytes(b"whole")
+        return folder / "bin/uv"
+
+    path = Store(tmp_path).uv("key", make)
+    if not noted:
+        path.with_name("uv.sha256").unlink()
+        assert Store(tmp_path).uv("key", make) == path  # taken as it is, and noted from now on
+    assert len(made) == 1
+    state = path.stat()
+    path.write_bytes(damage)
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert Store(tmp_path).uv("key", make).read_bytes() == b"whole"
+    assert len(made) == 2
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"x": 1}', "not json"])

@@ -16,7 +16,7 @@ from module_utils.whisperx_env import shelf
 from module_utils.whisperx_env.model import Carried, Options, want
 from module_utils.whisperx_problem import Problem
 from module_utils.whisperx_release.model import Layout
-from module_utils.whisperx_wheelhouse import bundle
+from module_utils.whisperx_wheelhouse import bundle, listing
 from module_utils.whisperx_wheelhouse.house import House, indexed
 from module_utils.whisperx_wheelhouse.progress import Progress
 from module_utils.whisperx_wheelhouse.serve import address_towards
@@ -79,10 +79,10 @@ class TestBundle:
     def test_made_twice_it_is_the_same(self, tmp_path: Path, house: House) -> None:
         made = locks(tmp_path, put(house, "tiny"), put(house, "other"))
         first = bundle.make(tmp_path / "out", made, house, tmp_path / "none")
-        sums = (tmp_path / "out" / bundle.SUMS).read_bytes()
+        sums = (tmp_path / "out" / listing.SUMS).read_bytes()
         again = bundle.make(tmp_path / "out", made, house, tmp_path / "none")
         assert (first.changed, again.changed, first.files) == (True, False, 6)
-        assert (tmp_path / "out" / bundle.SUMS).read_bytes() == sums
+        assert (tmp_path / "out" / listing.SUMS).read_bytes() == sums
         assert os.access(next((tmp_path / "out").glob("uv/*/uv")), os.X_OK)
         (part, *_) = json.loads((tmp_path / "out" / "sbom" / "lab.cdx.json").read_text())["components"]
         assert part["name"] == "other" and "MIT" in json.dumps(part["licenses"])
@@ -92,7 +92,7 @@ class TestBundle:
         bundle.make(tmp_path / "out", locks(tmp_path, tiny, other), house, tmp_path / "none")
         assert bundle.make(tmp_path / "out", locks(tmp_path, tiny), house, tmp_path / "none").changed
         assert [path.name for path in (tmp_path / "out").glob("wheels/*/*")] == [tiny.file]
-        bundle.check(tmp_path / "out")
+        listing.check(tmp_path / "out")
 
     def test_wheels_that_no_index_has_are_in_it(self, tmp_path: Path, house: House) -> None:
         mine = put(House(tmp_path / "elsewhere"), "mine", "built")
@@ -112,14 +112,14 @@ class TestBundle:
     @pytest.mark.parametrize("line", ["../x", "/etc/passwd", "short"])
     def test_names_stay_inside(self, tmp_path: Path, line: str) -> None:
         digest = "0" * (63 if line == "short" else 64)
-        (tmp_path / bundle.SUMS).write_text(f"{digest}  {line}\n")
+        (tmp_path / listing.SUMS).write_text(f"{digest}  {line}\n")
         with pytest.raises(Problem) as caught:
-            bundle.check(tmp_path)
+            listing.check(tmp_path)
         assert caught.value.rule == "bundle.damaged"
 
     def test_a_directory_that_is_no_bundle(self, tmp_path: Path) -> None:
         with pytest.raises(Problem) as caught:
-            bundle.check(tmp_path)
+            listing.check(tmp_path)
         assert caught.value.rule == "bundle.none"
 
 
