@@ -26,7 +26,7 @@ from ..whisperx_host import nvml, nvml_child
 from . import main
 from .enact import UNDECIDED, layout, refusal, withdraw, write_refusal
 from .records import Image, Places
-from .unit import ENTRY, UNIT, unit
+from .unit import ENTRY, UNIT, UNITS, WANTS, unit
 
 __all__ = ["install"]
 
@@ -40,8 +40,6 @@ _PACKAGES = (
     whisperx_release,
 )
 _NEEDED = (main, nvml, nvml_child)
-_WANTS = "/etc/systemd/system/multi-user.target.wants/"
-_UNITS = "/etc/systemd/system/"
 _ABOUT = '"""The parts of whisperx-fleet that stay on an image."""\n'
 
 
@@ -74,7 +72,7 @@ def _check_trusted(image: Image, places: Places) -> None:
     """Raise Problem where somebody but root can change what root will run at boot."""
     written = {image.root: "whisperx_venv_root", image.bin_dir: "whisperx_venv_bin_dir"}
     written[image.facts_dir] = "whisperx_venv_facts_dir"
-    written.update(dict.fromkeys((places.home, places.path(_WANTS), os.path.dirname(places.verdict)), ""))
+    written.update(dict.fromkeys((places.home, places.path(WANTS), os.path.dirname(places.verdict)), ""))
     trust.check(written, "firstboot.untrusted-directory")
 
 
@@ -88,7 +86,7 @@ def _files(image: Image, python: str, distro: ModuleType, places: Places) -> Dic
         os.path.join(home, "distro.py"): _source(distro),
         os.path.join(home, "fleet", "__init__.py"): _ABOUT,
         os.path.join(home, "fleet", "whisperx_problem.py"): _source(whisperx_problem),
-        places.path(_UNITS + UNIT): unit(python, image.root),
+        places.path(UNITS + UNIT): unit(python, image.root),
     }
     for package in _PACKAGES:
         name = package.__name__.rpartition(".")[2]
@@ -104,7 +102,7 @@ def _files(image: Image, python: str, distro: ModuleType, places: Places) -> Dic
 def _links(image: Image, places: Places, check: bool) -> List[str]:
     """Enable the unit; let users' commands lead to whatever `current` is."""
     where = layout(image)
-    wanted = {places.path(_WANTS + UNIT): _UNITS + UNIT}
+    wanted = {places.path(WANTS + UNIT): UNITS + UNIT}
     if image.bin_dir:
         scripts = sorted({script for profile in image.profiles for script in profile.scripts})
         wanted.update({where.command(name): where.launcher(name) for name in scripts})

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-__all__ = ["ENTRY", "UNIT", "unit"]
+__all__ = ["ENTRY", "UNIT", "UNITS", "WANTS", "unit"]
 
 UNIT = "whisperx-firstboot.service"
+UNITS = "/etc/systemd/system/"
+WANTS = UNITS + "multi-user.target.wants/"
 _TEXT = """\
 # Made by playbooks/bake.yml. Failed means: this machine cannot use the image; the journal and
 # /var/lib/whisperx/verdict.json say why.

@@ -20,9 +20,10 @@ from ..whisperx_common.files import (
 from ..whisperx_problem import Problem
 from . import hold, hold_dnf, sources
 from .main import CONFIG, STOP
+from .managed import managed
 from .model import Config, Row, rows
 
-__all__ = ["Outcome", "Places", "install", "remove"]
+__all__ = ["Outcome", "Places", "forget", "install", "remove"]
 
 _EXECUTABLE = ("hook",)
 
@@ -122,6 +123,26 @@ def remove(places: Places, check: bool) -> Outcome:
         for plugin in places.dnf_plugins():
             _sweep(os.path.dirname(plugin))
     return outcome
+
+
+def forget(places: Places, root: str, check: bool) -> List[str]:
+    """Guard the environment below ``root`` no longer: it is being removed. Return what was done, as sentences.
+
+    Without another environment to guard the guard itself goes, with its holds. Raises Problem as ``remove``.
+    """
+    if not os.path.lexists(places.config):  # written first and removed last: nothing of ours is there
+        return []
+    config = _config(places)
+    left = tuple(other for other in (config.roots if config else ()) if other != root and managed([other]))
+    if config is None or not left:
+        return remove(places, check).actions
+    if root not in config.roots:
+        return []
+    _check_trusted(places)
+    if not check:
+        text = json.dumps(replace(config, roots=left).record(), indent=1, sort_keys=True) + "\n"
+        _write(places.config, text)
+    return ["Took {} from the guard".format(root)]
 
 
 def _holds(

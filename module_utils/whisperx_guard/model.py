@@ -65,12 +65,17 @@ class Config:
 
     @classmethod
     def read(cls, value: Mapping[str, Any]) -> Config:
-        """Return what ``record`` wrote."""
+        """Return what ``record`` wrote; a value of another type, as of a damaged file, counts as none."""
+        roots, packages, held = (value.get(name) for name in ("roots", "packages", "held"))
         return cls(
-            str(value.get("mode") or "block"),
-            tuple(str(root) for root in value.get("roots") or []),
-            tuple(value.get("packages") or []),
-            dict(value.get("held") or {}),
+            "warn" if value.get("mode") == "warn" else "block",
+            tuple(root for root in roots if isinstance(root, str)) if isinstance(roots, list) else (),
+            tuple(row for row in packages if isinstance(row, dict)) if isinstance(packages, list) else (),
+            {
+                kind: [name for name in names if isinstance(name, str)]
+                for kind, names in (held.items() if isinstance(held, dict) else ())
+                if isinstance(names, list)
+            },
         )
 
 

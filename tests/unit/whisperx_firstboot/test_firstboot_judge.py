@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from module_utils.whisperx_firstboot import main, unit
+from module_utils.whisperx_firstboot import main, unit, withdraw
 from module_utils.whisperx_firstboot.enact import UNAVAILABLE
 from module_utils.whisperx_firstboot.records import Image, Places, Profile, Settings, Verdict, read_image
 from module_utils.whisperx_firstboot.sources import install
@@ -123,3 +123,27 @@ def test_an_image_of_a_machine_that_booted_is_made_undecided_again(machine: Mach
     machine.boot()
     assert machine.install() == ["Left the choice to the first boot"]
     assert machine.says()[0] == UNAVAILABLE and machine.install() == []
+
+
+@pytest.mark.parametrize("booted", [False, True])
+def test_taken_off_the_machine_it_leaves_nothing(machine: Machine, booted: bool) -> None:
+    top = Path(machine.places.top)
+    kept = {machine.release, *machine.release.rglob("*"), *machine.release.parents}
+    if booted:
+        machine.boot()
+    root = machine.image.root
+    assert withdraw.remove(machine.places, "/elsewhere", False) == []
+    for check in (True, False):
+        assert withdraw.remove(machine.places, root, check) != []
+    assert withdraw.remove(machine.places, root, False) == []
+    # The environment's own links and fact are its own removal's to take.
+    left = {path for path in top.rglob("*") if not path.is_dir() or path.is_symlink()} - kept
+    own = {Path(root) / "current", Path(machine.image.bin_dir) / "whisperx"}
+    assert left - own - {Path(machine.image.facts_dir) / "whisperx.fact"} == set()
+
+
+def test_a_directory_of_somebody_else_s_stays(tmp_path: Path) -> None:
+    (tmp_path / "var/lib/whisperx").mkdir(parents=True)
+    (tmp_path / "var/lib/whisperx/verdict.json").write_text("theirs")
+    assert withdraw.remove(Places(str(tmp_path)), "/opt/whisperx", False) == []
+    assert (tmp_path / "var/lib/whisperx/verdict.json").read_text() == "theirs"

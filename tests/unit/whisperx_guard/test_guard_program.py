@@ -46,6 +46,11 @@ Architecture: amd64
 """
 
 
+def files_of(places: install.Places) -> list[str]:
+    """Return everything below the base."""
+    return sorted(str(path) for path in Path(places.base).rglob("*"))
+
+
 def test_apt_s_words_are_read() -> None:
     options, changes = dpkg.parse(SAID)
     assert options["WhisperX::Guard"] == "off"
@@ -185,6 +190,35 @@ class TestInstall:
             for folder, _, names in os.walk(top)
             for name in names
         ]
+
+    def test_it_goes_with_the_last_environment_that_it_guards(self, places: install.Places) -> None:
+        roots = tuple(str(Path(places.base) / name) for name in ("one", "two"))
+        for root in roots:
+            release = Path(root) / "releases" / "tiny-1"
+            (release / "lib" / "python3.11" / "site-packages").mkdir(parents=True)
+            (Path(root) / ".whisperx-fleet").write_text('{"schema": 1, "made_by": "whisperx-fleet"}')
+            record = {"schema": 1, "id": "tiny-1", "python": "3.11", "wanted": "x", "runtime": "venv"}
+            (release / "release.json").write_text(json.dumps(record))
+        (Path(places.base) / "usr/local/lib").mkdir(parents=True)
+        before = files_of(places)
+        install.install(places, Config("block", roots, tuple(ROWS), {}), [], False)
+        assert install.forget(places, "/elsewhere", False) == []
+        for check in (True, False):
+            assert install.forget(places, roots[0], check) == [f"Took {roots[0]} from the guard"]
+        assert json.loads(Path(places.config).read_text())["roots"] == [roots[1]]
+        for check in (True, False):
+            assert install.forget(places, roots[1], check) == ["Removed the guard"]
+        assert files_of(places) == before
+        assert install.forget(places, roots[1], False) == []
+
+    @pytest.mark.parametrize("text", ["", "{}", "[1]", '{"roots": 5, "held": [], "packages": {}}'])
+    def test_a_damaged_configuration_does_not_keep_the_guard(self, places: install.Places, text: str) -> None:
+        (Path(places.base) / "usr/local/lib").mkdir(parents=True)
+        before = files_of(places)
+        install.install(places, self.config(), [], False)
+        Path(places.config).write_text(text)
+        assert install.forget(places, "/opt/whisperx", False) == ["Removed the guard"]
+        assert files_of(places) == before
 
     def test_a_foreign_directory_is_left_alone(self, places: install.Places) -> None:
         foreign = Path(places.path(places.directory))
