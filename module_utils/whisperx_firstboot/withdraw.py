@@ -33,7 +33,7 @@ def remove(places: Places, root: str, check: bool) -> List[str]:
 
 
 def _everything(places: Places) -> List[str]:
-    """Return every path in the order of removal: what starts the program first, what marks it as ours last."""
+    """Return every path in the order of removal: what starts the program first, what marks it last."""
     verdict = places.verdict
     return [
         places.path(WANTS + UNIT),

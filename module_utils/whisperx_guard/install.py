@@ -126,7 +126,7 @@ def remove(places: Places, check: bool) -> Outcome:
 
 
 def forget(places: Places, root: str, check: bool) -> List[str]:
-    """Guard the environment below ``root`` no longer: it is being removed. Return what was done, as sentences.
+    """Guard the environment below ``root`` no longer: it is being removed. Return what was done as sentences.
 
     Without another environment to guard the guard itself goes, with its holds. Raises Problem as ``remove``.
     """
