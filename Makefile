@@ -21,7 +21,7 @@ PREFLIGHT := tools/preflight $(if $(filter inventory/local.yml,$(INVENTORY)),--r
 
 # Prerequisites are made in their order: among the packages is what .venv is made with.
 .NOTPARALLEL:
-.PHONY: help site plan verify rollback guard doctor audit bake bundle check test test-all lint unit integration molecule bench truth doctor-proof boot-proof docs lock-requirements clean \
+.PHONY: help site plan verify rollback guard doctor audit bake bundle check test test-all lint unit integration molecule bench truth doctor-proof boot-proof attack docs lock-requirements clean \
 	preflight packages again
 
 help:
@@ -33,6 +33,7 @@ help:
 	@echo 'make truth     the predictions of the planner, tried in containers (ARGS="--interpreters DIR --write")'
 	@echo 'make doctor-proof      the doctor on environments that really fail, also with torch (5 GB)'
 	@echo 'make boot-proof      a whole WhisperX booted in QEMU, and a machine baked by Packer (an hour, 25 GB)'
+	@echo 'make attack      kills, power cuts, full disks, planted links, hostile indexes and hosts, in full (hours; docs/security.md)'
 	@echo 'make docs      the generated pages and pictures of docs/ (chromium)'
 	@echo 'make clean     remove .venv, caches, test images'
 
@@ -68,6 +69,17 @@ doctor-proof: packages $(VENV)/.test
 
 boot-proof: packages $(VENV)/.test
 	@$(RUN) WHISPERX_FLEET_BOOT=1 python -m pytest -v -s tests/integration/test_boot_proof.py $(ARGS)
+
+# Attacks that are tests of their own stand in tests/attack; the others belong to what they attack.
+ATTACKS := tests/attack tests/unit/library/test_untrusted_places.py tests/unit/whisperx_common \
+	$(wildcard tests/integration/test_env_kill.py tests/integration/test_env_failures.py tests/integration/test_env_trust.py \
+	tests/integration/test_power*.py tests/integration/test_*_power*.py tests/integration/test_container_failures.py \
+	tests/integration/test_hostile_hosts.py tests/integration/test_wheelhouse_fleet.py tests/integration/test_guard_apt.py \
+	tests/integration/test_guard_dnf.py tests/integration/test_secrets.py)
+
+attack: $(VENV)/.test
+	@tools/lab/build_images bookworm
+	@$(RUN) WHISPERX_FLEET_ATTACK=1 python -m pytest -v -ra $(ATTACKS) $(ARGS)
 
 docs: $(VENV)/.test
 	@$(RUN) python tools/support_matrix.py

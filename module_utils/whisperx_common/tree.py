@@ -79,6 +79,18 @@ class Tree:
         except OSError:
             return None
 
+    def is_directory(self, path: str) -> bool:
+        """Tell whether ``path`` leads to a directory."""
+        return os.path.isdir(self.outside(path))
+
+    def is_small_file(self, path: str, most: int) -> bool:
+        """Tell whether ``path`` leads to a regular file of at most ``most`` bytes."""
+        try:
+            info = os.stat(self.outside(path))
+        except OSError:
+            return False
+        return stat.S_ISREG(info.st_mode) and info.st_size <= most
+
     def names(self, path: str) -> List[str]:
         """Return the sorted names in the directory ``path``; a missing or closed directory has none."""
         try:

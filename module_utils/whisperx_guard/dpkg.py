@@ -30,20 +30,24 @@ def parse(text: str) -> Tuple[Dict[str, str], List[Change]]:
 
     apt.conf(5), DPkg::Pre-Install-Pkgs: a line "VERSION 3", the configuration as lines "Option=value", an
     empty line, then per package: name, old version, its architecture and multi-arch type, direction, new
-    version, its architecture and multi-arch type, file or **CONFIGURE** or **REMOVE**. Raises ValueError for
-    anything else.
+    version, its architecture and multi-arch type, file or **CONFIGURE** or **REMOVE**. A file's name comes
+    as it is, line feeds included: after a file a line that is no package is the rest of a name. Raises
+    ValueError for anything else.
     """
     head, _, body = text.partition("\n\n")
     lines = head.split("\n")
     if lines[0].strip() != "VERSION 3":
         raise ValueError("apt speaks '{}', not version 3 of its protocol".format(lines[0][:40]))
     options = dict(line.split("=", 1) for line in lines[1:] if "=" in line)
-    changes = []
-    for line in body.splitlines():
+    changes, named = [], False
+    for line in body.split("\n"):
         fields = line.split(" ", _FIELDS - 1)
         if len(fields) != _FIELDS:
+            if named or not line:
+                continue
             raise ValueError("apt sent a line of {} fields: {}".format(len(fields), line[:200]))
         package, old, old_arch, _, _, new, new_arch, _, action = fields
+        named = named or action.startswith("/")
         if action == "**CONFIGURE**":
             continue
         after = "" if action == "**REMOVE**" or new == _ABSENT else new

@@ -35,7 +35,7 @@ def versions(machine: str) -> Dict[str, str]:
     """Return the installed packages for a machine: name -> "epoch:version-release"."""
     lines = _rpm("-qa", "%{NAME}/%|EPOCH?{%{EPOCH}}:{0}|:%{VERSION}-%{RELEASE}/%{ARCH}\\n")
     fields = [line.split("/") for line in lines]
-    return {name: version for name, version, arch in fields if arch in (machine, "noarch")}
+    return {row[0]: row[1] for row in fields if len(row) == 3 and row[2] in (machine, "noarch")}
 
 
 def _rpm(query: str, form: str, *paths: str) -> List[str]:
@@ -48,5 +48,5 @@ def _rpm(query: str, form: str, *paths: str) -> List[str]:
         timeout=_ANSWER,
         check=False,
     )
-    lines = done.stdout.decode("utf-8", "replace").splitlines()
+    lines = done.stdout.decode("utf-8", "replace").split("\n")
     return [line for line in lines if line and " " not in line]

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from module_utils.whisperx_guard import dpkg, hold, hold_dnf, install, main, sources
@@ -59,6 +59,17 @@ def test_apt_s_words_are_read() -> None:
         Change("python3.11-minimal", "amd64", "3.11.2-6", ""),
         Change("new", "all", "", "1.0"),
     ]
+
+
+@example("x\na - - none < 1 all none b\nrest")
+@example("x y\n\nVERSION 3\x0b\u2028")
+@given(st.text(alphabet=st.characters(exclude_characters="\0", codec="utf-8"), max_size=60))
+def test_a_file_s_name_hides_no_other_package(name: str) -> None:
+    """A hostile package comes as a file of any name; those before and after it are judged all the same."""
+    line = "libc6 2.36-9 amd64 same < 2.41-12 amd64 same /x.deb\n"
+    evil = f"evil - - none < 1.0 all none /tmp/{name}.deb\n"
+    _, changes = dpkg.parse("VERSION 3\nA=b\n\n" + evil + line + evil)
+    assert Change("libc6", "amd64", "2.36-9", "2.41-12") in changes
 
 
 @pytest.mark.parametrize("text", ["", "VERSION 2\n\n", "VERSION 3\n\nlibc6 2.36\n"])
