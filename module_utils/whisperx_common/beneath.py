@@ -11,7 +11,7 @@ import errno
 import os
 from typing import Iterator, List, Tuple
 
-__all__ = ["DIRECTORY", "directory", "parent", "remove", "walk"]
+__all__ = ["DIRECTORY", "change_mode", "directory", "parent", "remove", "walk"]
 
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 # How often a directory is emptied into which something still writes.
@@ -63,6 +63,15 @@ def remove(name: str, within: int) -> None:
             except OSError as error:
                 if error.errno != errno.ENOTEMPTY or attempt == _TRIES - 1:
                     raise
+    finally:
+        os.close(descriptor)
+
+
+def change_mode(name: str, mode: int, within: int) -> None:
+    """Set the mode of a file or directory in the directory ``within`` by its descriptor. Raises OSError."""
+    descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=within)
+    try:
+        os.fchmod(descriptor, mode)
     finally:
         os.close(descriptor)
 

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import threading
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 __all__ = ["PATH", "TIMED_OUT", "run"]
 
@@ -30,10 +30,11 @@ def run(
     timeout: float,
     given: str = "",
     heard: Callable[[str], None] = _silent,
+    passed: Sequence[int] = (),
 ) -> Tuple[int, str]:
     """Run ``argv`` with ``given`` as input for ``timeout`` seconds at most; return exit code and output.
 
-    ``heard`` is told each line as it comes.
+    ``heard`` is told each line as it comes; ``passed`` are descriptors that the program gets.
     """
     child = subprocess.Popen(
         argv,
@@ -43,6 +44,7 @@ def run(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         start_new_session=True,
+        pass_fds=tuple(passed),
         preexec_fn=_die_with_parent(),
     )
     said: List[str] = []

@@ -13,7 +13,7 @@ from ..whisperx_release import disk, state
 from ..whisperx_release.hooks import Hooks
 from ..whisperx_release.lock import held
 from ..whisperx_release.model import SCHEMA, Layout, Outcome, State
-from . import decide, room, shelf
+from . import decide, room, shelf, supplies
 from .decide import Decision
 from .model import Options, Wanted
 
@@ -39,7 +39,7 @@ def present(layout: Layout, wanted: Wanted, options: Options, hooks: Hooks, chec
     if decision.builds:
         room.check_room(wanted, found, layout, whole=shelf.from_wheelhouse(wanted, options))
         outcome = _outcome(decision)
-        outcome.wanted_files = decide.missing_files(layout, wanted, options)
+        outcome.wanted_files = supplies.missing(layout, wanted, options, decision.edited)
         if check or outcome.wanted_files:
             return outcome
     if check or not decision.steps:
@@ -87,7 +87,7 @@ def _foresee(layout: Layout, decision: Decision) -> None:
 def _act(layout: Layout, options: Options, hooks: Hooks, choose: Decide, wanted: Optional[Wanted]) -> Outcome:
     """Take the lock, decide again on what is there now, and do it."""
     # Here and not above: a converged host, of which there are many, never needs these.
-    from .perform import Run, carry, perform, take
+    from .perform import Run, perform, take
 
     with open_umask():
         if wanted is not None:
@@ -103,7 +103,7 @@ def _act(layout: Layout, options: Options, hooks: Hooks, choose: Decide, wanted:
                 _claim(layout)
                 hooks.emit("marker")
                 for item in options.carried:
-                    carry(layout, item)
+                    supplies.carry(layout, item)
                 take(run, decision)
                 hooks.emit("carried")
             perform(run, decision)

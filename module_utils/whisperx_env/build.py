@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
-from typing import Dict, List, Mapping, Tuple
+import stat
+from typing import Dict, Iterable, Mapping, Optional, Tuple
 
-from ..whisperx_common import process
+from ..whisperx_common import beneath, process
+from ..whisperx_common.durable import make_directories, sync_tree
 from ..whisperx_common.files import discard, write_text
 from ..whisperx_problem import Problem
+from ..whisperx_release import building
 from ..whisperx_release.hooks import Emit, Hooks
 from ..whisperx_release.model import Layout
-from . import commands, integrity, launch, shelf
+from . import cache, commands, integrity, launch, protect, shelf
 from .model import Options, Sources, Wanted
+from .supplies import Program
 
 __all__ = ["forget_downloads", "site_packages", "stage"]
 
@@ -36,49 +40,87 @@ def stage(
     layout: Layout,
     wanted: Wanted,
     options: Options,
-    uv: str,
+    uv: Optional[Program],
     path: str,
     hooks: Hooks,
     emit: Emit,
 ) -> None:
     """Build the release ``path``; what it leaves is complete but for its verification and its record.
 
-    Raises Problem "env.python", "env.index", "env.hash", "env.install" or "env.timeout"; the caller removes
-    the half-built release.
+    What uv wrote is on disk afterwards, and noted. Raises Problem "env.python", "env.index", "env.hash",
+    "env.install", "env.timeout" or "env.wheel-files"; the caller removes the half-built release.
     """
     environment = _environment(layout, wanted, options, hooks.inherited)
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    discard(path)
+    if uv is None:
+        raise _no_uv(layout)
+    cache.prepare(layout)
+    forget_downloads(layout, cache.heal(layout, building.read(layout)), uv, hooks.inherited)
+    building.begin(layout, os.path.basename(path))
+    discard(path, layout.root)
+    # Closed until it is built: uv's lock file in it is open to all, and one that others hold stops the build.
+    make_directories(path, 0o700, layout.root)
     interpreter = str(wanted.plan.get("python_path") or "python{}".format(wanted.plan["python"]))
-    code, said = process.run(commands.venv(uv, interpreter, path), environment, options.timeout)
+    passed = (uv.descriptor,)
+    command = commands.venv(uv.path, interpreter, path)
+    code, said = process.run(command, environment, options.timeout, passed=passed)
     if code:
         raise _python_problem(interpreter, commands.redact(said, options.sources))
     emit("venv")
     requirements = os.path.join(path, "requirements.txt")
-    write_text(requirements, wanted.text)
+    write_text(requirements, wanted.text, below=layout.root)
+    before = protect.look(path)
     emit("requirements")
     python = os.path.join(path, "bin", "python")
-    command = commands.sync(uv, python, requirements)
-    code, said = process.run(command, environment, options.timeout, heard=hooks.progress.hear)
+    command = commands.sync(uv.path, python, requirements)
+    code, said = process.run(command, environment, options.timeout, heard=hooks.progress.hear, passed=passed)
     if code:
         shelf.forget_all(layout)
         raise _install_problem(code, commands.redact(said, options.sources), options)
     emit("sync")
-    _check_complete(wanted, site_packages(wanted, path), said)
+    directory = site_packages(wanted, path)
+    protect.check(path, directory, before)
+    _check_complete(wanted, directory, said)
+    launch.write(wanted, path, directory)
+    emit("launch")
+    _open_to_readers(path, layout.root)
+    sync_tree([path, os.path.dirname(path), layout.cache, layout.path("files")])
+    emit("synced")
+    cache.note(layout)
     if shelf.from_wheelhouse(wanted, options):
         shelf.put_away(layout, wanted)
-    launch.write(wanted, path, site_packages(wanted, path))
-    emit("launch")
+    emit("noted")
 
 
-def forget_downloads(layout: Layout, names: List[str], uv: str, inherited: Mapping[str, str]) -> None:
+def _open_to_readers(path: str, root: str) -> None:
+    """Let every user read a release, and nobody but its owner write in it, whatever uv and wheels chose."""
+    for relative, descriptor, directories, others in beneath.walk(path, root):
+        for name in others:
+            mode = os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode
+            closed = stat.S_IMODE(mode) & ~0o022
+            if name == ".lock" and not relative:
+                closed = 0o600
+            if stat.S_ISREG(mode) and closed != stat.S_IMODE(mode):
+                beneath.change_mode(name, closed, descriptor)
+        for name in directories:
+            mode = os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode
+            if mode & 0o022:
+                beneath.change_mode(name, stat.S_IMODE(mode) & ~0o022, descriptor)
+    with beneath.directory(path, root) as descriptor:
+        os.fchmod(descriptor, 0o755)
+
+
+def forget_downloads(
+    layout: Layout, names: Iterable[str], uv: Optional[Program], inherited: Mapping[str, str]
+) -> None:
     """Remove packages, in all their versions, from the download cache; releases keep their files.
 
     uv has no finer word than a package's name. A failure costs disk, never correctness.
     """
+    names = sorted(names)
     if uv and names and os.path.isdir(layout.cache):
         environment = commands.environment(Options().sources, layout.cache, "", (), inherited)
-        process.run(commands.clean(uv, sorted(names)), environment, timeout=600)
+        command = commands.clean(uv.path, names)
+        process.run(command, environment, timeout=600, passed=(uv.descriptor,))
         shelf.forget(layout, names)
 
 
@@ -108,6 +150,16 @@ def _check_complete(wanted: Wanted, directory: str, said: str) -> None:
             "all {} packages of the lock".format(len(wanted.lock.packages)),
             "uv said: {}".format(_tail(said)),
         )
+
+
+def _no_uv(layout: Layout) -> Problem:
+    return Problem(
+        "env.transfer",
+        "uv is missing, or is another program than the one that was sent",
+        layout.path("files"),
+        "the uv whose SHA-256 is that of its directory",
+        "Run again: it is sent again. Find out who changed the file.",
+    )
 
 
 def _python_problem(interpreter: str, said: str) -> Problem:

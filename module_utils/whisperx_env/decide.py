@@ -12,10 +12,10 @@ from typing import Dict, List, Optional, Sequence, Tuple
 from ..whisperx_problem import Problem
 from ..whisperx_release import outside
 from ..whisperx_release.model import Layout, Release, State
-from . import integrity, launch, shelf
+from . import cache, integrity, launch
 from .model import Options, Wanted
 
-__all__ = ["LEVELS", "Decision", "Step", "absent", "missing_files", "present", "rolled_back"]
+__all__ = ["LEVELS", "Decision", "Step", "absent", "present", "rolled_back"]
 
 LEVELS = ("import", "kernels", "pipeline")
 
@@ -45,6 +45,11 @@ class Decision:
         return [step.sentence for step in self.steps if step.sentence]
 
     @property
+    def edited(self) -> Tuple[str, ...]:
+        """The packages whose downloads are discarded."""
+        return tuple(step.subject for step in self.steps if step.kind == "refetch")
+
+    @property
     def builds(self) -> bool:
         """Whether packages are to be installed."""
         return any(step.kind == "build" for step in self.steps)
@@ -64,7 +69,10 @@ def present(layout: Layout, state: State, wanted: Wanted, options: Options) -> D
         Step("discard", half, "Removed what was left of release {}".format(half)) for half in state.half_built
     ]
     if not options.activate:
+        steps += _refetched(layout, wanted) if fits is None else []
         return _beside(state, wanted, options, steps, name, fits, damaged)
+    if fits is None:
+        steps += _refetched(layout, wanted)
     if current is None or name != current.name:
         steps += _arrive(wanted, options, name, fits, current, damaged)
     else:
@@ -77,20 +85,6 @@ def present(layout: Layout, state: State, wanted: Wanted, options: Options) -> D
     before = integrity.packages(current.site_packages) if current else {}
     notes = tuple("{}: {}".format(hurt, "; ".join(damaged[hurt][:3])) for hurt in sorted(damaged))
     return Decision(tuple(steps), name, before, wanted.lock.versions if steps else before, notes)
-
-
-def missing_files(layout: Layout, wanted: Wanted, options: Options) -> List[Dict[str, str]]:
-    """Return what has to travel to the host before a build: uv, and wheels it cannot take itself."""
-    here = set(shelf.carried(layout)) | {item.sha256 for item in options.carried if item.path}
-    missing = [
-        {"file": package.file, "sha256": package.sha256}
-        for package in shelf.to_bring(wanted, options, here, shelf.unpacked(layout))
-        if package.travels or not options.wheelhouse
-    ]
-    uv = next((item.sha256 for item in options.carried if item.file == "uv"), "")
-    if uv not in here:
-        missing.insert(0, {"file": "uv", "sha256": uv})
-    return missing
 
 
 def rolled_back(layout: Layout, state: State, release: str, last: Optional[Dict[str, str]]) -> Decision:
@@ -131,6 +125,16 @@ def absent(layout: Layout, state: State) -> Decision:
         steps.append(Step("erase", layout.root, "Removed {}".format(layout.root)))
     before = integrity.packages(current.site_packages) if current else {}
     return Decision(tuple(steps), "", before, {})
+
+
+def _refetched(layout: Layout, wanted: Wanted) -> List[Step]:
+    """Return the steps that discard what was edited in the download cache since it was unpacked."""
+    names = [package.name for package in wanted.lock.packages]
+    sentence = "Discarded the download of {}, which is not as it was unpacked: {}"
+    return [
+        Step("refetch", name, sentence.format(name, wrong))
+        for name, wrong in sorted(cache.edited(layout, names).items())
+    ]
 
 
 def _damage(state: State, wanted: Wanted) -> Dict[str, List[str]]:

@@ -11,11 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Sequence, Tuple
 
 from ..whisperx_common.download import USUAL, Limits, TooLong, TooSlow, Unwritable, download
+from ..whisperx_common.durable import make_directories
 from ..whisperx_common.files import discard, sha256
 from ..whisperx_common.lockfile import LockedPackage
 from ..whisperx_common.progress import Progress
 from ..whisperx_problem import Problem
 from ..whisperx_release.model import Layout
+from .supplies import is_sound
 
 __all__ = ["fetch"]
 
@@ -48,11 +50,13 @@ def fetch(
 
 
 def _one(layout: Layout, item: LockedPackage, wheelhouse: str, limits: Limits) -> int:
-    target = layout.path("files", item.sha256, item.file)
-    if os.path.isfile(target):
+    if is_sound(layout, item.sha256, item.file):
         return 0
-    os.makedirs(os.path.dirname(target), exist_ok=True)
+    target = layout.path("files", item.sha256, item.file)
+    make_directories(os.path.dirname(target), 0o755, layout.root)
     beside = target + ".new"  # what is there of it, a run that was cut off left
+    if os.path.islink(beside) or (os.path.lexists(beside) and not os.path.isfile(beside)):
+        discard(beside, layout.root)
     moved, why = 0, ""
     for _ in range(_TRIES):
         request = urllib.request.Request("/".join((wheelhouse.rstrip("/"), item.sha256, item.file)))

@@ -9,7 +9,6 @@ place, and entries that were added are not counted as damage, since programs wri
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 from typing import Any, Dict, Iterator, List
@@ -17,6 +16,7 @@ from typing import Any, Dict, Iterator, List
 from ..whisperx_common.files import read_json, read_text
 from ..whisperx_common.names import normalise
 from ..whisperx_release.model import Release
+from .wheel_record import rows
 
 __all__ = ["MANIFEST", "damage", "manifest", "packages", "poisoned"]
 
@@ -89,7 +89,7 @@ def poisoned(release: Release) -> List[str]:
 
 
 def _edited(site_packages: str, record: str) -> bool:
-    for row in csv.reader(record.splitlines()):
+    for row in rows(record):
         if len(row) == 3 and row[2].isdigit():
             size = _size(os.path.join(site_packages, row[0]))
             if size not in (-1, int(row[2])):

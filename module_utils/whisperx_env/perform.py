@@ -9,19 +9,19 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, List, Mapping, Optional, Set
+from typing import Any, Callable, Collection, ContextManager, Dict, List, Mapping, Optional, Set
 
-from ..whisperx_common.files import discard, leftovers, link, read_json, read_text, sha256, write_json
-from ..whisperx_problem import Problem
-from ..whisperx_release import host, outside, state
+from ..whisperx_common.durable import sync_tree
+from ..whisperx_common.files import discard, leftovers, link, read_json, read_text, write_json
+from ..whisperx_release import building, host, outside, state
 from ..whisperx_release.hooks import Hooks
 from ..whisperx_release.model import SCHEMA, Layout, Outcome, Release, State
-from . import build, gate, integrity, launch, shelf
+from . import build, gate, integrity, launch, shelf, supplies
 from .decide import Decision, Step
 from .fit import check_fit
-from .model import Carried, Options, Wanted
+from .model import Options, Wanted
 
-__all__ = ["Run", "carry", "perform", "take"]
+__all__ = ["Run", "perform", "take"]
 
 
 @dataclass
@@ -47,14 +47,10 @@ class Run:
         assert self.wanted is not None, "this step needs a plan"
         return self.wanted
 
-    def uv(self) -> str:
-        """Return a uv binary on this host: of this run, else of an earlier one, else ""."""
+    def uv(self) -> ContextManager[Optional[supplies.Program]]:
+        """Open a uv binary on this host: of this run, else of an earlier one, else None."""
         names = [item.sha256 for item in self.options.carried if item.file == "uv"]
-        for name in [*names, *shelf.carried(self.layout)]:
-            path = self.layout.path("files", name, "uv")
-            if os.access(path, os.X_OK):
-                return path
-        return ""
+        return supplies.uv(self.layout, [*names, *shelf.carried(self.layout)])
 
 
 def perform(run: Run, decision: Decision) -> None:
@@ -75,33 +71,6 @@ def perform(run: Run, decision: Decision) -> None:
         spent = run.outcome.timings.get(step.kind, 0.0) + time.monotonic() - started
         run.outcome.timings[step.kind] = round(spent, 3)
         run.hooks.emit("{}:done".format(step.kind))
-
-
-def carry(layout: Layout, item: Carried) -> None:
-    """Take a transferred file into files/, after checking that it arrived whole.
-
-    Raises Problem "env.transfer".
-    """
-    target = layout.path("files", item.sha256, item.file)
-    if not item.path or os.path.isfile(target):
-        return
-    os.makedirs(os.path.dirname(target), exist_ok=True)
-    beside = target + ".new"
-    with open(item.path, "rb") as source, open(beside, "wb") as copy:
-        for block in iter(lambda: source.read(1 << 20), b""):
-            copy.write(block)
-    found = sha256(beside)
-    if found != item.sha256:
-        discard(os.path.dirname(target))
-        raise Problem(
-            "env.transfer",
-            "SHA-256 {}".format(found),
-            item.file,
-            "SHA-256 {}".format(item.sha256),
-            "The file changed on its way or on the controller; run again.",
-        )
-    os.chmod(beside, 0o755 if item.file == "uv" else 0o644)
-    os.replace(beside, target)
 
 
 def take(run: Run, decision: Decision) -> None:
@@ -127,8 +96,18 @@ def _discard(run: Run, step: Step) -> None:
 
 
 def _distrust(run: Run, step: Step) -> None:
-    names = integrity.poisoned(run.before.releases[step.subject])
-    build.forget_downloads(run.layout, names, run.uv(), run.hooks.inherited)
+    _forget_downloads(run, integrity.poisoned(run.before.releases[step.subject]))
+
+
+def _refetch(run: Run, step: Step) -> None:
+    _forget_downloads(run, [step.subject])
+
+
+def _forget_downloads(run: Run, names: Collection[str]) -> None:
+    if not names:
+        return
+    with run.uv() as uv:
+        build.forget_downloads(run.layout, names, uv, run.hooks.inherited)
 
 
 def _build(run: Run, step: Step) -> None:
@@ -143,7 +122,8 @@ def _build(run: Run, step: Step) -> None:
         run.hooks.progress.begin(
             [one for one in packages if "{}=={}".format(one.name, one.version) not in here]
         )
-    build.stage(run.layout, run.plan, run.options, run.uv(), path, run.hooks, emit)
+    with run.uv() as uv:
+        build.stage(run.layout, run.plan, run.options, uv, path, run.hooks, emit)
 
 
 def _gate(run: Run, step: Step) -> None:
@@ -168,7 +148,10 @@ def _complete(run: Run, step: Step) -> None:
         write_json(os.path.join(path, integrity.MANIFEST), noted)
         record = _record(run, step.subject)
     record.update(run.checked)
+    layout = run.layout
+    sync_tree([path, layout.path("releases"), layout.root, layout.cache, layout.path("files")])
     write_json(os.path.join(path, state.RECORD), record)
+    building.end(layout)
 
 
 def _record(run: Run, name: str) -> Dict[str, Any]:
@@ -243,7 +226,7 @@ def _tidy(run: Run, step: Step) -> None:
     gone = run.locked - _lock_lines(after.releases)
     names = {line.split("==")[0] for line in gone}
     if not run.layout.shared_cache:
-        build.forget_downloads(run.layout, sorted(names), run.uv(), run.hooks.inherited)
+        _forget_downloads(run, names)
     if not run.options.carried:
         return
     used = {item.sha256 for item in run.options.carried}
@@ -268,12 +251,13 @@ def _forget(run: Run, step: Step) -> None:
 def _erase(run: Run, step: Step) -> None:
     """Remove what is ours in the root, the marker last, and the root itself when nothing else is in it."""
     layout = run.layout
-    for path in (layout.current, layout.previous, layout.rolled_back):
+    for path in (layout.current, layout.previous, layout.rolled_back, layout.path(building.NAME)):
         discard(path)
     for name in sorted(run.before.releases):
         discard(layout.release(name))
         run.hooks.emit("erase:release")
-    links = (layout.current, layout.previous, layout.rolled_back, layout.marker, layout.path(".progress"))
+    links = [layout.current, layout.previous, layout.rolled_back, layout.marker, layout.path(".progress")]
+    links.append(layout.path(building.NAME))
     half_written = [os.path.basename(left) for path in links for left in leftovers(path)]
     for name in ("releases", "cache", "files", "index", ".progress", *half_written):
         discard(layout.path(name), layout.root)
@@ -305,6 +289,7 @@ DEEDS: Dict[str, Callable[[Run, Step], None]] = {
     "gate": _gate,
     "launch": _launch,
     "link": _link,
+    "refetch": _refetch,
     "remember": _remember,
     "switch": _switch,
     "tidy": _tidy,

@@ -13,6 +13,7 @@ import os
 from typing import Iterable, List, Set, Tuple
 from urllib.request import pathname2url
 
+from ..whisperx_common.durable import make_directories
 from ..whisperx_common.files import discard, read_text, write_text
 from ..whisperx_common.lockfile import LockedPackage
 from ..whisperx_release.model import Layout
@@ -29,7 +30,8 @@ __all__ = [
     "write_index",
 ]
 
-_MARKS = "whisperx-fleet-unpacked"
+# Where the marks lie in the cache.
+MARKS = "whisperx-fleet-unpacked"
 
 
 def from_wheelhouse(wanted: Wanted, options: Options) -> bool:
@@ -84,10 +86,11 @@ def write_index(layout: Layout, wanted: Wanted) -> str:
     top = layout.path("index")
     for package in wanted.lock.packages:
         directory = os.path.join(top, package.name)
-        os.makedirs(directory, exist_ok=True)
+        make_directories(directory, 0o755, layout.root)
         where = "file://" + pathname2url(layout.path("files", package.sha256, package.file))
         line = '<a href="{}#sha256={}">{}</a>'.format(where, package.sha256, package.file)
-        write_text(os.path.join(directory, "index.html"), "<!DOCTYPE html><body>{}</body>\n".format(line))
+        page = "<!DOCTYPE html><body>{}</body>\n".format(line)
+        write_text(os.path.join(directory, "index.html"), page, below=layout.root, durable=False)
     return "file://" + pathname2url(top)
 
 
@@ -95,15 +98,16 @@ def put_away(layout: Layout, wanted: Wanted) -> None:
     """Note that uv has unpacked the wheels of the wheelhouse, and remove them. Built wheels stay."""
     for package in wanted.lock.packages:
         if not package.travels:
-            os.makedirs(_marks(layout), exist_ok=True)
-            write_text(os.path.join(_marks(layout), package.sha256), package.name)
-            discard(layout.path("files", package.sha256))
+            make_directories(_marks(layout), 0o700, layout.cache)
+            mark = os.path.join(_marks(layout), package.sha256)
+            write_text(mark, package.name, 0o600, layout.cache, durable=False)
+            discard(layout.path("files", package.sha256), layout.root)
 
 
 def forget(layout: Layout, names: Iterable[str]) -> None:
     """Drop the marks of packages that were removed from the cache, for every root that shares it."""
     gone = set(names)
-    top = os.path.join(layout.cache, _MARKS)
+    top = os.path.join(layout.cache, MARKS)
     for directory, _, marks in os.walk(top):
         for mark in marks:
             path = os.path.join(directory, mark)
@@ -118,4 +122,4 @@ def forget_all(layout: Layout) -> None:
 
 def _marks(layout: Layout) -> str:
     """uv files what it unpacked under the address of the index, which is this root's."""
-    return os.path.join(layout.cache, _MARKS, hashlib.sha256(layout.root.encode("utf-8")).hexdigest()[:16])
+    return os.path.join(layout.cache, MARKS, hashlib.sha256(layout.root.encode("utf-8")).hexdigest()[:16])

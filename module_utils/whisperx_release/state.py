@@ -7,6 +7,7 @@ from typing import Dict
 
 from ..whisperx_common.files import GOING, is_leftover, read_json
 from ..whisperx_problem import Problem
+from . import building
 from .model import Layout, Release, State
 
 __all__ = ["RECORD", "read"]
@@ -46,9 +47,10 @@ def _releases(layout: Layout) -> Dict[str, Release]:
         names = sorted(os.listdir(layout.path("releases")))
     except FileNotFoundError:
         return found
+    unfinished = building.read(layout).release
     for name in names:
         path = layout.release(name)
-        whole = not name.endswith(GOING)
+        whole = not name.endswith(GOING) and name != unfinished
         found[name] = Release(name, path, read_json(os.path.join(path, RECORD)) if whole else None)
     return found
 

@@ -11,7 +11,7 @@ from env_hosts import OPTIONS, Host, wanted
 
 from module_utils.whisperx_env import decide
 from module_utils.whisperx_env.decide import Decision
-from module_utils.whisperx_env.model import Carried, Options, Wanted
+from module_utils.whisperx_env.model import Options, Wanted
 from module_utils.whisperx_problem import Problem
 from module_utils.whisperx_release import state
 
@@ -147,21 +147,6 @@ def test_the_oldest_releases_go_but_never_current_and_previous(host: Host, keep:
     gone = {step.subject for step in decision.steps if step.kind == "discard"}
     names = {version: wanted(version).name for version in ("1.0", "2.0", "3.0")}
     assert gone == {name for version, name in names.items() if version not in left}
-
-
-def test_files_that_the_host_lacks_are_named(host: Host) -> None:
-    uv = Carried("1" * 64, "uv")
-    options = replace(OPTIONS, carried=(uv,))
-    assert decide.missing_files(host.layout, wanted(), options) == [{"file": "uv", "sha256": uv.sha256}]
-    with_path = replace(OPTIONS, carried=(replace(uv, path="/tmp/uv"),))
-    assert decide.missing_files(host.layout, wanted(), with_path) == []
-    Path(host.mark()).write_text("{}")
-    (host.root / "files" / uv.sha256).mkdir(parents=True)
-    (host.root / "files" / uv.sha256 / "uv.new").write_text("half")
-    assert decide.missing_files(host.layout, wanted(), options) != []
-    (host.root / "files" / uv.sha256 / "uv").write_text("whole")
-    assert decide.missing_files(host.layout, wanted(), options) == []
-    assert decide.missing_files(host.layout, wanted(), OPTIONS) == [{"file": "uv", "sha256": ""}]
 
 
 def test_rollback_goes_to_the_previous_release(host: Host) -> None:
