@@ -54,6 +54,7 @@ def _one(layout: Layout, item: LockedPackage, wheelhouse: str, limits: Limits) -
         return 0
     target = layout.path("files", item.sha256, item.file)
     make_directories(os.path.dirname(target), 0o755, layout.root)
+    discard(target, layout.root)  # it is another file than the locked one
     beside = target + ".new"  # what is there of it, a run that was cut off left
     if os.path.islink(beside) or (os.path.lexists(beside) and not os.path.isfile(beside)):
         discard(beside, layout.root)

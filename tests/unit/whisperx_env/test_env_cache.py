@@ -12,10 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from env_hosts import Host
+from env_hosts import Host, wanted
 
 from module_utils.whisperx_env import cache
-from module_utils.whisperx_release import building
+from module_utils.whisperx_release import building, state
 from module_utils.whisperx_release.building import Building
 
 FILES = {
@@ -245,3 +245,12 @@ def test_a_release_that_is_being_made_is_known_until_its_end(host: Host) -> None
 def test_a_note_that_cannot_be_read_counts_as_a_cut(host: Host, contents: str) -> None:
     Path(host.layout.path(building.NAME)).write_text(contents)
     assert not building.read(host.layout).same_boot
+
+
+def test_a_release_that_is_being_made_is_not_complete_whatever_lies_in_it(host: Host) -> None:
+    """A wheel brought a record of ours, and the run was killed before it was refused."""
+    host.release(wanted("1.0"))
+    building.begin(host.layout, wanted("1.0").name)
+    assert state.read(host.layout).half_built == (wanted("1.0").name,)
+    building.end(host.layout)
+    assert state.read(host.layout).half_built == ()
