@@ -29,6 +29,8 @@ _INDEX_SIGNS = (
     "could not be queried",
     "Network connectivity is disabled",
 )
+# What it says of a wheel that would replace the interpreter.
+_RESERVED = "must not use the reserved name"
 
 
 def site_packages(wanted: Wanted, path: str) -> str:
@@ -199,6 +201,8 @@ def _install_problem(code: int, said: str, options: Options) -> Problem:
             "the SHA-256 in the lock",
             "Find out why the index serves another file under that name, then lock anew.",
         )
+    if _RESERVED in said:
+        return protect.refusal(_tail(said), commands.redact(source, options.sources))
     if any(sign in said for sign in _INDEX_SIGNS):
         return Problem(
             "env.index",

@@ -16,7 +16,7 @@ from ..whisperx_release.state import RECORD
 from .integrity import MANIFEST
 from .wheel_record import rows
 
-__all__ = ["Seen", "check", "look"]
+__all__ = ["Seen", "check", "look", "refusal"]
 
 # Directly in the release; the lock is uv's, which makes it itself, empty.
 _OURS = (RECORD, MANIFEST, "launch", "requirements.txt", "pyvenv.cfg")
@@ -43,10 +43,16 @@ def check(path: str, site_packages: str, before: Seen) -> None:
         return
     named = ["{} writes {}".format(package, name) for package, name in claimed]
     shown = named or ["{} was written by a package".format(name) for name in changed]
-    raise Problem(
+    more = "; and {} more".format(len(shown) - _SHOWN) if shown[_SHOWN:] else ""
+    raise refusal("; ".join(shown[:_SHOWN]) + more, path)
+
+
+def refusal(found: str, where: str) -> Problem:
+    """Return what is wrong with a wheel that claims a name of ours."""
+    return Problem(
         "env.wheel-files",
-        "; ".join(shown[:_SHOWN]) + ("; and {} more".format(len(shown) - _SHOWN) if shown[_SHOWN:] else ""),
-        path,
+        found,
+        where,
         "packages that write nothing onto the names that this toolkit keeps in a release",
         "Do not install that package: no honest one has such a file. Find out where its wheel comes from.",
     )

@@ -1,0 +1,159 @@
+"""Cut the power: a root on a file system of its own, whose device is copied in the middle of a run.
+
+What a program wrote is in the kernel's memory until something puts it on disk. A copy of the file behind the
+loop device is what a power cut leaves at that instant. It is mounted at the same path, for environments are
+full of absolute paths, looked at, and run on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+__all__ = ["Cut", "Device", "available", "cut_at_every_event"]
+
+# How large the devices are; XFS takes none below 300 MB. They are sparse.
+_MIB = {"ext4": 320, "xfs": 512, "btrfs": 512}
+# The commit interval is stretched: what is lost is what nobody synced, not what luck left.
+_OPTIONS = {"ext4": "commit=300", "xfs": "defaults", "btrfs": "commit=300"}
+_MAKE = {
+    "ext4": ["mkfs.ext4", "-q", "-F", "-m", "0"],
+    "xfs": ["mkfs.xfs", "-q", "-f"],
+    "btrfs": ["mkfs.btrfs", "-q", "-f"],
+}
+
+
+def available(kind: str) -> bool:
+    """Return whether this machine can make and mount such a file system."""
+    known = Path("/proc/filesystems").read_text().split()
+    return os.geteuid() == 0 and kind in known and bool(shutil.which(_MAKE[kind][0])) and _has_loop()
+
+
+def _has_loop() -> bool:
+    return subprocess.run(["losetup", "--find"], capture_output=True, check=False).returncode == 0
+
+
+@dataclass
+class Device:
+    """A file system in a file, mounted at ``place``."""
+
+    kind: str
+    image: Path
+    place: Path
+    loop: str = ""
+
+    def make(self) -> None:
+        """Make an empty file system."""
+        with self.image.open("wb") as stream:
+            stream.truncate(_MIB[self.kind] << 20)
+        subprocess.run([*_MAKE[self.kind], str(self.image)], check=True, capture_output=True)
+
+    @contextlib.contextmanager
+    def mounted(self, image: Path | None = None) -> Iterator[None]:
+        """Mount it, or a copy of it, in its place."""
+        self.place.mkdir(exist_ok=True)
+        command = ["losetup", "--find", "--show", str(image or self.image)]
+        self.loop = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+        try:
+            options = ["-t", self.kind, "-o", _OPTIONS[self.kind]]
+            subprocess.run(["mount", *options, self.loop, str(self.place)], check=True)
+            try:
+                yield
+            finally:
+                subprocess.run(["umount", str(self.place)], check=True)
+        finally:
+            subprocess.run(["losetup", "--detach", self.loop], check=True)
+
+    def copy(self, target: Path) -> None:
+        """Copy what is on the device now; again where the kernel wrote to it meanwhile."""
+        statistics = Path("/sys/class/block") / Path(self.loop).name / "stat"
+        for _ in range(20):
+            before = statistics.read_text().split()[4:7]
+            subprocess.run(["cp", "--sparse=always", "--reflink=auto", self.image, target], check=True)
+            if statistics.read_text().split()[4:7] == before:
+                return
+        raise AssertionError("the device is never still")
+
+
+@dataclass
+class Cut:
+    """What a power cut at one event left, on each device."""
+
+    number: int
+    event: str
+    images: list[Path] = field(default_factory=list)
+
+    def remove(self) -> None:
+        """Give the space back."""
+        for image in self.images:
+            image.unlink(missing_ok=True)
+
+
+def cut_at_every_event(
+    devices: list[Device],
+    command: list[str],
+    environment: dict[str, str],
+    chosen: Callable[[str], bool] = lambda event: True,
+) -> list[Cut]:
+    """Run a program that prints each of its events and waits for a line; copy the devices at every one.
+
+    The run itself goes on to its end. ``chosen`` says which events are worth a copy. The last cut is after the
+    program ended: what it reported done has to be there.
+    """
+    process = subprocess.Popen(
+        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdin is not None and process.stdout is not None
+    cuts: list[Cut] = []
+    for line in process.stdout:
+        if chosen(line.strip()):
+            cuts.append(_copied(devices, len(cuts) + 1, line.strip()))
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write("\n")
+            process.stdin.flush()
+    assert process.wait() == 0, f"the run ended with {process.returncode}"
+    return [*cuts, _copied(devices, len(cuts) + 1, "end")]
+
+
+def _copied(devices: list[Device], number: int, event: str) -> Cut:
+    cut = Cut(number, event)
+    for device in devices:
+        target = device.image.with_name(f"{device.image.name}.{number}")
+        device.copy(target)
+        cut.images.append(target)
+    return cut
+
+
+def main() -> None:
+    """Run one deed, waiting at each event: BASE DEED VERSION [SHARED-CACHE]."""
+    from dataclasses import replace
+
+    import env_lab
+
+    from module_utils.whisperx_release.hooks import Hooks
+
+    base, deed, version, cache = sys.argv[1:]
+    lab = env_lab.Lab(Path(base))
+    lab.layout = replace(lab.layout, shared_cache=cache)
+
+    def emit(event: str) -> None:
+        print(event, flush=True)
+        sys.stdin.readline()
+
+    lab.hooks = lambda: Hooks(env_lab.prove, emit=emit)  # type: ignore[method-assign]
+    if deed == "present":
+        lab.present(lab.tiny(version))
+    elif deed == "rolled_back":
+        lab.rolled_back()
+    else:
+        lab.absent()
+
+
+if __name__ == "__main__":
+    main()
