@@ -23,7 +23,7 @@ from typing import Dict, Iterable, Iterator, List, Optional, Set, Tuple
 from ..whisperx_common import beneath
 from ..whisperx_common.durable import make_directories
 from ..whisperx_common.files import discard, opened, read_json, read_text, sha256_of, write_text
-from ..whisperx_common.lockfile import normalise
+from ..whisperx_common.names import normalise
 from ..whisperx_release.building import Building
 from ..whisperx_release.model import Layout
 from .shelf import MARKS

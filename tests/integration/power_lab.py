@@ -103,8 +103,8 @@ def cut_at_every_event(
 ) -> list[Cut]:
     """Run a program that prints each of its events and waits for a line; copy the devices at every one.
 
-    The run itself goes on to its end. ``chosen`` says which events are worth a copy. The last cut is after the
-    program ended: what it reported done has to be there.
+    The run itself goes on to its end. ``chosen`` says which events are worth a copy. The last cut is after
+    the program ended: what it reported done has to be there.
     """
     process = subprocess.Popen(
         command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
