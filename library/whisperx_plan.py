@@ -12,6 +12,8 @@ description:
     somebody
     wrote down, and a catalogue of releases and rules, it makes for every host a plan or a refusal with its
     reasons.
+  - An action plugin does the work in Ansible's own process, whatever host the task names; there is no need to
+    delegate it.
   - It contacts nothing, and the same facts, request and catalogue give the same answer.
   - Facts that cannot be read refuse their host alone. A request or a catalogue that cannot be read fails
     the module.
@@ -20,8 +22,12 @@ options:
   hosts:
     description:
       - Host name to facts, in the layout of RV(whisperx_host_facts#module:ansible_facts.whisperx_host).
+      - By default the hosts of the play that have the fact C(whisperx_host), each with what it asks for
+        in the variables C(whisperx_plan_packages), C(whisperx_plan_runtime), C(whisperx_plan_device),
+        C(whisperx_plan_remedies), C(whisperx_plan_unknown), C(whisperx_plan_container_base),
+        C(whisperx_plan_container_root), C(whisperx_plan_container_facts), C(whisperx_container_engine) and
+        C(whisperx_container_install). A host without such a variable gets what the play or the role has.
     type: dict
-    required: true
   packages:
     description:
       - Package to PEP 440 specifier, in the order in which they matter. An empty specifier asks for the
@@ -171,7 +177,6 @@ EXAMPLES = r"""
     compare: /tmp/plan-of-last-month.json
     page: /tmp/plan.html
     templates: "{{ playbook_dir }}/../roles/whisperx_plan/files/page"
-  delegate_to: localhost
   run_once: true
 """
 
@@ -232,108 +237,29 @@ document:
 """
 
 import os
-from typing import Any, Dict, List
+from typing import Any, Dict
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.distro import LinuxDistribution
 
-from ..module_utils.whisperx_catalogue.catalogue import load
-from ..module_utils.whisperx_common import trust
-from ..module_utils.whisperx_common.wording import write_whole
 from ..module_utils.whisperx_image.root import root_facts
-from ..module_utils.whisperx_plan.decide import Decision, decide
-from ..module_utils.whisperx_plan.model import REMEDIES
-from ..module_utils.whisperx_plan.output.comparison import change_lines, changes, read_plan
-from ..module_utils.whisperx_plan.output.document import details, document, merged, render, table
-from ..module_utils.whisperx_plan.output.page import render_page
-from ..module_utils.whisperx_plan.requests import OPTIONS, requests_by_host
+from ..module_utils.whisperx_plan.options import ARGUMENTS
+from ..module_utils.whisperx_plan.run import run
 from ..module_utils.whisperx_problem import Problem
 
 
 def main() -> None:
-    """Read the options, decide, write the document where it is wanted, and return the decision."""
-    module = AnsibleModule(
-        argument_spec={
-            "hosts": {"type": "dict", "required": True},
-            "packages": {"type": "dict", "default": {"whisperx": ""}},
-            "runtime": {"type": "str", "choices": ["venv", "container", "auto"], "default": "auto"},
-            "device": {"type": "str", "choices": ["auto", "cuda", "cpu"], "default": "auto"},
-            "remedies": {
-                "type": "list",
-                "elements": "str",
-                "choices": ["upgrade", "repair", "tunable"],
-                "default": list(REMEDIES),
-            },
-            "unknown": {"type": "str", "choices": ["refuse", "gate"], "default": "refuse"},
-            "container_base": {"type": "str", "default": ""},
-            "container_root": {"type": "str", "default": ""},
-            "container_facts": {"type": "dict", "default": {}},
-            "container_engine": {"type": "str", "choices": ["", "podman", "docker"], "default": ""},
-            "container_install": {"type": "bool", "default": False},
-            "cache_dir": {"type": "path"},
-            "requests": {"type": "dict", "default": {}},
-            "catalogue": {"type": "path", "required": True},
-            "everything": {"type": "bool", "default": False},
-            "output": {"type": "path"},
-            "page": {"type": "path"},
-            "templates": {"type": "path"},
-            "compare": {"type": "path"},
-        },
-        required_by={"page": "templates"},
-        supports_check_mode=True,
-    )
+    """Read the options, decide, write the documents that are wanted, and return the decision."""
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     try:
-        module.exit_json(changed=False, **run(module.params))
+        module.exit_json(changed=False, **run(module.params, facts_in))
     except Problem as problem:
         module.fail_json(msg=problem.sentence(), **problem.record())
 
 
-def run(options: Dict[str, Any]) -> Dict[str, Any]:
-    """Return the module's result for these options. Raises Problem."""
-    before = read_plan(options["compare"]) if options["compare"] else None
-    catalogue = load(options["catalogue"])
-    base = {key: options[key] for key in OPTIONS}
-
-    def probe(root: str) -> Dict[str, Any]:
-        return root_facts(
-            os.path.abspath(os.path.expanduser(root)), LinuxDistribution, options["cache_dir"] or ""
-        )
-
-    parts: List[Decision] = []
-    for request, names in requests_by_host(options["hosts"], base, options["requests"], probe):
-        parts.append(decide({name: options["hosts"][name] for name in names}, request, catalogue))
-    decision = merged(parts)
-    result: Dict[str, Any] = {"hosts": decision.hosts, "classes": decision.classes, "table": table(decision)}
-    result["details"] = details(decision, options["everything"])
-    found = changes(before, decision) if before is not None else None
-    if found is not None:
-        result.update(changes=found, change_lines=change_lines(found))
-    if options["output"]:
-        write(options["output"], render(decision), "whisperx_plan_output")
-    else:
-        result["document"] = document(decision)
-    if options["page"]:
-        page = render_page(decision, found, options["page"], options["templates"])
-        write(options["page"], page, "whisperx_plan_page")
-    return result
-
-
-def write(path: str, text: str, option: str) -> None:
-    """Put the text in place of the file, whole or not at all.
-
-    Raises Problem "plan.output", "plan.untrusted-directory".
-    """
-    trust.check_file(path, option, "plan.untrusted-directory", trust.controller_users())
-    try:
-        write_whole(path, text)
-    except OSError as error:
-        raise Problem(
-            "plan.output",
-            error.strerror or str(error),
-            path,
-            "a file that can be written",
-            "Name a file in an existing directory of the controller ({})".format(option),
-        ) from None
+def facts_in(root: str, cache: str) -> Dict[str, Any]:
+    """Return the facts of the root file system in a tar."""
+    return root_facts(os.path.abspath(os.path.expanduser(root)), LinuxDistribution, cache)
 
 
 if __name__ == "__main__":

@@ -97,3 +97,40 @@ def test_an_override_lies_over_a_probed_host_too(tmp_path: Path) -> None:
     _, hosts = plan(tmp_path, inventory, whisperx_host_override=override, whisperx_plan_runtime="venv")
     assert hosts["here"]["verdict"] == "refused"
     assert "libc.musl" in {reason["rule"] for reason in hosts["here"]["reasons"]}
+
+
+def test_hosts_variables_are_theirs_and_the_plays_are_for_the_others(tmp_path: Path) -> None:
+    described = {
+        "whisperx_host_source": "assume",
+        "whisperx_host_assume": {
+            "libc": {"family": "glibc", "version": "2.41"},
+            "machine": "x86_64",
+            "os": {"id": "debian", "version": "13"},
+            "pythons": [{"path": "/usr/bin/python3.13", "version": "3.13.5"}],
+        },
+    }
+    inventory = tmp_path / "hosts.yml"
+    own = {"whisperx_plan_packages": {"ctranslate2": "{{ version }}"}, "version": "==4.6.0"}
+    inventory.write_text(yaml.safe_dump({"all": {"hosts": {"one": own, "two": {}}, "vars": described}}))
+    play = {
+        "hosts": "all",
+        "gather_facts": False,
+        "vars": {
+            "whisperx_plan_packages": {"faster-whisper": ""},
+            "whisperx_plan_output": str(tmp_path / "plan"),
+        },
+        "roles": ["whisperx_host", "whisperx_plan"],
+    }
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
+    done = subprocess.run(
+        [Path(sys.executable).parent / "ansible-playbook", "-i", inventory, tmp_path / "play.yml"],
+        cwd=ROOT,
+        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    hosts = json.loads((tmp_path / "plan").read_text())["hosts"]
+    assert hosts["one"]["pins"]["ctranslate2"] == "4.6.0" and "faster-whisper" not in hosts["one"]["pins"]
+    assert "faster-whisper" in hosts["two"]["pins"] and "whisperx" not in hosts["two"]["pins"]

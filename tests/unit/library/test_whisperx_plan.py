@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from ansible.module_utils.testing import patch_module_args
 
 from tests.unit.whisperx_catalogue.knowledge import CATALOGUE
@@ -103,6 +102,8 @@ def test_the_plan_before_may_be_the_file_to_write(capsys, tmp_path):
         ({"output": "/nonexistent/plan.json"}, "plan.output"),
         ({"page": "/nonexistent/plan.md", "templates": str(CATALOGUE.parent / "page")}, "plan.output"),
         ({"page": "/nonexistent/plan.pdf", "templates": "/nonexistent"}, "plan.page"),
+        ({"page": "/nonexistent/plan.md"}, "plan.page"),
+        ({"hosts": None}, "request.hosts"),
         ({"compare": "/nonexistent/plan.json"}, "plan.compare"),
         ({"requests": {"colour": {"a": "red"}}}, "request.override"),
     ],
@@ -112,10 +113,3 @@ def test_what_cannot_be_done_is_told(capsys, arguments, rule):
     assert code == 1
     assert result["rule"] == rule
     assert result["wanted"] in result["msg"] and "Traceback" not in result["msg"]
-
-
-def test_defaults_of_the_role_are_those_that_a_host_without_the_variable_gets():
-    role = ROOT / "roles" / "whisperx_plan"
-    defaults = yaml.safe_load((role / "defaults" / "main.yml").read_text())
-    repeated = yaml.safe_load((role / "vars" / "main.yml").read_text())["__whisperx_plan_defaults"]
-    assert repeated == {option: defaults[f"whisperx_plan_{option}"] for option in repeated}

@@ -1,0 +1,87 @@
+"""The decision from the options of a task to its result, with the documents that are written on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..whisperx_catalogue.catalogue import load
+from ..whisperx_common.wording import write_whole
+from ..whisperx_problem import Problem
+from .decide import Decision, decide
+from .output.comparison import change_lines, changes, read_plan
+from .output.document import details, document, merged, render, table
+from .output.page import render_page
+from .requests import OPTIONS, requests_by_host
+
+__all__ = ["run"]
+
+# The path of a root file system's tar and a directory to keep results in, to its facts.
+Probe = Callable[[str, str], Mapping[str, Any]]
+
+
+def run(options: Mapping[str, Any], probe: Probe) -> dict[str, Any]:
+    """Return the result that the module documents. ``options``: as ARGUMENTS has them. Raises Problem."""
+    if options["page"] and not options["templates"]:
+        raise Problem(
+            "plan.page",
+            "no templates are given",
+            options["page"],
+            "the directory of the page's templates",
+            "Set the option templates",
+        )
+    before = read_plan(options["compare"]) if options["compare"] else None
+    decision = _decision(options, probe)
+    result: dict[str, Any] = {
+        "hosts": decision.hosts,
+        "classes": decision.classes,
+        "table": table(decision),
+        "details": details(decision, options["everything"]),
+    }
+    found = changes(before, decision) if before is not None else None
+    if found is not None:
+        result.update(changes=found, change_lines=change_lines(found))
+    if options["output"]:
+        _write(options["output"], render(decision), "whisperx_plan_output")
+    else:
+        result["document"] = document(decision)
+    if options["page"]:
+        page = render_page(decision, found, options["page"], options["templates"])
+        _write(options["page"], page, "whisperx_plan_page")
+    return result
+
+
+def _decision(options: Mapping[str, Any], probe: Probe) -> Decision:
+    """Return the decision for every host; hosts that ask for different things are decided in turn."""
+    catalogue = load(options["catalogue"])
+    hosts = options["hosts"]
+    if hosts is None:
+        raise Problem(
+            "request.hosts",
+            "no hosts are given",
+            "option hosts",
+            "host name to facts",
+            "Name them, or run the action plugin, which takes those of the play",
+        )
+    base = {key: options[key] for key in OPTIONS}
+    groups = requests_by_host(
+        hosts, base, options["requests"], lambda root: probe(root, options["cache_dir"] or "")
+    )
+    parts = [
+        decide({name: hosts[name] for name in names}, request, catalogue) for request, names in groups
+    ]
+    return merged(parts)
+
+
+def _write(path: str, text: str, option: str) -> None:
+    """Put the text in place of the file, whole or not at all. Raises Problem "plan.output"."""
+    try:
+        write_whole(path, text)
+    except OSError as error:
+        raise Problem(
+            "plan.output",
+            error.strerror or str(error),
+            path,
+            "a file that can be written",
+            f"Name a file in an existing directory of the controller ({option})",
+        ) from None
