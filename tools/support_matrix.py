@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write docs/support-matrix.md: what the planner answers for every distribution on every device.
+"""Write docs/support-matrix.md: what the planner decides for every distribution on every device.
 
     tools/support_matrix.py            # write the page
     tools/support_matrix.py --check    # exit code 1 when the committed page is not what would be written
@@ -39,17 +39,19 @@ _FLAGS = {"x86_64": ["sse4_1", "sse4_2", "avx", "avx2", "f16c", "fma"], "aarch64
 _QUIET = ("release.", "python.unfit", "python.private", "python.platform")
 # The packages that a reader looks for.
 _ASKED = ("whisperx", "ctranslate2")
-_INTRO = """# Support matrix
+_INTRO = """# What runs on which distribution and GPU?
 
-Made by `tools/support_matrix.py` from the catalogue; do not edit. For each distribution on each device: what
-`whisperx_plan_packages: {whisperx: ""}` gives with the default settings, and the ids of the rules that keep a
-newer whisperx or ctranslate2, or the GPU, from being taken. Their sentences and sources are in
-[rules.yml](../roles/whisperx_plan/files/catalogue/rules.yml). These are predictions; [truth.md](truth.md)
-says which were tried. No GPU row was tried on that GPU.
+`tools/support_matrix.py` generates this page from the catalogue; do not edit it.
+Each table shows for one device what `whisperx_plan_packages: {whisperx: ""}` gives with the default settings.
+The last column has the ids of the rules that rule out a newer whisperx or ctranslate2, or the GPU.
+Their sentences and sources are in [rules.yml](../roles/whisperx_plan/files/catalogue/rules.yml).
 
-Distributions with the same C library and the same Pythons share a row. A Python in *italics* is not their own
-`python3`: the package that brings it has to be installed. The remedy "driver" is an advice: a newer branch
-would give newer versions."""
+These are predictions; [truth.md](truth.md) says which were tried.
+No GPU row was tried on that GPU.
+
+Distributions with the same C library and the same Pythons share a row.
+A Python in *italics* is not the distribution's own `python3`: install its package first.
+The remedy "driver" is an advice: a newer branch would give newer versions."""
 _HEAD = "| distribution | glibc | Python | WhisperX | ctranslate2 | torch | remedies | rules |"
 
 
@@ -92,7 +94,7 @@ def render(catalogue: Catalogue, devices: Sequence[Mapping[str, Any]]) -> str:
         "",
         "## Overview",
         "",
-        "`cpu` on a host with a GPU: the GPU cannot serve, the CPU can.",
+        "`cpu` on a host with a GPU: the GPU cannot be used, the CPU can.",
         "",
     ]
     lines += [_row(["distribution", *tables]), "|" + "---|" * (len(tables) + 1)]

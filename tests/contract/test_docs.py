@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import yaml
@@ -19,6 +20,12 @@ def code(text: str) -> str:
     return "\n".join(re.findall(r"(?s)```.*?```|`[^`\n]+`", text))
 
 
+def anchors(text: str) -> set[str]:
+    """Return the anchors of a page's headings, as its readers' programs make them."""
+    headings = re.findall(r"(?m)^#+ (.*)$", re.sub(r"(?s)```.*?```", "", text))
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 class TestDocument:
     def test_make_targets_exist(self, document: Path) -> None:
@@ -32,6 +39,16 @@ class TestDocument:
     def test_linked_files_exist(self, document: Path) -> None:
         links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text(encoding="utf-8"))
         assert [link for link in links if not (document.parent / link).exists()] == []
+
+    def test_linked_headings_exist(self, document: Path) -> None:
+        text = document.read_text(encoding="utf-8")
+        links = re.findall(r"\]\(([^)#:]*\.md)?#([\w-]+)\)", text)
+        missing = [
+            f"{file}#{anchor}"
+            for file, anchor in links
+            if anchor not in anchors((document.parent / file).read_text(encoding="utf-8") if file else text)
+        ]
+        assert missing == []
 
     def test_playbooks_and_tools_exist(self, document: Path) -> None:
         named = set(
@@ -87,5 +104,19 @@ def test_pictures_are_small_and_shown() -> None:
     shown = "".join(path.read_text(encoding="utf-8") for path in DOCUMENTS)
     assert pictures
     for picture in pictures:
-        assert picture.read_bytes().startswith(b"\x89PNG") and picture.stat().st_size < 200_000
+        content = picture.read_bytes()
+        assert (
+            content.startswith(b"\x89PNG" if picture.suffix == ".png" else b"<svg ")
+            and len(content) < 200_000
+        )
         assert f"](images/{picture.name})" in shown
+
+
+@pytest.mark.parametrize("picture", sorted((ROOT / "docs/images").glob("*.svg")), ids=lambda path: path.name)
+def test_drawings_are_read_by_everybody(picture: Path) -> None:
+    """A title and a description for those who do not see it, colours for a dark page, nothing loaded."""
+    text = picture.read_text(encoding="utf-8")
+    drawing = ElementTree.fromstring(text)
+    parts = {part.tag.rpartition("}")[2]: (part.text or "").strip() for part in drawing}
+    assert parts["title"] and parts["desc"] and "prefers-color-scheme: dark" in parts["style"]
+    assert not re.search(r"(?:href|src|url\()=?[\"']?https?:|<script", text)
