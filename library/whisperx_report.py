@@ -113,6 +113,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.whisperx_common import trust
+from ..module_utils.whisperx_common.shape import ANY, fitted
 from ..module_utils.whisperx_common.wording import write_whole
 from ..module_utils.whisperx_problem import Problem
 from ..module_utils.whisperx_report.collect import UNWELL, render_json, report
@@ -140,7 +141,7 @@ def main() -> None:
     places, unwritten = leave(given, record, unwell)
     for sentence in unwritten:
         module.warn(sentence)
-    results = given["known"].get("result") or {}
+    results = fitted(given["known"].get("result"), {ANY: {"summary": [""]}})
     told = {name: (results.get(name) or {}).get("summary") or [] for name in given["hosts"]}
     module.exit_json(
         changed=False,

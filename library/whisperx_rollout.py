@@ -112,6 +112,7 @@ waiting:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.whisperx_common.shape import ANY, fitted
 from ..module_utils.whisperx_problem import Problem
 from ..module_utils.whisperx_rollout.waves import Failure, held, turn, waves
 
@@ -136,7 +137,13 @@ def main() -> None:
     pending, lost = given["pending"], given["failed"]
     proved = [host for host in given["proved"] if host in pending]
     gone = [host for host in given["unreachable"] if host in pending]
-    failed = {host: Failure(lost[host]["rule"], lost[host]["message"]) for host in lost if host in pending}
+    # A host's own words, in whatever shape they came.
+    said = fitted(lost, {ANY: {"rule": "", "message": ""}})
+    failed = {
+        host: Failure(said[host].get("rule") or "", said[host].get("message") or "")
+        for host in lost
+        if host in pending
+    }
     try:
         found = waves(pending, given["steps"], given["canaries"])
         stopped = held(pending, failed, gone, given["budget"], proved)

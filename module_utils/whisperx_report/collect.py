@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..whisperx_common.shape import ANY, fitted
 from .groups import alike, classes
 
 __all__ = ["SCHEMA", "STATES", "UNWELL", "WELL", "render_json", "report"]
@@ -30,6 +31,42 @@ STATES = {
 UNWELL = ("failed", "unreachable", "refused", "broken", "held")
 # Nothing is amiss with these.
 WELL = ("planned", "absent", "working")
+
+# What hosts say of themselves is taken in this shape alone: one that says anything else ends no report.
+_VERSION, _SENTENCE = {"name": "", "version": ""}, {"sentence": ""}
+_SHAPES: dict[str, Any] = {
+    "facts": {
+        "os": {"id": "", "version": ""},
+        "libc": {"family": "", "version": ""},
+        "machine": "",
+        "kernel": {"release": ""},
+        "pythons": [_VERSION],
+        "gpus": [{"name": "", "pci_id": "", "compute_capability": ""}],
+        "nvidia_driver": {"version": "", "state": ""},
+        "container_engines": [_VERSION],
+    },
+    "result": {
+        **dict.fromkeys(("skipped", "unreachable", "failed"), False),
+        **dict.fromkeys(("msg", "module_stderr", "rule", "release"), ""),
+        "actions": [""],
+        "summary": [""],
+        "diff": {"before": "", "after": ""},
+        "timings": {ANY: 0.0},
+        "bytes_brought": 0,
+        "record": {"versions": {ANY: ""}, "class": "", "device": ""},
+    },
+    "audit": {
+        "report": {
+            "state": "",
+            "findings": [{"file": "", "found": ""}],
+            "changes": [_SENTENCE],
+            "breaks": [_SENTENCE],
+        }
+    },
+    "lost": {"state": "", "rule": "", "message": ""},
+    "unread": "",
+    "stderr": "",
+}
 
 _MAIN = ("whisperx", "faster-whisper", "ctranslate2", "torch")
 
@@ -64,6 +101,7 @@ def report(
 def _of(name: str, known: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Return every part that is known of one host."""
     parts = {part: values.get(name) for part, values in known.items() if part != "problem"}
+    parts |= {part: fitted(parts[part], like) for part, like in _SHAPES.items() if parts.get(part)}
     identity = (parts.get("plan") or {}).get("class")
     result = parts.get("result") or {}
     return {
