@@ -185,7 +185,7 @@ class Fleet:
         }
 
     def run(
-        self, playbook: str, *words: str, inventory: str = "", **variables: Any
+        self, playbook: str, *words: str, inventory: str = "", inject: bool = False, **variables: Any
     ) -> subprocess.CompletedProcess[str]:
         """Run a playbook over the hosts, or over another inventory."""
         (self.base / "hosts.json").write_text(json.dumps({"all": {"hosts": self.hosts}}))
@@ -206,6 +206,7 @@ class Fleet:
             "ANSIBLE_LOCAL_TEMP": str(self.base / "tmp"),
             "ANSIBLE_REMOTE_TMP": str(self.base / "tmp"),
             "ANSIBLE_FORKS": "4",
+            "ANSIBLE_INJECT_FACT_VARS": str(inject),
             "ANSIBLE_NOCOLOR": "1",
             "WHISPERX_FACTS": str(self.base / "facts"),
         }
