@@ -28,7 +28,7 @@ help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 	@echo 'make plan | verify | rollback | guard | doctor | audit | bake | bundle      the other verbs, on the same INVENTORY and ARGS'
 	@echo 'make lint | unit | integration | molecule [SCENARIO=default]      one part of make test'
-	@echo 'make test-all      what make test leaves out, hours of it: doctor-proof, truth, boot-proof'
+	@echo 'make test-all      what make test leaves out, hours of it: attack, doctor-proof, truth, boot-proof'
 	@echo 'make bench     the figures of docs/testing.md (ARGS="--only start image": those of containers)'
 	@echo 'make truth     the predictions of the planner, tried in containers (ARGS="--interpreters DIR --write")'
 	@echo 'make doctor-proof      the doctor on environments that really fail, also with torch (5 GB)'
@@ -77,9 +77,9 @@ ATTACKS := tests/attack tests/unit/library/test_untrusted_places.py tests/unit/w
 	tests/integration/test_hostile_hosts.py tests/integration/test_wheelhouse_fleet.py tests/integration/test_guard_apt.py \
 	tests/integration/test_guard_dnf.py tests/integration/test_secrets.py)
 
-attack: $(VENV)/.test
+attack: packages $(VENV)/.test
 	@tools/lab/build_images bookworm
-	@$(RUN) WHISPERX_FLEET_ATTACK=1 python -m pytest -v -ra $(ATTACKS) $(ARGS)
+	@$(RUN) WHISPERX_FLEET_ATTACK=full python -m pytest -v -ra $(ATTACKS) $(ARGS)
 
 docs: $(VENV)/.test
 	@$(RUN) python tools/support_matrix.py

@@ -19,7 +19,8 @@ from module_utils.whisperx_container.wrapper import Command, render
 __all__ = ["IMAGE", "LAB", "ROOT", "Native", "engine", "made_image"]
 
 ROOT = Path(__file__).resolve().parents[2]
-IMAGE = "localhost/whisperx-fleet:command-test"
+# Two files use it, perhaps at the same time in two processes.
+IMAGE = f"localhost/whisperx-fleet:command-test-{os.getpid()}"
 LAB = "localhost/whisperx-lab:bookworm"
 LAUNCH = "exec /usr/bin/python3"
 # Records every argument, becomes the real engine. A directory that shall lie over /etc does so for it alone.

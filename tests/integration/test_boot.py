@@ -49,9 +49,17 @@ def base() -> Iterator[Path]:
 def traces(root: Path) -> list[str]:
     """Return what a bake could leave on the builder: mounts, loop devices, processes in the root or of it."""
     mounts = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(root) in line]
-    loops = [str(path) for path in Path("/sys/block").glob("loop*/loop/backing_file")]
+    loops = [str(path) for path in Path("/sys/block").glob("loop*/loop/backing_file") if of(path, root)]
     processes = [path.name for path in Path("/proc").glob("[0-9]*") if works_on(path, root)]
     return mounts + loops + processes
+
+
+def of(backing: Path, root: Path) -> bool:
+    """Whether a loop device, which may be gone by now, is one of ours: others on this machine have theirs."""
+    try:
+        return str(root.parent) in backing.read_text()
+    except OSError:
+        return False
 
 
 def works_on(process: Path, root: Path) -> bool:
