@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -70,6 +70,16 @@ class Device:
         finally:
             subprocess.run(["losetup", "--detach", self.loop], check=True)
 
+    def stir(self) -> None:
+        """Sync a file that nobody asked for, as other programs on a host do at any time.
+
+        The names of all files that were made get on disk with it, their contents do not.
+        """
+        descriptor = os.open(self.place / "of-another-program", os.O_WRONLY | os.O_CREAT)
+        os.write(descriptor, b"text")
+        os.fsync(descriptor)
+        os.close(descriptor)
+
     def copy(self, target: Path) -> None:
         """Copy what is on the device now; again where the kernel wrote to it meanwhile."""
         statistics = Path("/sys/class/block") / Path(self.loop).name / "stat"
@@ -87,6 +97,7 @@ class Cut:
 
     number: int
     event: str
+    stirred: bool
     images: list[Path] = field(default_factory=list)
 
     def remove(self) -> None:
@@ -99,12 +110,12 @@ def cut_at_every_event(
     devices: list[Device],
     command: list[str],
     environment: dict[str, str],
-    chosen: Callable[[str], bool] = lambda event: True,
+    chosen: Callable[[str], Iterable[bool]] = lambda event: (False, True),
 ) -> list[Cut]:
     """Run a program that prints each of its events and waits for a line; copy the devices at every one.
 
-    The run itself goes on to its end. ``chosen`` says which events are worth a copy. The last cut is after
-    the program ended: what it reported done has to be there.
+    The run itself goes on to its end. ``chosen`` says which events are worth a copy: without and with
+    `Device.stir` before it. The last cut is after the program ended: what it reported done has to be there.
     """
     process = subprocess.Popen(
         command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -112,18 +123,20 @@ def cut_at_every_event(
     assert process.stdin is not None and process.stdout is not None
     cuts: list[Cut] = []
     for line in process.stdout:
-        if chosen(line.strip()):
-            cuts.append(_copied(devices, len(cuts) + 1, line.strip()))
+        for stirred in chosen(line.strip()):
+            cuts.append(_copied(devices, len(cuts) + 1, line.strip(), stirred))
         with contextlib.suppress(BrokenPipeError):
             process.stdin.write("\n")
             process.stdin.flush()
     assert process.wait() == 0, f"the run ended with {process.returncode}"
-    return [*cuts, _copied(devices, len(cuts) + 1, "end")]
+    return [*cuts, _copied(devices, len(cuts) + 1, "end", False)]
 
 
-def _copied(devices: list[Device], number: int, event: str) -> Cut:
-    cut = Cut(number, event)
+def _copied(devices: list[Device], number: int, event: str, stirred: bool) -> Cut:
+    cut = Cut(number, event, stirred)
     for device in devices:
+        if stirred:
+            device.stir()
         target = device.image.with_name(f"{device.image.name}.{number}")
         device.copy(target)
         cut.images.append(target)
