@@ -13,6 +13,7 @@ import uuid
 from dataclasses import dataclass
 from typing import List, Tuple
 
+from ..whisperx_common.durable import replace
 from ..whisperx_problem import Problem
 from . import loader, tools
 
@@ -155,7 +156,7 @@ def write(disk: Disk, kernel: Kernel) -> None:
             text.write(loader.config(identity, kernel.image, kernel.initrd, disk.words))
         _fill_esp(beside, esp, [(loader.CONFIG, config), *made.files])
         _embed(beside, bios, made)
-    os.replace(beside, disk.path)
+    replace(beside, disk.path)
 
 
 def _table(layout: Tuple[Part, ...]) -> str:

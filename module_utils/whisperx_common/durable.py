@@ -14,7 +14,7 @@ from typing import Callable, Dict, Iterable, List, Optional
 
 from .beneath import DIRECTORY, directory
 
-__all__ = ["make_directories", "sync_directory", "sync_tree"]
+__all__ = ["make_directories", "replace", "sync_directory", "sync_tree"]
 
 # What the file systems say that cannot sync a directory of their own (some network ones).
 _CANNOT = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
@@ -54,28 +54,46 @@ def sync_descriptor(descriptor: int) -> None:
             raise
 
 
-def make_directories(path: str, mode: int = 0o755, below: str = "") -> None:
+def replace(source: str, target: str) -> None:
+    """Give a file that was written the name under which it is looked for: contents on disk before the name.
+
+    A tree of files may be given where nothing is at ``target``. Raises OSError.
+    """
+    for directory_path, _, names in os.walk(source):
+        for name in names:
+            if not os.path.islink(os.path.join(directory_path, name)):
+                _sync(os.path.join(directory_path, name))
+        _sync(directory_path)
+    if not os.path.isdir(source):
+        _sync(source)
+    os.replace(source, target)
+    _sync(os.path.dirname(target) or ".")
+
+
+def make_directories(path: str, mode: Optional[int] = 0o755, below: str = "") -> None:
     """Make a directory and its missing parents, each on disk in the one that it is in.
 
-    ``mode`` is that of the last one, whatever the umask; one that is there keeps its own. With ``below`` no
-    component from there on may be a link. Raises OSError.
+    ``mode`` is that of the last one, whatever the umask; None leaves it to the umask. One that is there keeps
+    its own. With ``below`` no component from there on may be a link. Raises OSError.
     """
     path = os.path.normpath(path)
     head, name = os.path.split(path)
     if not name or path == os.path.normpath(below or os.sep):
         return
     if not os.path.isdir(head or "."):
-        make_directories(head, 0o755, below if below and _inside(head, below) else "")
+        inside = bool(below) and _inside(head, below)
+        make_directories(head, mode if mode is None else 0o755, below if inside else "")
     with directory(head or ".", below) as within:
         try:
-            os.mkdir(name, 0o700, dir_fd=within)
+            os.mkdir(name, 0o777 if mode is None else 0o700, dir_fd=within)
         except FileExistsError:
             # Also raised for a link, or a file: then it must be a directory, unless links are refused.
             os.close(os.open(name, DIRECTORY | (os.O_NOFOLLOW if below else 0), dir_fd=within))
             return
         made = os.open(name, DIRECTORY | os.O_NOFOLLOW, dir_fd=within)
         try:
-            os.fchmod(made, mode)
+            if mode is not None:
+                os.fchmod(made, mode)
         finally:
             os.close(made)
         sync_descriptor(within)

@@ -98,6 +98,7 @@ def put_away(layout: Layout, wanted: Wanted) -> None:
     """Note that uv has unpacked the wheels of the wheelhouse, and remove them. Built wheels stay."""
     for package in wanted.lock.packages:
         if not package.travels:
+            make_directories(layout.cache, 0o700)
             make_directories(_marks(layout), 0o700, layout.cache)
             mark = os.path.join(_marks(layout), package.sha256)
             write_text(mark, package.name, 0o600, layout.cache, durable=False)

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+from ..whisperx_common.durable import replace
 from .layer import Entry, write_layer
 
 __all__ = ["ARCHITECTURES", "Archive", "Layer", "partial"]
@@ -93,10 +94,8 @@ class Archive:
         self._add("manifest.json", json.dumps(docker, sort_keys=True).encode())
         self._add(_ASIDE + "oci-layout", _json({"imageLayoutVersion": "1.0.0"}))
         self._stream.write(b"\0" * 2 * tarfile.BLOCKSIZE)
-        self._stream.flush()
-        os.fsync(self._stream.fileno())
         self._stream.close()
-        os.replace(self._part, self.path)
+        replace(self._part, self.path)
         return "sha256:" + image
 
     def discard(self) -> None:
@@ -169,5 +168,5 @@ def partial(source: str, target: str, without: Iterable[str]) -> int:
                 copy.write(block)
                 left -= len(block)
         copy.write(b"\0" * 2 * tarfile.BLOCKSIZE)
-    os.replace(part, target)
+    replace(part, target)
     return os.stat(target).st_size

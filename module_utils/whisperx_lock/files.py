@@ -30,6 +30,7 @@ from ..whisperx_abi.elf import read as read_elf
 from ..whisperx_common.digests import Digests
 from ..whisperx_common.download import TooLong, TooSlow, Unwritable
 from ..whisperx_common.download import download as fetch
+from ..whisperx_common.durable import replace
 from ..whisperx_common.versions import numbers
 from ..whisperx_problem import Problem
 from .sources import Sources
@@ -128,7 +129,7 @@ class Store:
                 for made in sorted(scratch.glob(pattern)):
                     made.with_name(made.name + _NOTE).write_text(self.digest(made) + "\n", "ascii")
                 with suppress(OSError):  # another run has made the same meanwhile
-                    os.rename(scratch, folder)
+                    replace(str(scratch), str(folder))
             finally:
                 shutil.rmtree(scratch, ignore_errors=True)
             found = sorted(folder.glob(pattern))

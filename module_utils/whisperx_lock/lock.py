@@ -7,15 +7,15 @@ a lock into the lock directory. Same inputs, same bytes: a lock carries no date,
 from __future__ import annotations
 
 import json
-import os
 import re
-import tempfile
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..whisperx_common.durable import make_directories
+from ..whisperx_common.files import write_text
 from ..whisperx_common.lockfile import SCHEMA, Lock, digest, parse, render
 from ..whisperx_problem import Problem
 from .files import Store, default_cache_dir, fits_target
@@ -169,17 +169,8 @@ def read_locks(lock_dir: Path) -> dict[str, str]:
 def write(lock_dir: Path, name: str, text: str) -> None:
     """Put a lock into the lock directory, whole or not at all. Raises Problem ("lock.directory")."""
     try:
-        lock_dir.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("wb", dir=lock_dir, prefix=".new-", delete=False) as stream:
-            try:
-                stream.write(text.encode("utf-8"))
-                stream.flush()
-                os.fsync(stream.fileno())
-                os.chmod(stream.name, 0o644)
-                os.replace(stream.name, lock_dir / f"{name}.txt")
-            except OSError:
-                os.unlink(stream.name)
-                raise
+        make_directories(str(lock_dir), None)
+        write_text(str(lock_dir / f"{name}.txt"), text)
     except OSError as error:
         raise _directory(lock_dir, error) from None
 

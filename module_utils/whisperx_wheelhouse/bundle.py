@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..whisperx_common.durable import make_directories, replace
 from ..whisperx_common.files import write_text
 from ..whisperx_common.lockfile import parse
 from ..whisperx_common.wording import named, printable
@@ -144,7 +145,7 @@ def _text(out: Path, name: str, text: str) -> dict[str, str]:
 
 
 def _write(target: Path, text: str) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_directories(str(target.parent), None)
     write_text(str(target), text)
 
 
@@ -157,7 +158,7 @@ def _file(out: Path, name: str, source: Path, mode: int) -> dict[str, str]:
     filed = Path(name).parent.name
     wanted = filed if re.fullmatch("[0-9a-f]{64}", filed) else _digest(source)
     if not (target.is_file() and _digest(target) == wanted):
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_directories(str(target.parent), None)
         beside = target.with_name(target.name + ".new")
         copied = hashlib.sha256()
         with source.open("rb") as stream, beside.open("wb") as copy:
@@ -174,7 +175,7 @@ def _file(out: Path, name: str, source: Path, mode: int) -> dict[str, str]:
                 "The file was changed on the controller; run again, which fetches or makes it anew.",
             )
         beside.chmod(mode)
-        os.replace(beside, target)
+        replace(str(beside), str(target))
     return {name: wanted}
 
 

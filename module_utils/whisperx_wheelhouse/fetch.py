@@ -6,7 +6,6 @@ import base64
 import errno
 import hashlib
 import http.client
-import os
 import ssl
 import time
 import urllib.error
@@ -17,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..whisperx_common.download import USUAL, Limits, TooLong, TooSlow, Unwritable, download
+from ..whisperx_common.durable import make_directories, replace
 from ..whisperx_lock.sources import Sources
 from ..whisperx_problem import Problem
 from .addresses import Address
@@ -110,11 +110,9 @@ class Fetcher:
     def _keep(self, address: Address, part: Path) -> None:
         """Put a verified file into its place, so that it is there whole even when the power fails."""
         target = self.house.path(address.sha256, address.file)
-        target.parent.mkdir(exist_ok=True)
-        with part.open("rb") as stream:
-            os.fsync(stream.fileno())
+        make_directories(str(target.parent), None)
         part.chmod(0o644)
-        os.replace(part, target)
+        replace(str(part), str(target))
         self.progress.done()
 
     def _wrong(self, address: Address, why: str) -> Problem:

@@ -131,3 +131,37 @@ def test_a_directory_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="directory"):
         durable.make_directories(str(tmp_path / "file"))
+
+
+def test_contents_are_on_disk_before_a_file_or_a_tree_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+    fsync, put = os.fsync, os.replace
+
+    def noted(descriptor: int) -> None:
+        made.append(os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}")))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    monkeypatch.setattr(os, "replace", lambda *paths: (made.append("rename"), put(*paths)))
+    (tmp_path / "tree" / "deep").mkdir(parents=True)
+    (tmp_path / "tree" / "deep" / "file").write_text("text")
+    (tmp_path / "tree" / "link").symlink_to("nowhere")
+    durable.replace(str(tmp_path / "tree"), str(tmp_path / "named"))
+    assert sorted(made[:-2]) == ["deep", "file", "tree"] and made[-2:] == ["rename", tmp_path.name]
+    assert (tmp_path / "named" / "deep" / "file").read_text() == "text"
+    made.clear()
+    (tmp_path / "one").write_text("text")
+    durable.replace(str(tmp_path / "one"), str(tmp_path / "two"))
+    assert made == ["one", "rename", tmp_path.name]
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+def test_where_no_mode_is_asked_for_the_umask_decides(tmp_path: Path, umask: int) -> None:
+    old = os.umask(umask)
+    try:
+        durable.make_directories(str(tmp_path / "a" / "b"), None)
+    finally:
+        os.umask(old)
+    assert (tmp_path / "a" / "b").stat().st_mode & 0o777 == 0o777 & ~umask

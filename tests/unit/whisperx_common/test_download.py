@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
+import functools
 import hashlib
 import http.client
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from odd_server import MANNERS, odd_server
@@ -133,20 +136,27 @@ def test_a_host_says_which(tmp_path: Path, manner: str) -> None:
     assert not (tmp_path / "files" / digest / "a.whl").exists()
 
 
-def test_a_full_disk_is_named_on_both_sides(tmp_path: Path) -> None:
-    """Whatever digest it is, the part is a device that has no room."""
+def onto_a_full_disk(
+    real: Callable[..., int], request: urllib.request.Request, path: str, *rest: Any, **named: Any
+) -> int:
+    """Download to a device that has no room."""
+    return real(request, "/dev/full", *rest, **named)
+
+
+def test_a_full_disk_is_named_on_both_sides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever digest it is, the part is a device that has no room; a host takes no link for its part."""
     digest = hashlib.sha256(DATA).hexdigest()
     house = House(tmp_path / "house")
     package = LockedPackage("a", "1", digest, "a.whl", len(DATA), "index")
     layout = Layout(str(tmp_path / "root"), "", "")
-    beside = tmp_path / "root/files" / digest / "a.whl.new"
-    beside.parent.mkdir(parents=True)
-    beside.symlink_to("/dev/full")
+    (tmp_path / "root").mkdir()
     with odd_server("whole", DATA) as url, house.held():
         house.part(digest).symlink_to("/dev/full")
         with pytest.raises(Problem) as caught:
             Fetcher(house, Sources(), Progress(), pause=0).fetch([Address(digest, "a.whl", url, len(DATA))])
         assert caught.value.rule == "wheelhouse.disk-space"
+        fetched = functools.partial(onto_a_full_disk, download)
+        monkeypatch.setattr(on_host, "download", fetched)
         with pytest.raises(Problem) as caught:
             on_host.fetch(layout, [package], url, HostProgress(), SHORT)
         assert caught.value.rule == "env.disk-space"
