@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ..whisperx_common.durable import make_directories, replace
-from ..whisperx_common.files import write_text
+from ..whisperx_common.files import is_leftover, write_text
 from ..whisperx_common.lockfile import parse
 from ..whisperx_common.wording import named, printable
 from ..whisperx_problem import Problem
@@ -84,7 +84,10 @@ def _there(out: Path) -> Listing | None:
     """
     before = read_listing(out)
     found = dict(members(out)) if os.path.lexists(out) else {}
-    odd = [name for name, regular in found.items() if before is None or not regular or not _OURS.match(name)]
+    # A run that was killed in its first instant left a part of the list alone.
+    begun = {name for name, regular in found.items() if regular and is_leftover(name, SUMS)}
+    strange = [name for name, regular in found.items() if not regular or not _OURS.match(name)]
+    odd = strange if before is not None else sorted(set(found) - begun)
     if odd:
         raise Problem(
             "bundle.foreign-directory",

@@ -7,5 +7,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 # Hosts and laboratories of the other tests.
-for folder in ("integration", "unit/whisperx_host", "unit/whisperx_env", "unit/whisperx_common"):
+HOMES = ("host", "env", "common", "image", "wheelhouse")
+for folder in ("integration", *(f"unit/whisperx_{name}" for name in HOMES)):
     sys.path.append(str(ROOT / "tests" / folder))
