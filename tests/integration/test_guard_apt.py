@@ -55,6 +55,35 @@ def test_a_second_run_changes_nothing_and_check_mode_writes_nothing(box: Box) ->
     assert box.shell(f"cat {HOOK}/guard.json") == before and box.run("apt-mark", "showhold") == ""
 
 
+# What a person downloads may be called anything; apt hands the name to the hook as it is.
+HOSTILE = (
+    "a b",
+    "$(touch /tmp/pwned)",
+    "`touch /tmp/pwned`",
+    "x;touch /tmp/pwned;",
+    "two\nlines",
+    "two\nlibc6 2.36 amd64 same = 2.36 amd64 same **CONFIGURE**\nx",
+    "quote'\"",
+    "\x1b[2J",
+    "VERSION 3\n\nx",
+)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_file_with_a_hostile_name_hides_no_other_package(box: Box, name: str) -> None:
+    path = f"/tmp/{name}.deb"
+    box.run("cp", driver(box, "harmless", "1"), path)
+    before = box.shell("dpkg-query -W")
+    said = box.apt("install", path, "libc6", code=100)
+    assert "guard.libc" in said and "stopped before anything was changed" in said
+    assert box.shell("dpkg-query -W") == before
+    assert box.shell("ls /tmp").split().count("pwned") == 0
+    # Alone it is of no importance.
+    assert "guard." not in box.apt("install", path)
+    box.apt("purge", "harmless")
+    box.run("rm", path)
+
+
 def test_it_stops_the_libc_that_would_not_load_the_release(box: Box) -> None:
     before = box.shell("dpkg-query -W")
     said = box.apt("install", "libc6", code=100)

@@ -49,6 +49,17 @@ def test_it_stops_the_glibc_that_would_not_load_the_release(box: Box) -> None:
     assert box.run("rpm", "-q", "glibc").startswith("glibc-2.36")
 
 
+@pytest.mark.parametrize("name", ["a b", "$(touch pwned)", "x;touch pwned;", "quote'\"", "two\nlines"])
+def test_a_file_with_a_hostile_name_hides_no_other_package(box: Box, name: str) -> None:
+    path = f"/tmp/{name}.rpm"
+    box.shell("cp /rpms/x86_64/other-1-1.x86_64.rpm /tmp/plain.rpm")
+    box.run("cp", "/tmp/plain.rpm", path)
+    said = dnf(box, "upgrade", "glibc", path, code=1)
+    assert "guard.libc" in said and box.run("rpm", "-q", "glibc").startswith("glibc-2.36")
+    assert "pwned" not in box.shell("find / -xdev -name 'pwned*'")
+    box.run("rm", path)
+
+
 def test_a_hold_is_a_line_of_versionlock(box: Box) -> None:
     box.shell(f"echo 'other-0:1-1.*' >> {_LIST}")
     # dpkg's libc6 is on this host too.
