@@ -17,6 +17,12 @@ description:
   - What is absent is a value (null, an empty list, the driver state C(absent)); what cannot be understood is
     an error.
 options:
+  source:
+    description:
+      - With V(assume) the host is exactly what O(assume) describes, and is never contacted.
+    type: str
+    choices: [probe, assume]
+    default: probe
   root:
     description:
       - The root directory of the system to read. With another directory than C(/), a mounted or unpacked
@@ -188,6 +194,7 @@ def main() -> None:
     """Read the host and return its facts."""
     module = AnsibleModule(
         argument_spec={
+            "source": {"choices": ["probe", "assume"], "default": "probe"},
             "root": {"type": "path", "default": "/"},
             "timeout": {"type": "float", "default": 20.0},
             "assume": {"type": "dict", "default": {}},

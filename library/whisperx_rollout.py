@@ -10,7 +10,9 @@ module: whisperx_rollout
 short_description: Order the hosts that change into waves, and stop those that must not change any more
 version_added: 0.1.0
 description:
-  - Runs on the controller. First one host changes, then one of each other class, then the rest in steps.
+  - Runs on the controller, in an action plugin, which fills in O(pending), O(proved), O(failed) and
+    O(unreachable) from the variables of the play's hosts.
+  - First one host changes, then one of each other class, then the rest in steps.
   - When a host of a class fails, no further host of that class is touched; other classes go on, until more
     hosts are lost than O(budget) allows.
   - A host that no longer answers, or that fails for a reason of its own such as a full disk, says nothing
@@ -112,56 +114,17 @@ waiting:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.whisperx_common.shape import ANY, fitted
 from ..module_utils.whisperx_problem import Problem
-from ..module_utils.whisperx_rollout.waves import Failure, held, turn, waves
+from ..module_utils.whisperx_rollout.order import ARGUMENTS, decide
 
 
 def main() -> None:
     """Read the options and answer with the waves and with who is held."""
-    module = AnsibleModule(
-        argument_spec={
-            "pending": {"type": "dict", "required": True},
-            "steps": {"type": "list", "elements": "str", "default": ["1", "10%", "50%", "100%"]},
-            "canaries": {"type": "list", "elements": "str", "default": []},
-            "wave": {"type": "list", "elements": "str", "default": []},
-            "proved": {"type": "list", "elements": "str", "default": []},
-            "failed": {"type": "dict", "default": {}},
-            "unreachable": {"type": "list", "elements": "str", "default": []},
-            "budget": {"type": "str", "default": "10%"},
-        },
-        supports_check_mode=True,
-    )
-    given = module.params
-    # Of hosts that do not change nothing follows for those that do.
-    pending, lost = given["pending"], given["failed"]
-    proved = [host for host in given["proved"] if host in pending]
-    gone = [host for host in given["unreachable"] if host in pending]
-    # A host's own words, in whatever shape they came.
-    said = fitted(lost, {ANY: {"rule": "", "message": ""}})
-    failed = {
-        host: Failure(said[host].get("rule") or "", said[host].get("message") or "")
-        for host in lost
-        if host in pending
-    }
+    module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
     try:
-        found = waves(pending, given["steps"], given["canaries"])
-        stopped = held(pending, failed, gone, given["budget"], proved)
+        module.exit_json(changed=False, **decide(module.params))
     except Problem as problem:
         module.fail_json(msg=problem.sentence(), **problem.record())
-    out = {*failed, *stopped, *gone, *proved}
-    now, waiting = turn(given["wave"], pending, proved, out)
-    digits = max(2, len(str(len(found))))
-    numbers = {host: str(number).zfill(digits) for number, wave in enumerate(found) for host in wave}
-    module.exit_json(
-        changed=False,
-        pending=pending,
-        waves=found,
-        wave_of=numbers,
-        held=stopped,
-        now=now,
-        waiting=waiting,
-    )
 
 
 if __name__ == "__main__":

@@ -90,7 +90,7 @@ def test_why_a_module_could_not_begin_is_told(base: Path, playbook: str) -> None
     (base / "hosts.yml").write_text(HOSTS.replace("ansible_connection: local", python, 1))
     done = play(base, f"playbooks/{playbook}.yml", "--limit", "here")
     assert done.returncode == 2, done.stdout + done.stderr
-    told = done.stdout.partition("Tell what came of it")[2]
+    told = done.stdout.partition("Report results")[2]
     assert re.search(r"here: failed: .*[(].*/nowhere/python: not found[)]", told), done.stdout
 
 
@@ -111,7 +111,7 @@ def test_a_report_that_cannot_be_written_is_told_and_fails_nothing(base: Path) -
     (base / "reports").write_text("a file where the directory should be\n")
     done = play(base, "playbooks/audit.yml", "--limit", "here")
     assert done.returncode == 0, done.stdout + done.stderr
-    told = done.stdout.partition("Tell what came of it")[2]
+    told = done.stdout.partition("Report results")[2]
     assert "here: absent: nothing is installed" in told and "report:" not in told
     assert f"{base}/reports/audit.json" in told and "whisperx_report_dir" in told
     assert "[WARNING]" in done.stdout + done.stderr

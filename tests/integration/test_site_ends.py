@@ -46,7 +46,7 @@ class Ended:
 
     def summary(self) -> str:
         """Return what is told after the deeds, and before Ansible's own recapitulation."""
-        return self.told.partition("whisperx_report : Tell what came of it")[2].partition("TASK")[0]
+        return self.told.partition("whisperx_report : Report results")[2].partition("TASK")[0]
 
 
 def test_all_hosts_are_refused(tmp_path: Path) -> None:

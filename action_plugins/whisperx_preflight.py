@@ -1,0 +1,67 @@
+"""Action plugin whisperx_preflight: validates the variables of all hosts of the play in one task.
+
+Options: ``roles``, the directory of the roles, and ``values``, whether values are validated as well. Returns
+``stages``, what runs by the tags; ``invalid``, host to what is wrong with its values; ``earlier``, whether
+hosts still have the results of an earlier roll-out of this run. No host is contacted.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import ansible.plugins
+from ansible.errors import AnsibleError
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+# In a checkout, plugins are loaded below ansible.plugins; a collection has module_utils beside them already.
+_ROOT = str(Path(__file__).resolve().parents[1])
+if _ROOT not in ansible.plugins.__path__:
+    ansible.plugins.__path__.append(_ROOT)
+
+from ..module_utils.whisperx_fleet.action import ControllerAction  # noqa: E402
+from ..module_utils.whisperx_fleet.variables import Fleet  # noqa: E402
+from ..module_utils.whisperx_preflight.names import PREFIX, defined, refuse_unknown, specifications  # noqa: E402
+from ..module_utils.whisperx_preflight.stages import STAGES, stages  # noqa: E402
+
+_EARLIER = ("__whisperx_rollout_failed.state", "__whisperx_rollout_proved")
+
+
+class ActionModule(ControllerAction):
+    """Validates names and values."""
+
+    def answer(
+        self, given: dict[str, t.Any], variables: t.Mapping[str, t.Any], fleet: Fleet
+    ) -> dict[str, t.Any]:
+        """Return stages, invalid and earlier. Raises Problem for a variable that no role defines."""
+        roles = Path(given["roles"])
+        names = {name for host in fleet.active for name in fleet.raw(host)}
+        # Those of the play and of roles' callers are among the task's own.
+        names |= {name for name in variables if name.startswith(PREFIX)}
+        refuse_unknown(names, defined(roles))
+        wanted = variables.get("ansible_run_tags") or ["all"]
+        skipped = variables.get("ansible_skip_tags") or []
+        own = set(self._task.tags) - {"always", *STAGES}
+        return {
+            "stages": stages(wanted, skipped, own),
+            "invalid": invalid(fleet, specifications(roles)) if given.get("values") else {},
+            "earlier": any(value for path in _EARLIER for value in fleet.recorded(path).values()),
+        }
+
+
+def invalid(fleet: Fleet, known: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str, str]:
+    """Return host to what is wrong with its variables; hosts where nothing is are left out."""
+    found = {}
+    for host in fleet.active:
+        names = [name for name in fleet.raw(host) if name in known]
+        try:
+            values = {name: fleet.setting(name, None, [host])[host] for name in names}
+        except AnsibleError as error:
+            found[host] = f"Validation of variables failed: {error}"
+            continue
+        # With these alone nothing is missing.
+        validator = ArgumentSpecValidator({name: dict(known[name]) for name in names})
+        errors = validator.validate(values, validate_role_argument_spec=True).error_messages
+        if errors:
+            found[host] = f"Validation of variables failed: {'; '.join(errors)}"
+    return found

@@ -1,0 +1,1 @@
+"""Controller: what is validated before a playbook contacts any host."""

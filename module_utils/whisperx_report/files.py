@@ -1,0 +1,109 @@
+"""The files that a report leaves, and what its module returns."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..whisperx_common import trust
+from ..whisperx_common.shape import ANY, fitted
+from ..whisperx_common.wording import write_whole
+from ..whisperx_problem import Problem
+from .collect import UNWELL, render_json, report
+from .page import render
+from .terminal import lines
+
+__all__ = ["ARGUMENTS", "write_report"]
+
+ARGUMENTS: dict[str, Any] = {
+    "hosts": {"type": "list", "elements": "str", "required": True},
+    "known": {"type": "dict", "required": True},
+    "run": {"type": "dict", "required": True},
+    "output": {"type": "path", "default": ""},
+    "page": {"type": "path", "default": ""},
+    "resume": {"type": "path", "default": ""},
+    "templates": {"type": "path", "required": True},
+}
+
+
+def write_report(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Write the files that are asked for; return the module's result, and what could not be written."""
+    record = report(given["hosts"], given["known"], given["run"])
+    rows = record["hosts"]
+    unwell = [name for name, row in rows.items() if row["state"] in UNWELL]
+    places, unwritten = leave(given, record, unwell)
+    results = fitted(given["known"].get("result"), {ANY: {"summary": [""]}})
+    said = {name: (results.get(name) or {}).get("summary") or [] for name in given["hosts"]}
+    result = {
+        "totals": record["totals"],
+        "changed_hosts": record["changed"],
+        "unwell": unwell,
+        "outcomes": {name: {key: rows[name][key] for key in ("state", "message")} for name in unwell},
+        "lines": [*lines(record, said), *places, *unwritten],
+        "ansible_stats": {
+            "data": {"whisperx": statistics(record, unwell)},
+            "per_host": False,
+            "aggregate": True,
+        },
+    }
+    return result, unwritten
+
+
+def statistics(record: dict[str, Any], unwell: list[str]) -> dict[str, Any]:
+    """Return the run as counts, for whoever starts the next one."""
+    return {
+        "playbook": record["run"].get("playbook", ""),
+        "check": bool(record["run"].get("check")),
+        "hosts": len(record["hosts"]),
+        "changed": record["changed"],
+        "bytes": record["bytes"],
+        "states": record["totals"],
+        "classes": record["classes"],
+        "unwell": unwell,
+    }
+
+
+def leave(given: Mapping[str, Any], record: dict[str, Any], unwell: list[str]) -> tuple[list[str], list[str]]:
+    """Write the files that were asked for; return lines that say where they are, and what was not written.
+
+    That fails nothing: the hosts are what they are, and the summary is still to be told.
+    """
+    places: list[str] = []
+    unwritten: list[str] = []
+
+    def put(option: str, text: Callable[[], str], line: str) -> None:
+        try:
+            if given[option]:
+                write(given[option], text(), f"whisperx_report_{option}")
+                places.extend([line + os.path.realpath(given[option])] if line else [])
+        except Problem as problem:
+            unwritten.append(problem.sentence())
+
+    put("output", lambda: render_json(record), "")
+    put("page", lambda: render(record, given["templates"]), "report: ")
+    names = "".join(f"{name}\n" for name in unwell)
+    put("resume", lambda: names, "again: --limit @" if unwell else "")
+    return places, unwritten
+
+
+def write(path: str, text: str, option: str) -> None:
+    """Put the text in place of the file, whole or not at all; without text no file of an earlier run stays.
+
+    Raises Problem "report.output", "report.untrusted-directory".
+    """
+    trust.check_file(path, option, "report.untrusted-directory", trust.controller_users())
+    try:
+        if text:
+            os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+            write_whole(path, text)
+        elif os.path.isfile(path):
+            os.unlink(path)
+    except OSError as error:
+        raise Problem(
+            "report.output",
+            error.strerror or str(error),
+            path,
+            "a file that can be written",
+            f"Name another file ({option}), or another directory for all of them (whisperx_report_dir).",
+        ) from None

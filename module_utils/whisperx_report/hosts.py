@@ -1,0 +1,68 @@
+"""What a run left in the variables of the play's hosts, by the part of the report that it is for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..whisperx_fleet.variables import Fleet, at
+
+__all__ = ["held", "known", "notes"]
+
+# Part of the report to where a task left it for each host. Of the results of both runtimes a host has one.
+_PARTS = {
+    "facts": "ansible_facts.whisperx_host",
+    "lost": "__whisperx_rollout_failed",
+    "unread": "__whisperx_host_read.msg",
+    "stderr": "__whisperx_host_read.module_stderr",
+    "gone": "__whisperx_host_read.unreachable",
+    "audit": "__whisperx_audit_result",
+}
+_VENV, _CONTAINER = "__whisperx_venv_result", "__whisperx_container_result"
+_WAVE = "whisperx_wave_"
+
+
+def known(fleet: Fleet, variables: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the module's option ``known``: part to host to what is known of it.
+
+    ``variables``: those of the task, which have plan, lock and groups. A host that a task did not reach lacks
+    its part.
+    """
+    problems = at(variables, ("__whisperx_lock", "problems")) or {}
+    container = {host: one for host, one in fleet.recorded(_CONTAINER).items() if one}
+    active = set(fleet.active)
+    parts = {part: fleet.recorded(path) for part, path in _PARTS.items()}
+    # A task that was skipped registers too.
+    invalid = at(variables, ("__whisperx_preflight", "invalid")) or {}
+    parts["lost"] = {
+        **{host: one for host, one in parts["lost"].items() if one.get("state")},
+        **{host: {"state": "failed", "message": sentence} for host, sentence in invalid.items()},
+    }
+    return {
+        **parts,
+        "plan": dict(at(variables, ("__whisperx_plan", "hosts")) or {}),
+        "problem": {identity: one["sentence"] for identity, one in problems.items()},
+        "result": results(fleet.recorded(_VENV), container),
+        "held": held(fleet, variables.get("groups") or {}),
+        "stopped": {host: True for host in fleet.all if host not in active},
+    }
+
+
+def results(venv: Mapping[str, Any], container: Mapping[str, Any]) -> dict[str, Any]:
+    """Return host to the result of the runtime that it has; the other's may say that it was skipped."""
+    chosen = {**venv, **{host: one for host, one in container.items() if not one.get("skipped")}}
+    return {**container, **chosen}
+
+
+def held(fleet: Fleet, groups: Mapping[str, Any]) -> dict[str, str]:
+    """Return host to why it was left alone. The last wave knows of all of them."""
+    waves = sorted(name for name in groups if str(name).startswith(_WAVE))
+    hosts = groups[waves[-1]] if waves else []
+    found = fleet.recorded("__whisperx_rollout_now.held", list(hosts)[:1])
+    return next(iter(found.values()), {})
+
+
+def notes(variables: Mapping[str, Any]) -> list[str]:
+    """Return what the locks had to settle for, such as a larger build where an index could not be reached."""
+    locks = at(variables, ("__whisperx_lock", "locks")) or {}
+    return list(dict.fromkeys(note for lock in locks.values() for note in lock.get("notes") or []))

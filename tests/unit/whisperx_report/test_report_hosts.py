@@ -1,0 +1,103 @@
+"""What a run left in the variables of its hosts, as the report takes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from module_utils.whisperx_fleet.variables import Fleet
+from module_utils.whisperx_report.collect import report
+from module_utils.whisperx_report.files import write_report
+from module_utils.whisperx_report.hosts import held, known, notes, results
+
+TEMPLATES = str(Path(__file__).resolve().parents[3] / "roles" / "whisperx_report" / "files" / "page")
+FACTS = {"libc": {"family": "glibc", "version": "2.41"}}
+PLAN = {"verdict": "plan", "class": "k"}
+DONE = {"actions": [], "release": "r", "record": {}}
+
+
+class HostVars(dict[str, Any]):
+    """Hostvars without templates."""
+
+    def raw_get(self, host_name: str) -> Any:
+        return self[host_name]
+
+
+def fleet(active: str, **hosts: dict[str, Any]) -> Fleet:
+    names = list(hosts)
+    return Fleet(
+        {"ansible_play_hosts": list(active), "ansible_play_hosts_all": names, "hostvars": HostVars(hosts)}
+    )
+
+
+def states(joined: Fleet, variables: dict[str, Any]) -> dict[str, str]:
+    rows = report(joined.all, known(joined, variables), {})["hosts"]
+    return {name: row["state"] for name, row in rows.items()}
+
+
+def test_every_way_that_a_host_may_end() -> None:
+    read = {"ansible_facts": {"whisperx_host": FACTS}}
+    joined = fleet(
+        "abcdeghi",
+        a={**read, "__whisperx_venv_result": DONE},
+        b={**read, "__whisperx_container_result": DONE, "__whisperx_venv_result": {"skipped": True}},
+        c={**read, "__whisperx_rollout_failed": {"state": "failed", "message": "m", "rule": ""}},
+        d={"__whisperx_host_read": {"unreachable": True, "msg": "timed out"}},
+        e=read,
+        f=read,
+        g={**read, "__whisperx_rollout_failed": {}, "__whisperx_venv_result": DONE},
+        h={},
+        i={**read, "__whisperx_venv_result": DONE, "__whisperx_container_result": {"skipped": True}},
+    )
+    plans = {name: {**PLAN, "class": "odd" if name == "e" else "k"} for name in "abcefgi"}
+    variables = {
+        "__whisperx_plan": {"hosts": plans},
+        "__whisperx_lock": {"problems": {"odd": {"sentence": "no index"}}},
+        "__whisperx_preflight": {"invalid": {"h": "whisperx_venv_keep is no number"}},
+    }
+    assert states(joined, variables) == {
+        "a": "working",
+        "b": "working",
+        "c": "failed",
+        "d": "unreachable",
+        "e": "refused",
+        "f": "failed",
+        "g": "working",
+        "h": "failed",
+        "i": "working",
+    }
+
+
+def test_without_anything_in_the_variables_no_host_was_reached() -> None:
+    assert states(fleet("a", a={}), {}) == {"a": "unreachable"}
+
+
+def test_who_was_held_is_known_to_the_last_wave() -> None:
+    joined = fleet(
+        "ab", a={"__whisperx_rollout_now": {"held": {}}}, b={"__whisperx_rollout_now": {"held": {"c": "w"}}}
+    )
+    groups = {"whisperx_wave_00": ["a"], "whisperx_wave_01": ["b", "a"], "all": ["a", "b"]}
+    assert held(joined, groups) == {"c": "w"}
+    assert held(joined, {"all": ["a"]}) == {}
+
+
+def test_a_skipped_runtime_never_hides_the_other() -> None:
+    skipped, done = {"skipped": True}, {"release": "r"}
+    assert results({"a": skipped}, {"a": done}) == {"a": done}
+    assert results({"a": done}, {"a": skipped}) == {"a": done}
+    assert results({}, {"a": skipped}) == {"a": skipped}
+
+
+def test_notes_of_all_locks_are_named_once() -> None:
+    locks = {"a": {"notes": ["larger build"]}, "b": {"notes": ["larger build", "old"]}, "c": {}}
+    assert notes({"__whisperx_lock": {"locks": locks}}) == ["larger build", "old"]
+    assert notes({}) == []
+
+
+def test_the_result_has_how_every_host_ended_that_did_not_end_well(tmp_path: Path) -> None:
+    joined = fleet("ab", a={"__whisperx_venv_result": DONE}, b={"__whisperx_host_read": {"msg": "no sudo"}})
+    output = tmp_path / "new" / "site.json"
+    given = {"hosts": joined.all, "known": known(joined, {}), "run": {}, "templates": TEMPLATES}
+    result, unwritten = write_report({**given, "output": str(output), "page": "", "resume": ""})
+    assert result["outcomes"] == {"b": {"state": "failed", "message": "no sudo"}}
+    assert result["unwell"] == ["b"] and unwritten == [] and output.exists()
