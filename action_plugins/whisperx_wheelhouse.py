@@ -29,7 +29,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """Return the module's result."""
         super().run(tmp, task_vars)
-        given = self.arguments()
+        given = self.arguments(task_vars or {})
         if not TERMINAL or self._connection.transport != "local":
             return self._execute_module(module_args=given, task_vars=task_vars)
         with tempfile.TemporaryDirectory() as folder:
@@ -43,7 +43,7 @@ class ActionModule(ActionBase):
                 over.set()
                 teller.join()
 
-    def arguments(self) -> dict[str, t.Any]:
+    def arguments(self, variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         """Return the module's arguments."""
         # A worker's parent is ansible-playbook, and the server is to live as long as that.
         return {**self._task.args, "serves": os.getppid()}

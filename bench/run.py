@@ -149,7 +149,7 @@ def ours(arguments: list[str], empty: bool) -> float:
     run(inside("rm", "-rf", "/opt/whisperx/releases", "/opt/whisperx/current", "/opt/whisperx/previous"))
     if empty:
         run(inside("rm", "-rf", "/opt/whisperx/cache"))
-    seconds = tasks(single(*arguments), "Build, check, prove and switch, or remove")
+    seconds = tasks(single(*arguments), "Build, verify and activate the environment, or remove it")
     record = json.loads(run(inside("cat", "/opt/whisperx/current/release.json")).stdout)
     return seconds - float(record["verify"]["seconds"])
 

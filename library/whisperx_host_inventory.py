@@ -16,8 +16,9 @@ description:
 options:
   hosts:
     description: Host to facts, in the layout of RV(whisperx_host_facts#module:ansible_facts.whisperx_host).
+      By default those of the play's hosts, filled in by an action plugin.
     type: dict
-    required: true
+    default: {}
   output:
     description: The file. Written in check mode too, as it is no part of any host.
     type: path
@@ -36,9 +37,6 @@ author:
 EXAMPLES = r"""
 - name: Write the facts of two hosts
   whisperx_host_inventory:
-    hosts:
-      one: "{{ hostvars.one.ansible_facts.whisperx_host }}"
-      two: "{{ hostvars.two.ansible_facts.whisperx_host }}"
     output: /tmp/fleet.json
   delegate_to: localhost
   run_once: true
@@ -72,7 +70,7 @@ def main() -> None:
     """Read the options and write the file."""
     module = AnsibleModule(
         argument_spec={
-            "hosts": {"type": "dict", "required": True},
+            "hosts": {"type": "dict", "default": {}},
             "output": {"type": "path", "required": True},
         },
         supports_check_mode=True,

@@ -24,8 +24,10 @@ options:
   plans:
     description:
       - Class name to the plan of one of its hosts, with C(runtime) V(container), see M(whisperx_plan).
+      - By default, as O(roots) and O(registries), those of the hosts of the batch, filled in by an action
+        plugin.
     type: dict
-    required: true
+    default: {}
   locks:
     description:
       - Class name to its lock, as M(whisperx_lock) returns them in RV(whisperx_lock#module:locks). A class
@@ -61,6 +63,10 @@ options:
       Variables for the commands of the build container, such as a proxy. They are not in the image.
     type: dict
     default: {}
+  push:
+    description: Whether the images of the batch's hosts go to their O(registries).
+    type: bool
+    default: true
   registries:
     description:
       - Pairs of a class and a registry with path, which its image is pushed to as
@@ -219,7 +225,7 @@ from ..module_utils.whisperx_image.shelf import built, expected, keep, note_push
 from ..module_utils.whisperx_problem import Problem
 
 ARGUMENTS: dict[str, Any] = {
-    "plans": {"type": "dict", "required": True},
+    "plans": {"type": "dict", "default": {}},
     "locks": {"type": "dict", "required": True},
     "roots": {"type": "dict", "default": {}},
     "directory": {"type": "path"},
@@ -227,6 +233,7 @@ ARGUMENTS: dict[str, Any] = {
     "engine": {"choices": ["auto", "podman", "docker"], "default": "auto"},
     "network": {"default": "host"},
     "environment": {"type": "dict", "default": {}},
+    "push": {"type": "bool", "default": True},
     "registries": {"type": "list", "elements": "list", "default": []},
     "keep": {"type": "int", "default": 2},
     "verify_level": {"choices": ["import", "kernels", "pipeline"], "default": "pipeline"},

@@ -49,7 +49,7 @@ def test_a_whole_whisperx_with_two_profiles_is_fit(lab: BootLab) -> None:
         whisperx_bake_profiles=profiles,
         whisperx_bake_disk=str(lab.disk),
     )
-    print(said[said.index("Tell what was baked") :])
+    print(said[said.index("Report what was baked") :])
     # What both profiles have alike is there once.
     release = next(lab.root.glob("opt/whisperx/releases/*-cpu-*"))
     assert (release / "lib").is_dir() and any(

@@ -1,0 +1,30 @@
+"""Action plugin whisperx_collect: returns what a task left in the variables of the play's hosts, as data.
+
+Option ``paths``: name to a variable with the keys in it, such as ``__whisperx_audit_result.report``. Returns
+``found``, each name to host to what is there; hosts that have nothing there are left out.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import ansible.plugins
+
+# In a checkout, plugins are loaded below ansible.plugins; a collection has module_utils beside them already.
+_ROOT = str(Path(__file__).resolve().parents[1])
+if _ROOT not in ansible.plugins.__path__:
+    ansible.plugins.__path__.append(_ROOT)
+
+from ..module_utils.whisperx_fleet.action import ControllerAction  # noqa: E402
+from ..module_utils.whisperx_fleet.variables import Fleet  # noqa: E402
+
+
+class ActionModule(ControllerAction):
+    """Joins results of all hosts."""
+
+    def answer(
+        self, given: dict[str, t.Any], variables: t.Mapping[str, t.Any], fleet: Fleet
+    ) -> dict[str, t.Any]:
+        """Return what is at the paths for each host."""
+        return {"found": {name: fleet.recorded(str(path)) for name, path in given["paths"].items()}}
