@@ -24,6 +24,7 @@ from ..module_utils.whisperx_image.root import root_facts  # noqa: E402
 from ..module_utils.whisperx_plan.options import ARGUMENTS  # noqa: E402
 from ..module_utils.whisperx_plan.play_hosts import facts_of, requests_of  # noqa: E402
 from ..module_utils.whisperx_plan.run import run  # noqa: E402
+from ..module_utils.whisperx_problem import Problem  # noqa: E402
 
 
 class ActionModule(ControllerAction):
@@ -35,6 +36,14 @@ class ActionModule(ControllerAction):
         """Return the decision for the hosts that the task names, else for those of the play."""
         if given.get("hosts") is None:
             given["hosts"] = facts_of(fleet)
+            if not given["hosts"] and "__whisperx_host_read" not in variables:
+                raise Problem(
+                    "plan.no-facts",
+                    "No host of the play has facts",
+                    "role whisperx_plan",
+                    "role whisperx_host earlier in the play",
+                    "List it before whisperx_plan, or run playbooks/plan.yml.",
+                )
             given["requests"] = {**requests_of(fleet, self._shared()), **(given.get("requests") or {})}
         return run(validated(given, ARGUMENTS), facts_in)
 
