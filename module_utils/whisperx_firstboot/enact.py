@@ -10,6 +10,7 @@ import os
 import shlex
 from typing import Any, Dict, Iterable, Mapping
 
+from ..whisperx_common.durable import make_directories
 from ..whisperx_common.files import link, read_json, write_json, write_text
 from ..whisperx_release import host, outside
 from ..whisperx_release.model import Layout
@@ -50,7 +51,7 @@ def write_refusal(places: Places, scripts: Iterable[str]) -> Dict[str, str]:
 def withdraw(image: Image, places: Places, sentence: str) -> None:
     """Let every command say ``sentence`` from now on, and remove the static fact."""
     where = os.path.join(os.path.dirname(places.verdict), "sentence")
-    os.makedirs(os.path.dirname(where), exist_ok=True)
+    make_directories(os.path.dirname(where))
     write_text(where, sentence + "\n")
     target = refusal(places)
     if os.path.realpath(layout(image).current) != os.path.realpath(target):
@@ -73,7 +74,7 @@ def put_to_use(image: Image, release: str, report: Mapping[str, Any], at: str) -
 
 def announce(places: Places, verdict: Verdict) -> None:
     """Write the verdict for programs and for people who log in."""
-    os.makedirs(os.path.dirname(places.verdict), exist_ok=True)
+    make_directories(os.path.dirname(places.verdict))
     write_json(places.verdict, verdict.record())
-    os.makedirs(os.path.dirname(places.message), exist_ok=True)
+    make_directories(os.path.dirname(places.message))
     write_text(places.message, "whisperx: {}\n".format(verdict.sentence))

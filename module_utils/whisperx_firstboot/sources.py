@@ -21,6 +21,7 @@ from .. import (
 
 # Named so that Ansible sends them: it follows imports, and the program's are these.
 from ..whisperx_common import trust
+from ..whisperx_common.durable import make_directories
 from ..whisperx_common.files import discard, link, read_text, write_text
 from ..whisperx_host import nvml, nvml_child
 from . import main
@@ -57,7 +58,7 @@ def install(image: Image, python: str, distro: ModuleType, places: Places, check
         if read_text(path) != text or (os.stat(path).st_mode & 0o777) != mode:
             done.append("Wrote {}".format(path))
             if not check:
-                os.makedirs(os.path.dirname(path), exist_ok=True)
+                make_directories(os.path.dirname(path))
                 write_text(path, text, mode)
     done += _links(image, places, check)
     if _undecided(image, places):
@@ -111,7 +112,7 @@ def _links(image: Image, places: Places, check: bool) -> List[str]:
         if _read_link(path) != target:
             done.append("Linked {}".format(path))
             if not check:
-                os.makedirs(os.path.dirname(path), exist_ok=True)
+                make_directories(os.path.dirname(path))
                 link(path, target)
     return done
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Dict, List, Optional, Sequence, Tuple
 
 from ..whisperx_common import trust
+from ..whisperx_common.durable import make_directories
 from ..whisperx_common.files import (
     discard,
     is_leftover,
@@ -267,5 +268,5 @@ def _write(path: str, text: Optional[str]) -> None:
         discard(path)
         return
     # The dnf plugin's directory belongs to dnf, but an installation without any plugin has none.
-    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    make_directories(os.path.dirname(path))
     write_text(path, text, 0o755 if os.path.basename(path) in _EXECUTABLE else 0o644)
