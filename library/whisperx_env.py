@@ -72,6 +72,12 @@ options:
       - The default is a directory in O(root). On another file system every file is copied instead of linked.
     type: path
     default: ""
+  hashes:
+    description:
+      - Before a build, compare the contents of the unpacked wheels that are linked, not only size and date.
+      - That reads all of them, which takes some ten seconds for WhisperX.
+    type: bool
+    default: false
   timeout:
     description: Seconds the installation of the packages may take.
     type: int
@@ -270,6 +276,7 @@ ARGUMENTS: Dict[str, Any] = {
     "bin_dir": {"type": "path", "default": "/usr/local/bin"},
     "facts_dir": {"type": "path", "default": "/etc/ansible/facts.d"},
     "cache": {"type": "path", "default": ""},
+    "hashes": {"type": "bool", "default": False},
     "timeout": {"type": "int", "default": 3600},
     "verify_timeout": {"type": "int", "default": 600},
     **index_options(find_links="str"),
@@ -337,6 +344,7 @@ def answer(given: Dict[str, Any], layout: Layout, check: bool) -> Outcome:
         verify_level=given["verify_level"],
         timeout=given["timeout"],
         verify_timeout=given["verify_timeout"],
+        hashes=given["hashes"],
         sources=Sources(
             offline=given["offline"],
             **index_values(given),

@@ -69,10 +69,10 @@ def present(layout: Layout, state: State, wanted: Wanted, options: Options) -> D
         Step("discard", half, "Removed what was left of release {}".format(half)) for half in state.half_built
     ]
     if not options.activate:
-        steps += _refetched(layout, wanted) if fits is None else []
+        steps += _refetched(layout, wanted, options) if fits is None else []
         return _beside(state, wanted, options, steps, name, fits, damaged)
     if fits is None:
-        steps += _refetched(layout, wanted)
+        steps += _refetched(layout, wanted, options)
     if current is None or name != current.name:
         steps += _arrive(wanted, options, name, fits, current, damaged)
     else:
@@ -127,13 +127,13 @@ def absent(layout: Layout, state: State) -> Decision:
     return Decision(tuple(steps), "", before, {})
 
 
-def _refetched(layout: Layout, wanted: Wanted) -> List[Step]:
+def _refetched(layout: Layout, wanted: Wanted, options: Options) -> List[Step]:
     """Return the steps that discard what was edited in the download cache since it was unpacked."""
     names = [package.name for package in wanted.lock.packages]
     sentence = "Discarded the download of {}, which is not as it was unpacked: {}"
     return [
         Step("refetch", name, sentence.format(name, wrong))
-        for name, wrong in sorted(cache.edited(layout, names).items())
+        for name, wrong in sorted(cache.edited(layout, names, options.hashes).items())
     ]
 
 

@@ -57,6 +57,7 @@ class Options:
 
     ``wheelhouse`` is the address of the site's own store, from which the host takes what an index would have.
     Without ``activate`` the release is made ready beside the others, and nothing that is in use changes.
+    With ``hashes`` a build compares the contents of what it links with what was unpacked.
     """
 
     keep: int = 2
@@ -67,6 +68,7 @@ class Options:
     sources: Sources = Sources()
     carried: Tuple[Carried, ...] = ()
     wheelhouse: str = field(default="", repr=False)
+    hashes: bool = False
 
 
 @dataclass(frozen=True)

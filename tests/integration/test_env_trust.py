@@ -56,6 +56,18 @@ def test_an_edit_in_a_release_is_in_no_later_one(lab: Lab, keep_size: bool, twic
     assert not [action for action in lab.present(third).actions if "not as it was" in action]
 
 
+def test_an_edit_that_keeps_size_and_date_is_found_on_request(lab: Lab) -> None:
+    lab.present(lab.tiny("1.0"))
+    code = installed(lab)
+    facts = code.stat()
+    edit(code, keep_size=True)
+    os.utime(code, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    both = lab.wanted(lab.lock(lab.wheel("tiny", "1.0"), lab.wheel("other", "1.0")))
+    done = lab.present(both, hashes=True)
+    assert [action for action in done.actions if CODE in action]
+    assert "version = '1.0'" in installed(lab).read_text() and lab.says() == "tiny 1.0"
+
+
 def test_what_was_not_edited_is_linked(lab: Lab) -> None:
     lab.present(lab.tiny("1.0"))
     before = installed(lab)
