@@ -206,13 +206,16 @@ from typing import Any, Dict
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.whisperx_common import files, trust
-from ..module_utils.whisperx_container import apply, engine, leave, store, surroundings
+from ..module_utils.whisperx_common import trust
+from ..module_utils.whisperx_container import apply, engine, store, surroundings
 from ..module_utils.whisperx_container.model import Options, Result, want
 from ..module_utils.whisperx_container.prove import prover
+from ..module_utils.whisperx_env.model import Options as VenvOptions
+from ..module_utils.whisperx_env.venv import Venv
 from ..module_utils.whisperx_problem import Problem
 from ..module_utils.whisperx_release import state, summary
-from ..module_utils.whisperx_release.model import Layout, Outcome
+from ..module_utils.whisperx_release.hooks import Hooks
+from ..module_utils.whisperx_release.model import Layout
 
 ARGUMENTS: Dict[str, Any] = {
     "state": {"choices": ["present", "rolled_back", "absent"], "default": "present"},
@@ -246,11 +249,12 @@ def main() -> None:
         ARGUMENTS, supports_check_mode=True, required_if=[("state", "present", ("plan", "image"))]
     )
     given = module.params
-    layout = Layout(os.path.normpath(given["root"]), given["bin_dir"], given["facts_dir"])
+    root = os.path.normpath(given["root"])
+    layout = Layout(root, given["bin_dir"], given["facts_dir"], role="whisperx_container")
     try:
         check_paths(given)
         result = answer(given, layout, module.check_mode)
-        record = files.read_json(os.path.join(layout.current, state.RECORD)) or {}
+        record = state.record_at(layout.current)
     except Problem as problem:
         failed = [told(given, "failed: " + problem.sentence())]
         module.fail_json(msg=problem.sentence(), summary=failed, **problem.record())
@@ -267,19 +271,14 @@ def main() -> None:
             msg=problem.sentence(), summary=failed, exception=traceback.format_exc(), **problem.record()
         )
     waiting = result.load and not module.check_mode
-    outcome = Outcome(
-        actions=result.actions,
-        before=result.before,
-        after=result.before if waiting else result.after,
-        timings=result.timings,
-        notes=result.notes,
-    )
-    lines = summary.lines(layout, record, outcome, time.monotonic() - started, module.check_mode)
+    if waiting:
+        result.after = result.before
+    lines = summary.lines(layout, record, result, time.monotonic() - started, module.check_mode)
     module.exit_json(
         # While the image has yet to be loaded nothing was done that a user would call a change.
         changed=bool(result.actions) and not waiting,
         actions=result.actions,
-        diff=summary.diff(outcome),
+        diff=summary.diff(result),
         load=result.load,
         there=result.there,
         tag=result.tag,
@@ -308,6 +307,7 @@ def answer(given: Dict[str, Any], layout: Layout, check: bool) -> Result:
         cache=given["cache"],
         shm=given["shm"],
         options=tuple(given["options"]),
+        copied=given["copied"],
     )
 
     def find(name: str) -> engine.Engine:
@@ -315,21 +315,16 @@ def answer(given: Dict[str, Any], layout: Layout, check: bool) -> Result:
         run = store.run_conf(layout) if conf else ""
         return engine.find(name, conf, run, missing_is_well=check and given["installing"])
 
+    # The releases of this root that are no image.
+    other = Venv(layout, VenvOptions(), Hooks())
     if given["state"] == "absent":
-        return leave.absent(layout, options, find, given["engine"], check)
+        return apply.absent(layout, options, find, given["engine"], Hooks(), check, other)
     if given["state"] == "rolled_back":
-        hooks = apply.Hooks(prover(engine.Engine("none", "/nonexistent")))
-        return leave.rolled_back(layout, given["release"], options, find, hooks, check)
+        return apply.rolled_back(layout, given["release"], options, find, Hooks(), check, other)
     wanted = want(given["plan"], given["image"], given["engine"])
     found = find(wanted.engine)
     surroundings.check_gpu(wanted, found.version, lambda: found.run("info", "--format", "{{json .Runtimes}}"))
-    place = apply.Place(layout, found, options)
-    if wanted.image not in place.images:
-        there = [image.release for image in place.images.values()]
-        storage_root = place.store or found.storage_root() or layout.root
-        coming = apply.incoming(layout, place.store)
-        surroundings.check_room(wanted, there, storage_root, coming, given["copied"])
-    result = apply.present(place, wanted, apply.Hooks(prover(found)), check)
+    result = apply.present(layout, found, options, wanted, Hooks(prover(found)), check)
     if not check and (result.load or result.tag or result.surplus):
         check_requests(wanted.engine)
     return result

@@ -254,7 +254,7 @@ from typing import Any, Dict, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.whisperx_common import files, trust
+from ..module_utils.whisperx_common import trust
 from ..module_utils.whisperx_common.index_options import index_options, index_values
 from ..module_utils.whisperx_common.progress import Progress
 from ..module_utils.whisperx_env import apply, commands
@@ -315,7 +315,7 @@ def main() -> None:
         check_paths(given)
         outcome = answer(given, layout, check)
         shown = layout.current if given["activate"] else layout.release(outcome.release)
-        record = files.read_json(os.path.join(shown, state.RECORD)) or {}
+        record = state.record_at(shown)
     except Problem as problem:
         module.fail_json(msg=problem.sentence(), **problem.record())
     except OSError as error:

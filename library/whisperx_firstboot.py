@@ -190,9 +190,7 @@ def profile(item: Dict[str, Any]) -> Profile:
         machine=plan.get("machine") or "",
         libc_family=libc.get("family") or "",
         libc_version=libc.get("version") or "",
-        capabilities={
-            key: bounds(same[key]) for key in sorted(same, key=numbers)
-        },
+        capabilities={key: bounds(same[key]) for key in sorted(same, key=numbers)},
         scripts=tuple(plan.get("scripts") or ()),
         flags=tuple(flag for flag in TELLING if flag in item["flags"]),
     )

@@ -152,7 +152,9 @@ def find(name: str, storage_conf: str = "", run_conf: str = "", missing_is_well:
             "no command {}".format(name),
             "the PATH",
             "the engine {}, as the plan says".format(name),
-            "Install the package {}, or set whisperx_container_install: true.".format(_PACKAGES[name]),
+            "Install the package {}, or set whisperx_container_install: true.".format(
+                _PACKAGES.get(name, name)
+            ),
         )
     confs = (storage_conf, run_conf) if name == "podman" else ("", "")
     return Engine(name, path or "", *confs)

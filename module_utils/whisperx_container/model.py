@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from ..whisperx_problem import Problem
+from ..whisperx_release import model
 
 __all__ = ["CURRENT", "LABEL", "REPOSITORY", "Found", "Options", "Result", "Wanted", "want"]
 
@@ -84,18 +85,19 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Options:
-    """How to apply. ``keep`` releases stay; ``verify_timeout`` in seconds; the rest as the role documents."""
+class Options(model.Options):
+    """How to apply; as the role documents.
 
-    keep: int = 2
-    verify_level: str = "pipeline"
-    verify_timeout: int = 600
+    ``copied``: whether the archive will be copied to the host, which takes room.
+    """
+
     store: str = ""
     storage_driver: str = "overlay"
     network: str = ""
     cache: str = ""
     shm: str = "1g"
     options: Tuple[str, ...] = ()
+    copied: bool = True
 
 
 @dataclass(frozen=True)
@@ -119,26 +121,19 @@ class Found:
 
 
 @dataclass
-class Result:
+class Result(model.Outcome):
     """What was done or, in check mode, would be; and what is left for the image modules of the role.
 
     ``load``: the host lacks the image; ``there`` are the releases it has images of. ``tag``: `current`
     must come to lead to ``image``. ``surplus``: names of images that no release needs.
     """
 
-    actions: List[str] = field(default_factory=list)
-    before: Dict[str, str] = field(default_factory=dict)
-    after: Dict[str, str] = field(default_factory=dict)
-    release: str = ""
     engine: str = ""
     image: str = ""
     load: bool = False
     there: List[str] = field(default_factory=list)
     tag: bool = False
     surplus: List[str] = field(default_factory=list)
-    timings: Dict[str, float] = field(default_factory=dict)
-    verify: Dict[str, Any] = field(default_factory=dict)
-    notes: List[str] = field(default_factory=list)
 
 
 def plain(labels: Mapping[str, Any]) -> Dict[str, str]:

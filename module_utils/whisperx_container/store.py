@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Iterator
+import subprocess
+from typing import Any, Iterator, Optional
 
-from ..whisperx_common.files import read_text, write_text
+from ..whisperx_common.files import discard, read_text, write_text
+from ..whisperx_problem import Problem
 from ..whisperx_release.model import Layout
 from .engine import Engine
 from .model import Options
 
-__all__ = ["is_closed", "make", "run_conf", "storage_conf"]
+__all__ = ["RUN_CONF", "STORAGE_CONF", "is_closed", "make", "remove", "run_conf", "storage_conf"]
+
+# The files, in the root, that lead to the store.
+STORAGE_CONF = "storage.conf"
+RUN_CONF = "run.conf"
 
 
 def storage_conf(layout: Layout) -> str:
     """Return the path of the file that names the store of images for all users."""
-    return layout.path("storage.conf")
+    return layout.path(STORAGE_CONF)
 
 
 def run_conf(layout: Layout) -> str:
     """Return the path of the file with which root runs what is in that store."""
-    return layout.path("run.conf")
+    return layout.path(RUN_CONF)
 
 
 def make(engine: Engine, options: Options) -> None:
@@ -40,6 +46,31 @@ def make(engine: Engine, options: Options) -> None:
         if read_text(path) != text:
             write_text(path, text)
     _open_store(options)
+
+
+def remove(store: str, options: Options) -> None:
+    """Remove the store. The engine keeps its directory mounted upon itself, which is undone first.
+
+    Raises Problem "container.store-busy".
+    """
+    own = os.path.join(store, "containers")
+    for top in [os.path.join(place, options.storage_driver) for place in (own, store)]:
+        ended = _umount(top) if os.path.ismount(top) else None
+        if ended is not None:
+            raise Problem(
+                "container.store-busy",
+                ended,
+                top,
+                "a store in which no container runs",
+                "Stop the containers of this release, then run again.",
+            )
+    discard(store)
+
+
+def _umount(path: str) -> Optional[str]:
+    """Unmount; return what the system says when it fails."""
+    ended = subprocess.run(["umount", path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    return ended.stdout.decode("utf-8", "replace").strip() or "umount failed" if ended.returncode else None
 
 
 def _open_store(options: Options) -> None:

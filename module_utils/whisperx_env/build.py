@@ -17,7 +17,7 @@ from . import cache, commands, integrity, launch, protect, shelf
 from .model import Options, Sources, Wanted
 from .supplies import Program
 
-__all__ = ["forget_downloads", "site_packages", "stage"]
+__all__ = ["forget_downloads", "stage"]
 
 # How much of uv's own words an error repeats.
 _TAIL = 1500
@@ -31,11 +31,6 @@ _INDEX_SIGNS = (
 )
 # What it says of a wheel that would replace the interpreter.
 _RESERVED = "must not use the reserved name"
-
-
-def site_packages(wanted: Wanted, path: str) -> str:
-    """Return where a release of this plan has its packages."""
-    return os.path.join(path, "lib", "python{}".format(wanted.plan["python"]), "site-packages")
 
 
 def stage(
@@ -79,7 +74,7 @@ def stage(
         shelf.forget_all(layout)
         raise _install_problem(code, commands.redact(said, options.sources), options)
     emit("sync")
-    directory = site_packages(wanted, path)
+    directory = wanted.site_packages(path)
     protect.check(path, directory, before)
     _check_complete(wanted, directory, said)
     launch.write(wanted, path, directory)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from dataclasses import dataclass, field
 from typing import Any, Dict, Mapping, Tuple
@@ -11,6 +12,7 @@ from typing import Any, Dict, Mapping, Tuple
 from ..whisperx_common import lockfile
 from ..whisperx_common.names import normalise
 from ..whisperx_problem import Problem
+from ..whisperx_release import model
 
 __all__ = [
     "Carried",
@@ -52,19 +54,14 @@ class Carried:
 
 
 @dataclass(frozen=True)
-class Options:
-    """How to apply. ``keep`` complete releases stay; times in seconds.
+class Options(model.Options):
+    """How to apply; ``timeout`` of the installation in seconds.
 
     ``wheelhouse`` is the address of the site's own store, from which the host takes what an index would have.
-    Without ``activate`` the release is made ready beside the others, and nothing that is in use changes.
     With ``hashes`` a build compares the contents of what it links with what was unpacked.
     """
 
-    keep: int = 2
-    activate: bool = True
-    verify_level: str = "pipeline"
     timeout: int = 3600
-    verify_timeout: int = 600
     sources: Sources = Sources()
     carried: Tuple[Carried, ...] = ()
     wheelhouse: str = field(default="", repr=False)
@@ -95,6 +92,10 @@ class Wanted:
     def device(self) -> str:
         """The device the environment is for: "cpu" or "cuda"."""
         return str(self.plan.get("device") or "cpu")
+
+    def site_packages(self, path: str) -> str:
+        """Return where the release at ``path`` has its packages."""
+        return os.path.join(path, "lib", "python{}".format(self.plan["python"]), "site-packages")
 
     @property
     def environment(self) -> Dict[str, str]:

@@ -56,7 +56,7 @@ def withdraw(image: Image, places: Places, sentence: str) -> None:
     target = refusal(places)
     if os.path.realpath(layout(image).current) != os.path.realpath(target):
         link(layout(image).current, target)
-    outside.remove_fact(layout(image), really=True)
+    outside.remove_fact(layout(image))
 
 
 def put_to_use(image: Image, release: str, report: Mapping[str, Any], at: str) -> None:

@@ -18,11 +18,11 @@ from typing import Any
 from ..whisperx_common.files import discard, read_json, read_text, write_json, write_text
 from ..whisperx_common.progress import Progress
 
-# perform and prove are loaded late on a host; here they are named so that they travel.
-from ..whisperx_env import apply, build, perform, prove  # noqa: F401
+# What is loaded late on a host is named here so that it travels.
+from ..whisperx_env import apply, deeds, fetch, fit, prove  # noqa: F401
 from ..whisperx_env.model import Carried, Options, Sources, Wanted, want
 from ..whisperx_problem import Problem
-from ..whisperx_release import state  # noqa: F401
+from ..whisperx_release import perform, state  # noqa: F401
 from ..whisperx_release.hooks import Hooks
 from ..whisperx_release.model import Layout
 from ..whisperx_verify import runner
@@ -90,7 +90,7 @@ def settle(layout: Layout, wanted: Wanted, path: str, layers: Sequence[Any]) -> 
     os.makedirs(shared)
     os.rename(os.path.join(path, "lib"), os.path.join(shared, "lib"))
     os.symlink(os.path.join("..", "..", SHARED, "lib"), os.path.join(path, "lib"))
-    site_packages = build.site_packages(wanted, shared)
+    site_packages = wanted.site_packages(shared)
     for name in sorted(os.listdir(site_packages)):
         if name.endswith(".dist-info"):
             _neutral(site_packages, name)

@@ -11,14 +11,17 @@ import os
 import time
 from dataclasses import dataclass
 
+from ..whisperx_common import records
 from ..whisperx_common.durable import sync_directory
-from ..whisperx_common.files import discard, read_json, write_json
+from ..whisperx_common.files import discard, write_json
+from ..whisperx_common.records import Schema, text, whole
 from .model import Layout
 
 __all__ = ["NAME", "Building", "begin", "end", "read"]
 
 NAME = ".whisperx-fleet-building"
 
+_NOTE = Schema({"release": text, "since": whole, "boot": text})
 _BOOT = "/proc/sys/kernel/random/boot_id"
 
 
@@ -39,13 +42,9 @@ def read(layout: Layout) -> Building:
     path = layout.path(NAME)
     if not os.path.lexists(path):
         return Building()
-    noted = read_json(path) or {}
-    release, since, boot = noted.get("release"), noted.get("since"), noted.get("boot")
-    return Building(
-        release if isinstance(release, str) else "",
-        since if isinstance(since, int) else 0,
-        bool(boot) and boot == _boot(),
-    )
+    noted = records.read(path, _NOTE) or {}
+    boot = noted.get("boot")
+    return Building(noted.get("release") or "", noted.get("since") or 0, bool(boot) and boot == _boot())
 
 
 def begin(layout: Layout, release: str) -> None:

@@ -33,12 +33,13 @@ def check_room(
 def check_writable(paths: Mapping[str, str], statvfs: Statvfs = os.statvfs) -> None:
     """Check that each directory (path -> the option that sets it) can be written, or made.
 
-    Raises Problem "env.read-only", "env.no-exec" or "env.not-writable".
+    Raises Problem "env.not-a-directory", "env.read-only", "env.no-exec" or "env.not-writable".
     """
     for path, option in paths.items():
         place = existing(path)
+        _check_way(path, place, option)
         flags = statvfs(place).f_flag
-        if flags & os.ST_NOEXEC and option == "whisperx_venv_root":
+        if flags & os.ST_NOEXEC and option.endswith("_root"):
             raise Problem(
                 "env.no-exec",
                 "a file system mounted with noexec",
@@ -69,3 +70,18 @@ def existing(path: str) -> str:
     while not os.path.isdir(path) and os.path.dirname(path) != path:
         path = os.path.dirname(path)
     return path
+
+
+def _check_way(path: str, place: str, option: str) -> None:
+    """Raise Problem when something that is no directory stands on the way from ``place`` to ``path``."""
+    step = path
+    while step != place:
+        if os.path.lexists(step):
+            raise Problem(
+                "env.not-a-directory",
+                "something that is no directory",
+                step,
+                "a directory, or nothing",
+                "Move it away, or set {} to another path.".format(option),
+            )
+        step = os.path.dirname(step)

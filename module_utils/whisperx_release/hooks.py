@@ -1,18 +1,19 @@
-"""What a run takes from outside: the proof, an ear for its progress, the clock, the environment."""
+"""What a run takes from outside: an ear for its progress, the clock, the environment, the proof."""
 
 from __future__ import annotations
 
 import os
 import time
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, Mapping
+from typing import Any, Callable, Dict, Iterable, Mapping
 
+from ..whisperx_common.durable import sync_tree
 from ..whisperx_common.progress import Progress
 
 __all__ = ["Emit", "Hooks", "Prove"]
 
 Emit = Callable[[str], None]
-# Release's path, what is wanted, options: the last two are the runtime's own records.
+# The path of a release, what is wanted, the options: the last two are records of the runtime's own.
 Prove = Callable[[str, Any, Any], Dict[str, Any]]
 
 
@@ -24,17 +25,23 @@ def _silent(event: str) -> None:
     pass
 
 
+def _no_proof(path: str, wanted: Any, options: Any) -> Dict[str, Any]:
+    raise AssertionError("nothing is verified here")
+
+
 @dataclass(frozen=True)
 class Hooks:
     """The callables and values that tests replace.
 
-    ``prove(path, wanted, options)`` verifies a release and raises Problem, ``emit`` is told of every step as
+    ``prove(path, wanted, options)`` verifies a release and raises Problem, ``emit`` hears of every step as
     it is done, ``now`` gives the time for the record (ISO 8601, UTC), ``inherited`` is the environment,
-    ``progress`` is told how far a download is.
+    ``progress`` hears how far a download is. ``settle`` puts on disk what lies at some paths: called before a
+    record is written that stands for it.
     """
 
-    prove: Prove
+    prove: Prove = _no_proof
     emit: Emit = _silent
     now: Callable[[], str] = _now
     inherited: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     progress: Progress = field(default_factory=Progress)
+    settle: Callable[[Iterable[str]], None] = sync_tree

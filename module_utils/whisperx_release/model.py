@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Tuple
 
-__all__ = ["SCHEMA", "Layout", "Outcome", "Release", "State"]
+__all__ = ["LEVELS", "SCHEMA", "Decision", "Layout", "Options", "Outcome", "Release", "State", "Step"]
 
 SCHEMA = 1
+# How far a release is verified, each level including those before it.
+LEVELS = ("import", "kernels", "pipeline")
 
 
 @dataclass(frozen=True)
@@ -16,13 +18,14 @@ class Layout:
     """Every path that this toolkit uses on a host.
 
     With an empty ``bin_dir`` or ``facts_dir`` nothing is put there. ``shared_cache`` is a download cache that
-    is not this root's own, "" for none.
+    is not this root's own, "" for none. ``role`` begins the names of the variables that set these paths.
     """
 
     root: str
     bin_dir: str
     facts_dir: str
     shared_cache: str = ""
+    role: str = "whisperx_venv"
 
     def path(self, *parts: str) -> str:
         """Return a path below the root."""
@@ -40,7 +43,7 @@ class Layout:
 
     @property
     def rolled_back(self) -> str:
-        """The file that remembers the last rollback."""
+        """The link that remembers the last rollback: its target is the name of the release gone back to."""
         return self.path(".whisperx-fleet-rollback")
 
     @property
@@ -53,9 +56,18 @@ class Layout:
         """The link to the release that was in use before."""
         return self.path("previous")
 
+    @property
+    def releases(self) -> str:
+        """The directory of the releases."""
+        return self.path("releases")
+
     def release(self, name: str) -> str:
         """Return the path of one release."""
         return self.path("releases", name)
+
+    def option(self, name: str) -> str:
+        """Return the variable that sets one of these paths: "root", "bin_dir" and so on."""
+        return "{}_{}".format(self.role, name)
 
     @property
     def fact(self) -> str:
@@ -85,8 +97,24 @@ class Release:
         return self.record is not None
 
     def value(self, key: str, default: Any = "") -> Any:
-        """Return one value of the record."""
-        return (self.record or {}).get(key, default)
+        """Return one value of the record, ``default`` where it says nothing."""
+        found = (self.record or {}).get(key)
+        return default if found is None else found
+
+    @property
+    def versions(self) -> Dict[str, str]:
+        """Version by package, as the record has it."""
+        return dict(self.value("versions", {}))
+
+    @property
+    def scripts(self) -> Tuple[str, ...]:
+        """The commands it has for users."""
+        return tuple(self.value("scripts", ()))
+
+    @property
+    def level(self) -> str:
+        """How far it was verified, "" for not at all."""
+        return str(self.value("verify", {}).get("level") or "")
 
     @property
     def site_packages(self) -> str:
@@ -117,15 +145,75 @@ class State:
         return tuple(sorted(name for name, release in self.releases.items() if not release.complete))
 
 
+@dataclass(frozen=True)
+class Options:
+    """How to apply, whatever the runtime. ``keep`` complete releases stay; times in seconds.
+
+    Without ``activate`` the release is made ready beside the others, and nothing that is in use changes.
+    """
+
+    keep: int = 2
+    activate: bool = True
+    verify_level: str = "pipeline"
+    verify_timeout: int = 600
+
+
+@dataclass(frozen=True)
+class Step:
+    """One deed: its kind, what it is done to, and the sentence that says so, "" for one not worth a line.
+
+    A step that is ``left`` is done by who called: the run ends there, and the next call decides anew. One
+    that ``may_wait`` does not stop the run when the disk is full: the next run makes up for it.
+    """
+
+    kind: str
+    subject: str = ""
+    sentence: str = ""
+    left: bool = False
+    may_wait: bool = False
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to do. ``release`` is the active one afterwards; ``before`` and ``after`` are package versions.
+
+    ``damaged`` are releases that are no longer whole. ``awaits`` are files that have to come to the host
+    first; while there are any, nothing is done.
+    """
+
+    steps: Tuple[Step, ...]
+    release: str
+    before: Mapping[str, str] = field(default_factory=dict)
+    after: Mapping[str, str] = field(default_factory=dict)
+    notes: Tuple[str, ...] = ()
+    damaged: FrozenSet[str] = frozenset()
+    awaits: Tuple[Dict[str, str], ...] = ()
+
+    @property
+    def actions(self) -> List[str]:
+        """The sentences of the steps."""
+        return [step.sentence for step in self.steps if step.sentence]
+
+    @property
+    def left(self) -> List[Step]:
+        """The steps that are left to who called."""
+        return [step for step in self.steps if step.left]
+
+    def has(self, kind: str) -> bool:
+        """Return whether there is a step of that kind."""
+        return any(step.kind == kind for step in self.steps)
+
+
 @dataclass
 class Outcome:
-    """What was done, or in check mode what would be. ``changed`` is whether there is any action."""
+    """What was done, or in check mode would be; ``left`` are the steps that are left to who called."""
 
     actions: List[str] = field(default_factory=list)
     before: Dict[str, str] = field(default_factory=dict)
     after: Dict[str, str] = field(default_factory=dict)
     release: str = ""
     wanted_files: List[Dict[str, str]] = field(default_factory=list)
+    left: List[Step] = field(default_factory=list)
     timings: Dict[str, float] = field(default_factory=dict)
     verify: Dict[str, Any] = field(default_factory=dict)
     notes: List[str] = field(default_factory=list)

@@ -6,14 +6,16 @@ import json
 import os
 from typing import Any, Dict, List, Mapping, Sequence
 
-from ..whisperx_common.files import link, read_json, read_text, write_text
+from ..whisperx_common.files import discard, link, read_text, write_text
 from ..whisperx_problem import Problem
+from . import records
 from .model import SCHEMA, Layout
 
 __all__ = [
-    "check_commands",
+    "check",
     "fact_is",
     "fact_text",
+    "has_fact",
     "ours",
     "remove_fact",
     "write_command",
@@ -21,9 +23,15 @@ __all__ = [
     "wrong_commands",
 ]
 
+# What the fact file says of a release that is no venv.
+_OF_RUNTIME = ("runtime", "engine", "image")
 
-def check_commands(layout: Layout, scripts: Sequence[str]) -> None:
-    """Raise Problem "env.foreign-command" when a path we need is taken by something else."""
+
+def check(layout: Layout, scripts: Sequence[str]) -> None:
+    """Check that what we need outside the root is free, or ours.
+
+    Raises Problem "env.foreign-command", "env.foreign-fact".
+    """
     for name in scripts if layout.bin_dir else ():
         path = layout.command(name)
         if os.path.lexists(path) and not _is_ours(layout, path):
@@ -32,8 +40,16 @@ def check_commands(layout: Layout, scripts: Sequence[str]) -> None:
                 "a file that this toolkit did not make",
                 path,
                 "no file of that name, or a link into {}".format(layout.root),
-                "Move it away, or set whisperx_venv_bin_dir to another directory.",
+                "Move it away, or set {} to another directory.".format(layout.option("bin_dir")),
             )
+    if layout.fact and os.path.isdir(layout.fact):
+        raise Problem(
+            "env.foreign-fact",
+            "a directory that this toolkit did not make",
+            layout.fact,
+            "no file of that name, or this toolkit's fact file",
+            "Move it away, or set {} to another directory.".format(layout.option("facts_dir")),
+        )
 
 
 def ours(layout: Layout) -> List[str]:
@@ -61,7 +77,7 @@ def write_command(layout: Layout, name: str) -> None:
 def fact_text(layout: Layout, record: Mapping[str, Any]) -> str:
     """Return the fact file's text for a release's record: small and static."""
     versions = record.get("versions") or {}
-    value = {
+    value: Dict[str, Any] = {
         "schema": SCHEMA,
         "root": layout.root,
         "release": record.get("id"),
@@ -73,6 +89,8 @@ def fact_text(layout: Layout, record: Mapping[str, Any]) -> str:
         "versions": {name: versions[name] for name in record.get("requested") or [] if name in versions},
         "commands": _commands(layout, record.get("scripts") or []),
     }
+    if record.get("runtime"):
+        value.update({key: record.get(key) for key in _OF_RUNTIME})
     return json.dumps(value, indent=1, sort_keys=True) + "\n"
 
 
@@ -87,14 +105,16 @@ def fact_is(layout: Layout, record: Mapping[str, Any]) -> bool:
     return not layout.fact or read_text(layout.fact) == fact_text(layout, record)
 
 
-def remove_fact(layout: Layout, really: bool) -> bool:
-    """Return whether there is a fact file about this root; remove it if ``really``."""
-    fact = read_json(layout.fact) if layout.fact else None
-    if fact is None or fact.get("root") != layout.root:
-        return False
-    if really:
-        os.unlink(layout.fact)
-    return True
+def has_fact(layout: Layout) -> bool:
+    """Return whether there is a fact file about this root."""
+    found = records.fact(layout.fact) if layout.fact else None
+    return found is not None and found["root"] == layout.root
+
+
+def remove_fact(layout: Layout) -> None:
+    """Remove the fact file if it is about this root."""
+    if has_fact(layout):
+        discard(layout.fact)
 
 
 def _commands(layout: Layout, scripts: Sequence[str]) -> Dict[str, str]:

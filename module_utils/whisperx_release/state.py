@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-from typing import Dict
+import stat
+from typing import Any, Dict
 
-from ..whisperx_common.files import GOING, is_leftover, read_json
+from ..whisperx_common.files import GOING, is_leftover
 from ..whisperx_problem import Problem
-from . import building
+from . import building, records
 from .model import Layout, Release, State
+from .records import RECORD
 
-__all__ = ["RECORD", "read"]
-
-# Written last: a release that has it was built, checked and verified to the end.
-RECORD = "release.json"
+__all__ = ["RECORD", "last_rollback", "read", "read_link", "record_at", "release"]
 
 
 def read(layout: Layout) -> State:
@@ -25,7 +24,7 @@ def read(layout: Layout) -> State:
         return State(exists=False)
     if not os.path.isdir(layout.root):
         raise _foreign(layout, "a file, or a link to nothing")
-    if read_json(layout.marker) is None:
+    if not _is_file(layout.marker):
         strangers = sorted(name for name in os.listdir(layout.root) if not _unmarked(layout, name))
         if strangers:
             shown = ", ".join(strangers[:5]) + (", …" if len(strangers) > 5 else "")
@@ -40,29 +39,65 @@ def read(layout: Layout) -> State:
     )
 
 
-def _releases(layout: Layout) -> Dict[str, Release]:
-    """Return every directory below releases/ by name."""
-    found: Dict[str, Release] = {}
+def release(layout: Layout, name: str) -> Release:
+    """Return one release as it is now; half-built when its record cannot be read."""
+    return _release(layout, name, building.read(layout).release)
+
+
+def record_at(path: str) -> Dict[str, Any]:
+    """Return the record of the release at ``path``, {} for none."""
+    return records.release(os.path.join(path, RECORD)) or {}
+
+
+def last_rollback(layout: Layout) -> str:
+    """Return the release that the last rollback went to, "" where none is noted."""
+    target = read_link(layout.rolled_back)
+    if target:
+        return os.path.basename(target)
+    # Releases of this toolkit before this one wrote a file.
+    return str((records.rollback(layout.rolled_back) or {}).get("to") or "")
+
+
+def read_link(path: str) -> str:
+    """Return what a link leads to, "" for what is no link."""
     try:
-        names = sorted(os.listdir(layout.path("releases")))
-    except FileNotFoundError:
-        return found
+        return os.readlink(path)
+    except OSError:
+        return ""
+
+
+def _is_file(path: str) -> bool:
+    """Return whether an ordinary file is there. What is in our marker is no matter: its name says it."""
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except OSError:
+        return False
+
+
+def _releases(layout: Layout) -> Dict[str, Release]:
+    """Return everything below releases/ by name."""
+    try:
+        names = sorted(os.listdir(layout.releases))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
     unfinished = building.read(layout).release
-    for name in names:
-        path = layout.release(name)
-        whole = not name.endswith(GOING) and name != unfinished
-        found[name] = Release(name, path, read_json(os.path.join(path, RECORD)) if whole else None)
-    return found
+    return {name: _release(layout, name, unfinished) for name in names}
+
+
+def _release(layout: Layout, name: str, unfinished: str) -> Release:
+    path = layout.release(name)
+    whole = not name.endswith(GOING) and name != unfinished
+    return Release(name, path, records.release(os.path.join(path, RECORD)) if whole else None)
 
 
 def _link_target(layout: Layout, path: str, releases: Dict[str, Release]) -> str:
     """Return the name of the complete release that a link points to, "" for anything else."""
-    try:
-        target = os.path.normpath(os.path.join(layout.root, os.readlink(path)))
-    except OSError:
+    target = read_link(path)
+    if not target:
         return ""
+    target = os.path.normpath(os.path.join(layout.root, target))
     name = os.path.basename(target)
-    inside = os.path.dirname(target) == layout.path("releases")
+    inside = os.path.dirname(target) == layout.releases
     return name if inside and name in releases and releases[name].complete else ""
 
 
@@ -78,5 +113,5 @@ def _foreign(layout: Layout, found: str) -> Problem:
         "found {} that this toolkit did not make".format(found),
         layout.root,
         "an absent or empty directory, or one made by this toolkit",
-        "Set whisperx_venv_root to another path, or move that directory away.",
+        "Set {} to another path, or move that directory away.".format(layout.option("root")),
     )

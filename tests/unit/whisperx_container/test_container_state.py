@@ -12,9 +12,12 @@ from typing import Any
 
 import pytest
 
-from module_utils.whisperx_container import apply, engine, leave, surroundings
+from module_utils.whisperx_container import apply, engine, surroundings
 from module_utils.whisperx_container.model import CURRENT, REPOSITORY, Options, Result, Wanted, want
+from module_utils.whisperx_env.model import Options as VenvOptions
+from module_utils.whisperx_env.venv import Venv
 from module_utils.whisperx_problem import Problem
+from module_utils.whisperx_release.hooks import Hooks
 from module_utils.whisperx_release.model import Layout
 
 ENGINE = """#!/bin/sh
@@ -82,18 +85,20 @@ class Host:
         return {"level": options.verify_level, "device": wanted.device, "seconds": 1.0, "warnings": []}
 
     @property
-    def hooks(self) -> apply.Hooks:
-        return apply.Hooks(self.prove, self.now)
+    def hooks(self) -> Hooks:
+        return Hooks(self.prove, now=self.now)
 
     def present(self, release: str, check: bool = False, **options: Any) -> Result:
-        place = apply.Place(self.layout, self.engine, Options(**options))
-        return apply.present(place, plan(release), self.hooks, check)
+        wanted = plan(release)
+        return apply.present(self.layout, self.engine, Options(**options), wanted, self.hooks, check)
 
     def rolled_back(self, check: bool = False) -> Result:
-        return leave.rolled_back(self.layout, "", Options(), lambda name: self.engine, self.hooks, check)
+        find, other = (lambda name: self.engine), Venv(self.layout, VenvOptions(), Hooks())
+        return apply.rolled_back(self.layout, "", Options(), find, self.hooks, check, other)
 
     def absent(self, check: bool = False) -> Result:
-        return leave.absent(self.layout, Options(), lambda name: self.engine, "", check)
+        find, other = (lambda name: self.engine), Venv(self.layout, VenvOptions(), Hooks())
+        return apply.absent(self.layout, Options(), find, "", self.hooks, check, other)
 
     @property
     def current(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from module_utils.whisperx_common import lockfile
 from module_utils.whisperx_common.files import link, write_json, write_text
 from module_utils.whisperx_env import integrity, launch
 from module_utils.whisperx_env.model import Options, Wanted, want
-from module_utils.whisperx_release import outside
+from module_utils.whisperx_release import outside, state
 from module_utils.whisperx_release.model import Layout
 
 __all__ = ["OPTIONS", "Host", "lock_text", "plan", "wanted"]
@@ -113,8 +112,7 @@ class Host:
         link(self.layout.current, f"releases/{name or what.name}")
         for script in what.scripts:
             outside.write_command(self.layout, script)
-        record = integrity.read_json(os.path.join(self.layout.current, "release.json"))
-        outside.write_fact(self.layout, record or {})
+        outside.write_fact(self.layout, state.record_at(self.layout.current))
 
     def before(self, name: str) -> None:
         """Make a release the one before."""

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from env_hosts import OPTIONS, Host, wanted
 
-from module_utils.whisperx_env import decide
-from module_utils.whisperx_env.decide import Decision
 from module_utils.whisperx_env.model import Options, Wanted
+from module_utils.whisperx_env.venv import Venv
 from module_utils.whisperx_problem import Problem
-from module_utils.whisperx_release import state
+from module_utils.whisperx_release import decide, state
+from module_utils.whisperx_release.hooks import Hooks
+from module_utils.whisperx_release.model import Decision, State
 
 
 @pytest.fixture
@@ -22,7 +23,13 @@ def host(tmp_path: Path) -> Host:
 
 
 def decided(host: Host, what: Wanted, options: Options = OPTIONS) -> Decision:
-    return decide.present(host.layout, state.read(host.layout), what, options)
+    return decide.present(host.layout, state.read(host.layout), Venv(host.layout, options, Hooks(), what))
+
+
+def back(host: Host, release: str = "", last: str = "") -> Decision:
+    found = state.read(host.layout)
+    target = decide.return_target(host.layout, found, release, last)
+    return decide.rolled_back(host.layout, found, target, Venv(host.layout, OPTIONS, Hooks()))
 
 
 def kinds(decision: Decision) -> list[str]:
@@ -36,7 +43,7 @@ def test_an_empty_host_gets_everything(host: Host) -> None:
     decision = decided(host, wanted())
     assert kinds(decision) == ARRIVAL
     assert decision.before == {} and decision.after == {"whisperx": "1.0", "numpy": "2.0"}
-    assert decision.builds
+    assert decision.has("build")
 
 
 def test_an_empty_directory_is_as_good_as_none(host: Host) -> None:
@@ -124,6 +131,7 @@ def test_a_lower_proof_is_made_up_for_and_a_higher_one_stays(host: Host) -> None
     assert kinds(decided(host, wanted(), replace(OPTIONS, verify_level="pipeline"))) == [
         "verify",
         "complete",
+        "fact",
         "tidy",
     ]
     assert decided(host, wanted(), replace(OPTIONS, verify_level="import")).steps == ()
@@ -154,7 +162,7 @@ def test_rollback_goes_to_the_previous_release(host: Host) -> None:
         host.release(wanted(version))
     host.use(wanted("2.0"))
     host.before(wanted("1.0").name)
-    decision = decide.rolled_back(host.layout, state.read(host.layout), "", None)
+    decision = back(host)
     assert kinds(decision) == ["fits", "remember", "switch", "fact"]
     assert (decision.before["whisperx"], decision.after["whisperx"]) == ("2.0", "1.0")
 
@@ -164,18 +172,17 @@ def test_rollback_finds_the_other_release_when_a_kill_lost_the_link(host: Host) 
         host.release(wanted(f"{number}.0"), created=f"2026-01-0{number}T00:00:00Z")
     host.use(wanted("3.0"))
     host.before(wanted("3.0").name)
-    assert decide.rolled_back(host.layout, state.read(host.layout), "", None).release == wanted("2.0").name
+    assert back(host).release == wanted("2.0").name
 
 
 def test_rollback_to_a_named_release(host: Host) -> None:
     for number in (1, 2, 3):
         host.release(wanted(f"{number}.0"), created=f"2026-01-0{number}T00:00:00Z")
     host.use(wanted("3.0"))
-    found = state.read(host.layout)
-    assert decide.rolled_back(host.layout, found, wanted("1.0").name, None).release == wanted("1.0").name
-    assert decide.rolled_back(host.layout, found, wanted("3.0").name, None).steps == ()
+    assert back(host, wanted("1.0").name).release == wanted("1.0").name
+    assert back(host, wanted("3.0").name).steps == ()
     with pytest.raises(Problem) as raised:
-        decide.rolled_back(host.layout, found, "other", None)
+        back(host, "other")
     assert raised.value.rule == "env.no-previous" and wanted("1.0").name in raised.value.wanted
 
 
@@ -184,12 +191,12 @@ def test_a_second_rollback_does_not_go_forth_again(host: Host) -> None:
         host.release(wanted(version))
     host.use(wanted("1.0"))
     host.before(wanted("2.0").name)
-    last = {"from": wanted("2.0").name, "to": wanted("1.0").name}
-    assert decide.rolled_back(host.layout, state.read(host.layout), "", last).steps == ()
+    assert back(host, last=wanted("1.0").name).steps == ()
 
 
 def test_removal_names_what_is_ours(host: Host) -> None:
     host.release(wanted())
     host.use(wanted())
-    assert kinds(decide.absent(host.layout, state.read(host.layout))) == ["unlink", "forget", "erase"]
-    assert decide.absent(host.layout, state.State(exists=False)).before == {}
+    venv = Venv(host.layout, OPTIONS, Hooks())
+    assert kinds(decide.absent(host.layout, state.read(host.layout), venv)) == ["unlink", "forget", "erase"]
+    assert decide.absent(host.layout, State(exists=False), venv).before == {}

@@ -237,7 +237,7 @@ class TestOutside:
         Path(host.layout.command("whisperx")).symlink_to("/opt/other/current/launch/whisperx")
         assert outside.ours(host.layout) == []
         with pytest.raises(Problem) as raised:
-            outside.check_commands(host.layout, ["whisperx"])
+            outside.check(host.layout, ["whisperx"])
         assert raised.value.rule == "env.foreign-command"
 
     def test_the_fact_is_small_static_json(self, host: Host) -> None:
@@ -252,7 +252,8 @@ class TestOutside:
     def test_another_root_s_fact_stays(self, host: Host) -> None:
         Path(host.layout.facts_dir).mkdir()
         Path(host.layout.fact).write_text('{"root": "/opt/other"}')
-        assert not outside.remove_fact(host.layout, really=True)
+        outside.remove_fact(host.layout)
+        assert not outside.has_fact(host.layout)
         assert Path(host.layout.fact).exists()
 
 

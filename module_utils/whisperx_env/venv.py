@@ -1,0 +1,198 @@
+"""A managed environment as a runtime of the engine: what is wanted, what makes it ready, whether it fits."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Set
+
+from ..whisperx_common.files import write_json
+from ..whisperx_release import host, state
+from ..whisperx_release.hooks import Hooks
+from ..whisperx_release.model import LEVELS, SCHEMA, Decision, Layout, Release, State, Step
+from ..whisperx_release.runtime import Deed, Proposal, Run, Runtime
+from . import cache, gate, integrity, launch, room, shelf, supplies
+from .model import Options, Wanted
+
+__all__ = ["Venv"]
+
+
+class Venv(Runtime):
+    """``wanted`` is None when nothing is to be built (rollback, removal)."""
+
+    directories = frozenset(("cache", "files", "index"))
+
+    def __init__(
+        self, layout: Layout, options: Options, hooks: Hooks, wanted: Optional[Wanted] = None
+    ) -> None:
+        super().__init__(layout, options, hooks)
+        self.options = options
+        self._wanted = wanted
+        # What the releases were made of before any of them went.
+        self._locked: Set[str] = set()
+
+    @property
+    def wanted(self) -> Wanted:
+        """The environment to be."""
+        assert self._wanted is not None, "this step needs a plan"
+        return self._wanted
+
+    def places(self) -> Dict[str, str]:
+        """Return the download cache, where it is not the root's own."""
+        cache = self.layout.shared_cache
+        return {cache: self.layout.option("cache")} if cache else {}
+
+    def propose(self, state: State) -> Proposal:
+        """Return how the wanted environment becomes ready; looks whether the releases are whole."""
+        wanted, current = self.wanted, state.get(state.current)
+        damaged = {name: found for name, found in self._damage(state).items() if found}
+        ready = self._fitting(state, damaged)
+        name = ready.name if ready else _free_name(state, wanted)
+        stays = ready is not None and (not self.options.activate or ready.name == state.current)
+        edited = self._edited() if ready is None else {}
+        prepare = self._stay(ready) if ready and stays else self._arrive(name, ready, damaged)
+        shown = current if self.options.activate else ready
+        builds = any(step.kind == "build" for step in prepare)
+        return Proposal(
+            name=name,
+            scripts=wanted.scripts,
+            ready=ready,
+            prepare=(*_refetched(edited), *prepare),
+            old=integrity.packages(shown.site_packages) if shown else {},
+            new=wanted.lock.versions,
+            damaged=damaged,
+            awaits=tuple(supplies.missing(self.layout, wanted, self.options, edited)) if builds else (),
+        )
+
+    def check(self, state: State, decision: Decision) -> None:
+        """Raise Problem "env.disk-space" when there is no room for a build."""
+        if decision.has("build"):
+            whole = shelf.from_wheelhouse(self.wanted, self.options)
+            room.check_room(self.wanted, state, self.layout, whole=whole)
+
+    def finish(self, state: State, steps: Sequence[Step], gone: Sequence[str]) -> Sequence[Step]:
+        """Clean the download cache after anything was done."""
+        return [Step("tidy")] if steps and self.options.activate else []
+
+    def begin(self, run: Run) -> None:
+        """Take in what travelled with the run, and what the site's wheelhouse has for the build."""
+        from . import deeds
+
+        self._locked = deeds.bring(self.wanted, self.options, run)
+
+    def deeds(self) -> Mapping[str, Deed]:
+        """Return what the steps of a build do. Loaded late: a converged host never needs it."""
+        if self._wanted is None:
+            return {}
+        from . import deeds
+
+        return deeds.of(self._wanted, self.options, self._locked)
+
+    def prove(self, path: str) -> Dict[str, Any]:
+        """Verify an environment by running it. Raises Problem."""
+        return self.hooks.prove(path, self.wanted, self.options)
+
+    def host(self, path: str) -> Dict[str, Any]:
+        """Return this host, with the version of the environment's interpreter."""
+        return host.record(path)
+
+    def record(self, run: Run, name: str) -> Dict[str, Any]:
+        """Return the record a release has; for its first, note what it is made of."""
+        found = state.release(self.layout, name)
+        if found.record is not None:
+            return found.record
+        noted = integrity.manifest(found.path, self.wanted.site_packages(found.path))
+        write_json(os.path.join(found.path, integrity.MANIFEST), noted)
+        return self._first_record(run, name)
+
+    def check_return(self, release: Release) -> None:
+        """Raise Problem "env.previous-damaged" or "env.previous-unfit"."""
+        from .fit import check_fit
+
+        check_fit(release)
+
+    def _edited(self) -> Dict[str, str]:
+        """Return what is wrong with the download of every locked package that is not as it was unpacked."""
+        return dict(cache.edited(self.layout, sorted(self.wanted.lock.versions), self.options.hashes))
+
+    def _damage(self, state: State) -> Dict[str, List[str]]:
+        """Return what is wrong with every release that could be the wanted one."""
+        return {
+            name: integrity.damage(release)
+            for name, release in state.releases.items()
+            if release.complete and release.value("wanted") == self.wanted.digest
+        }
+
+    def _fitting(self, state: State, damaged: Mapping[str, List[str]]) -> Optional[Release]:
+        """Return a whole release that is the wanted one, the active one first."""
+        whole = [
+            release
+            for release in state.releases.values()
+            if release.complete
+            and release.value("wanted") == self.wanted.digest
+            and release.name not in damaged
+        ]
+        return min(whole, key=lambda release: (release.name != state.current, release.name), default=None)
+
+    def _arrive(
+        self, name: str, ready: Optional[Release], damaged: Mapping[str, Sequence[str]]
+    ) -> List[Step]:
+        """Return the steps until another release than the active one can be activated."""
+        wanted, steps = self.wanted, []
+        if ready is None:
+            steps += [Step("distrust", other) for other in sorted(damaged)]
+            sentence = "Built release {} ({}, Python {}, packages: {})".format(
+                name, wanted.device, wanted.plan.get("python"), len(wanted.lock.packages)
+            )
+            steps.append(Step("build", name, sentence))
+        steps.append(Step("gate", name, "Checked the shared objects of {} against this host".format(name)))
+        return steps + self._verification(name)
+
+    def _stay(self, release: Release) -> List[Step]:
+        """Return the steps on a release that is the wanted one and stays where it is."""
+        steps: List[Step] = []
+        if launch.stale(self.wanted, release.path, release.site_packages):
+            steps.append(Step("launch", release.name, "Wrote the launch scripts of {}".format(release.name)))
+        known = LEVELS.index(release.level) if release.level in LEVELS else -1
+        if known < LEVELS.index(self.options.verify_level):
+            steps += self._verification(release.name)
+        return steps
+
+    def _verification(self, name: str) -> List[Step]:
+        sentence = "Verified {} ({}, {})".format(name, self.options.verify_level, self.wanted.device)
+        return [Step("verify", name, sentence), Step("complete", name)]
+
+    def _first_record(self, run: Run, name: str) -> Dict[str, Any]:
+        wanted, plan = self.wanted, self.wanted.plan
+        return {
+            "schema": SCHEMA,
+            "id": name,
+            "wanted": wanted.digest,
+            "created": self.hooks.now(),
+            "class": plan.get("class"),
+            "lock_digest": wanted.lock_digest,
+            "requested": sorted(plan.get("request") or {}),
+            "python": plan.get("python"),
+            "python_path": plan.get("python_path"),
+            "device": wanted.device,
+            "torch_build": wanted.lock.header["torch-build"] or None,
+            "versions": wanted.lock.versions,
+            "environment": wanted.environment,
+            "scripts": list(wanted.scripts),
+            "needs": gate.needs(wanted),
+            "replaces": run.before.current or None,
+        }
+
+
+def _refetched(edited: Mapping[str, str]) -> List[Step]:
+    """Return the steps that discard what was edited in the download cache since it was unpacked."""
+    sentence = "Discarded the download of {}, which is not as it was unpacked: {}"
+    return [Step("refetch", name, sentence.format(name, wrong)) for name, wrong in sorted(edited.items())]
+
+
+def _free_name(state: State, wanted: Wanted) -> str:
+    """Return the wanted name, with a number when a damaged release has it."""
+    name, number = wanted.name, 1
+    while name in state.releases and state.releases[name].complete:
+        number += 1
+        name = "{}.{}".format(wanted.name, number)
+    return name

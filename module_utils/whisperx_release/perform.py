@@ -1,0 +1,215 @@
+"""Do the steps of a decision, one deed per kind of step.
+
+Whatever instant the process dies at, `current` leads to a complete and verified release: a release is made
+beside the others, gets its record last, and one rename of a link puts it to use.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from typing import Dict, List
+
+from ..whisperx_common.files import discard, leftovers, link, read_json, write_json
+from . import building, outside, state
+from .model import SCHEMA, Layout, Outcome, Step
+from .records import RECORD
+from .runtime import Deed, Run, Runtime
+
+__all__ = ["claim", "perform"]
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+# What the record keeps of the report of a verification.
+_KEPT = ("level", "device", "seconds", "warnings")
+# What the engine itself keeps in the root, beside the releases and the three links.
+_OWN = frozenset(("releases", ".progress"))
+
+
+def claim(layout: Layout, runtime: Runtime) -> None:
+    """Mark the root as ours, and clear what stands where our directories belong."""
+    if read_json(layout.marker) is None:
+        write_json(layout.marker, {"schema": SCHEMA, "made_by": "whisperx-fleet"})
+    for name in sorted({"releases"} | runtime.directories):
+        path = layout.path(name)
+        if os.path.lexists(path) and not os.path.isdir(path):
+            discard(path)
+
+
+def perform(run: Run) -> Outcome:
+    """Do the steps up to the first that is left to who called; return the outcome.
+
+    When one fails before the release is complete, what was made of it is removed again.
+    """
+    if run.decision.awaits:
+        return run.outcome
+    deeds = dict(DEEDS, **run.runtime.deeds())
+    made = "" if run.before.get(run.decision.release) else run.decision.release
+    for step in run.decision.steps:
+        if step.left:
+            break
+        started = time.monotonic()
+        run.hooks.emit("{}:start".format(step.kind))
+        run.hooks.progress.step(step.kind)
+        try:
+            _do(deeds[step.kind], run, step)
+        except BaseException:
+            if made and run.activates:
+                discard(run.layout.release(made))
+            raise
+        made = "" if step.kind == "complete" else made
+        spent = run.outcome.timings.get(step.kind, 0.0) + time.monotonic() - started
+        run.outcome.timings[step.kind] = round(spent, 3)
+        run.hooks.emit("{}:done".format(step.kind))
+    return run.outcome
+
+
+def _do(deed: Deed, run: Run, step: Step) -> None:
+    """Do one step. On a full disk, one that may wait is noted instead."""
+    try:
+        deed(run, step)
+    except OSError as error:
+        if not step.may_wait or error.errno not in _FULL:
+            raise
+        where = step.subject if os.path.isabs(step.subject) else run.layout.root
+        run.outcome.notes.append(
+            "the disk is full ({}): '{}' waits for the next run".format(where, step.kind)
+        )
+
+
+def _discard(run: Run, step: Step) -> None:
+    if os.path.basename(state.read_link(run.layout.previous)) == step.subject:
+        discard(run.layout.previous)
+    discard(run.path(step))
+
+
+def _verify(run: Run, step: Step) -> None:
+    path = run.path(step)
+    report = run.runtime.prove(path)
+    kept = {key: report.get(key) for key in _KEPT}
+    run.checked["verify"] = dict(kept, at=run.hooks.now())
+    run.checked["host"] = run.runtime.host(path)
+    run.outcome.verify = report
+
+
+def _complete(run: Run, step: Step) -> None:
+    """Write the record: the last thing that a release gets, and what makes it one."""
+    record = run.runtime.record(run, step.subject)
+    record.update(run.checked)
+    _before_record(run, step)
+    write_json(os.path.join(run.path(step), RECORD), record)
+    building.end(run.layout)
+
+
+def _switch(run: Run, step: Step) -> None:
+    """Point `previous` at what was active, then `current` at the release: a kill between loses nothing.
+
+    The release that was active does not become the previous one when it is the wanted one, only damaged.
+    """
+    layout, active = run.layout, run.before.current
+    keeps = bool(active) and active != step.subject and active not in run.decision.damaged
+    if not run.activates and keeps and run.before.previous == step.subject:
+        _swap(run, step)
+        return
+    if keeps:
+        _point(layout.previous, active)
+        run.hooks.emit("switch:previous")
+    _point(layout.current, step.subject)
+    if run.activates:
+        discard(layout.rolled_back)
+
+
+def _swap(run: Run, step: Step) -> None:
+    """Go back to the previous release. Where no link can be made any more, the one that is there is moved."""
+    layout = run.layout
+    try:
+        _point(layout.current, step.subject)
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        os.replace(layout.previous, layout.current)
+    run.hooks.emit("switch:current")
+    _do(_previous, run, Step("previous", run.before.current, may_wait=True))
+
+
+def _previous(run: Run, step: Step) -> None:
+    _point(run.layout.previous, step.subject)
+
+
+def _before_record(run: Run, step: Step) -> None:
+    """Put on disk everything that the record will stand for: the release, and what it leads to.
+
+    The record itself and the links are put there as they are written.
+    """
+    layout = run.layout
+    shared = [layout.path(name) for name in sorted(run.runtime.directories)]
+    run.hooks.settle([run.path(step), layout.releases, layout.root, *shared, *run.runtime.places()])
+
+
+def _point(path: str, release: str) -> None:
+    """Let a link of the root lead to a release, whatever stands there."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        discard(path)
+    link(path, os.path.join("releases", release))
+
+
+def _remember(run: Run, step: Step) -> None:
+    link(run.layout.rolled_back, step.subject)
+
+
+def _fits(run: Run, step: Step) -> None:
+    run.runtime.check_return(run.before.releases[step.subject])
+
+
+def _link(run: Run, step: Step) -> None:
+    outside.write_command(run.layout, step.subject)
+
+
+def _unlink(run: Run, step: Step) -> None:
+    discard(run.layout.command(step.subject))
+
+
+def _fact(run: Run, step: Step) -> None:
+    found = state.release(run.layout, run.outcome.release)
+    outside.write_fact(run.layout, found.record or {})
+
+
+def _forget(run: Run, step: Step) -> None:
+    outside.remove_fact(run.layout)
+
+
+def _erase(run: Run, step: Step) -> None:
+    """Remove what is ours in the root, the marker last, and the root itself when nothing else is in it."""
+    layout = run.layout
+    for path in (layout.current, layout.previous, layout.rolled_back, layout.path(building.NAME)):
+        discard(path)
+    for name in sorted(run.before.releases):
+        discard(layout.release(name))
+        run.hooks.emit("erase:release")
+    links = [layout.current, layout.previous, layout.rolled_back, layout.marker, layout.path(".progress")]
+    links.append(layout.path(building.NAME))
+    half_written = {os.path.basename(left) for path in links for left in leftovers(path)}
+    for name in sorted(_OWN | run.runtime.directories | run.runtime.files | half_written):
+        discard(layout.path(name), layout.root)
+    left: List[str] = sorted(set(os.listdir(layout.root)) - {".lock", os.path.basename(layout.marker)})
+    if left:
+        run.outcome.notes.append("left in {}: {}".format(layout.root, ", ".join(left)))
+    discard(layout.marker)
+    discard(layout.path(".lock"))
+    if not left:
+        os.rmdir(layout.root)
+
+
+DEEDS: Dict[str, Deed] = {
+    "complete": _complete,
+    "discard": _discard,
+    "erase": _erase,
+    "fact": _fact,
+    "fits": _fits,
+    "forget": _forget,
+    "link": _link,
+    "remember": _remember,
+    "switch": _switch,
+    "unlink": _unlink,
+    "verify": _verify,
+}

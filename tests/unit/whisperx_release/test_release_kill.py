@@ -1,0 +1,146 @@
+"""Killed at any instant, and two runs at once: what is active works, and the next run completes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import pytest
+
+from module_utils.whisperx_problem import Problem
+from tests.unit.whisperx_release.release_hosts import BUSY, REFUSED, Host, waited
+
+Make = Callable[..., Host]
+MOST = 60
+
+
+@pytest.mark.parametrize(
+    ("before", "deed", "least"),
+    [
+        ([], "1.0", 12),
+        (["1.0"], "2.0", 12),
+        (["1.0", "2.0"], "3.0", 14),
+        (["1.0", "2.0"], "1.0", 5),
+        (["1.0", "2.0"], "rolled_back", 7),
+        (["1.0", "2.0"], "absent", 7),
+    ],
+)
+def test_killed_at_every_event(make: Make, before: list[str], deed: str, least: int) -> None:
+    versions = set(before) | ({deed} if deed[0].isdigit() else set())
+    for event in range(1, MOST):
+        host = make(str(event))
+        for version in before:
+            host.present(version)
+        killed = host.killed_at(deed, event)
+        if deed != "absent":
+            assert host.says() in (versions if before else versions | {""})
+            assert host.says() == host.current() or not before
+        host.do(deed)
+        if deed == "absent":
+            host.gone()
+        else:
+            host.whole(deed if deed[0].isdigit() else before[0])
+            assert host.do(deed).actions == [] or host.runtime == "container"
+        if not killed:
+            break
+    assert least <= event < MOST
+
+
+def test_a_rollback_that_was_killed_is_not_undone_by_the_next(make: Make) -> None:
+    for event in range(1, MOST):
+        host = make(str(event))
+        for version in ("1.0", "2.0"):
+            host.present(version)
+        killed = host.killed_at("rolled_back", event)
+        for _ in range(3):
+            host.rolled_back()
+            assert host.current() == "1.0"
+        if not killed:
+            break
+    assert host.previous() == "2.0"
+
+
+@pytest.mark.parametrize("second", ["1.0", "3.0", "rolled_back", "absent"])
+@pytest.mark.parametrize("first", ["3.0", "rolled_back", "absent"])
+def test_a_run_during_another_is_refused_at_each_of_its_steps(make: Make, first: str, second: str) -> None:
+    host, other = make(), make()
+    for version in ("1.0", "2.0"):
+        host.present(version)
+    refused: list[str] = []
+
+    def emit(event: str) -> None:
+        if event == "root":
+            return
+        if not os.path.exists(host.layout.path(".lock")):
+            return  # the last instant of a removal
+        try:
+            other.do(second)
+        except Problem as problem:
+            refused.append(problem.rule)
+
+    host.emit = emit
+    host.do(first)
+    assert refused and set(refused) <= {"env.busy", "env.no-previous"}
+    if first == "absent":
+        host.gone()
+    else:
+        host.whole("3.0" if first == "3.0" else "1.0")
+
+
+@pytest.mark.parametrize("between", ["1.0", "3.0", "rolled_back", "absent"])
+@pytest.mark.parametrize("deed", ["1.0", "2.0", "4.0", "rolled_back", "absent"])
+def test_what_another_run_did_before_the_lock_counts(make: Make, deed: str, between: str) -> None:
+    """The other run comes to its end after this one has read the state and before it holds the lock."""
+    host, other = make(), make()
+    for version in ("1.0", "2.0"):
+        host.present(version)
+    told: list[str] = []
+
+    def emit(event: str) -> None:
+        if event == "root":
+            other.do(between)
+            told.append(other.current())
+
+    host.emit = emit
+    try:
+        host.do(deed)
+    except Problem as problem:
+        # After a removal there is nothing to go back to, and no lock of the root that was.
+        assert between == "absent" and problem.rule in ("env.no-previous", "env.busy")
+        host.gone()
+        return
+    if not told:
+        assert deed == "2.0"  # converged: nothing to take the lock for
+    elif deed == "absent":
+        host.gone()
+    elif deed == "rolled_back":
+        assert host.current() in ("1.0", "2.0") and host.current() == host.says()
+        assert between == "rolled_back" or host.current() != told[0]
+    else:
+        host.whole(deed)
+        assert host.previous() in (told[0], "1.0", "2.0") and host.previous() != deed
+
+
+def test_races_end_with_a_host_that_one_of_the_runs_would_have_made(make: Make) -> None:
+    outcomes = set()
+    for number, pair in enumerate(
+        [("3.0", "4.0"), ("3.0", "rolled_back"), ("3.0", "absent"), ("4.0", "4.0")] * 3
+    ):
+        host = make(str(number))
+        for version in ("1.0", "2.0"):
+            host.present(version)
+        gun = str(host.base / "gun")
+        pids = [host.start(deed, wait=gun) for deed in pair]
+        open(gun, "w").close()
+        codes = list(waited(pids))
+        assert set(codes) <= {0, BUSY, REFUSED}, codes
+        outcomes |= set(codes)
+        assert 0 in codes
+        if "absent" in pair:
+            host.absent()
+            host.gone()
+        else:
+            assert host.current() == host.says() != ""
+            host.present("1.0")
+            host.whole("1.0")
+    assert 0 in outcomes
