@@ -92,7 +92,7 @@ def rows(given: Sequence[Mapping[str, Any]]) -> Tuple[Row, ...]:
     found = []
     for item in given:
         try:
-            kind, match = str(item["what"]), re.compile(str(item["match"]) + r"\Z")
+            kind, match = str(item["what"]), re.compile(str(item["match"]))
             version = re.compile(_EPOCH + "(" + str(item["version"]) + ")")
         except (KeyError, re.error) as error:
             raise _malformed(item, repr(error)) from error
@@ -104,7 +104,7 @@ def rows(given: Sequence[Mapping[str, Any]]) -> Tuple[Row, ...]:
 
 def row_of(package: str, known: Sequence[Row]) -> Optional[Row]:
     """Return the first row that is about a package."""
-    return next((row for row in known if row.match.match(package)), None)
+    return next((row for row in known if row.match.fullmatch(package)), None)
 
 
 def _malformed(item: Mapping[str, Any], found: str) -> Problem:
