@@ -180,6 +180,9 @@ def _members(
                 changed.append(info.filename)
         packed = packed_bytes(source, info)
         if fresh is None:
+            # The reader above stops when it has all bytes, also of a stream that goes on or has no end.
+            if info.compress_type == DEFLATED and zlib.decompress(packed, -15) != data:
+                raise _no_wheel(where, f"{info.filename} is not packed as its size says")
             members.append(Member(name, info.compress_type, packed, info.CRC, info.file_size, attributes))
             continue
         again = None

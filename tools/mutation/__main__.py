@@ -11,14 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
 
-from .attempt import copied, noticed
+from .attempt import copied, failing, noticed
 from .changes import Mutant, draw
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def main(arguments: list[str]) -> int:
-    """Draw, try, count; exit 0 whatever was noticed."""
+    """Draw, try, count; exit 0 whatever was noticed, 1 if tests fail already. "o" on stderr: noticed."""
     parser = argparse.ArgumentParser(
         description="Change the program at random and see whether its tests notice."
     )
@@ -33,6 +33,11 @@ def main(arguments: list[str]) -> int:
         for number in range(options.jobs):
             roots.put(copied(ROOT, Path(folder) / str(number) / "tree"))
 
+        wrong = failing(Path(folder) / "0/tree", [mutant.path for mutant in chosen])
+        if wrong:
+            print(f"the own tests of {', '.join(wrong)} fail without any change", file=sys.stderr)
+            return 1
+
         def attempt(mutant: Mutant) -> tuple[Mutant, str]:
             root = roots.get()
             try:
@@ -43,6 +48,7 @@ def main(arguments: list[str]) -> int:
         with ThreadPoolExecutor(options.jobs) as pool:
             for mutant, end in pool.map(attempt, chosen):
                 ends[mutant.package, end] += 1
+                print(end[:1] or ".", end="", file=sys.stderr, flush=True)
                 if not end:
                     print(mutant.describe((ROOT / mutant.path).read_text(encoding="utf-8")), flush=True)
     print(f"{'package':24} changes  noticed by own tests, by others  missed")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .changes import Mutant
 
-__all__ = ["candidates", "copied", "noticed"]
+__all__ = ["candidates", "copied", "failing", "noticed"]
 
 # One change may make a test wait for ever, which counts as noticed.
 LIMIT = 300
@@ -70,6 +70,12 @@ def noticed(root: Path, mutant: Mutant) -> str:
         return ""
     finally:
         file.write_text(source, encoding="utf-8")
+
+
+def failing(root: Path, paths: list[str]) -> list[str]:
+    """Return the packages of some files whose own tests fail without a change: they would notice everything."""
+    own = {Path(path).parts[1]: candidates(root, path)[0] for path in paths}
+    return [package for package, tests in sorted(own.items()) if tests and not _passes(root, tests)]
 
 
 def _passes(root: Path, tests: list[str]) -> bool:

@@ -205,6 +205,21 @@ def test_a_member_that_is_not_what_record_says(tmp_path: Path, asking: bytes) ->
     assert problem.rule == "repair.wheel" and "sample/__init__.py" in problem.found
 
 
+def test_a_member_whose_packed_bytes_have_no_end_is_refused(tmp_path: Path) -> None:
+    """Python's reader is content with the bytes that the directory promises; others are not."""
+    path = make_wheel(tmp_path, {"sample/a.so": write_library(stack=7)})
+    data = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        member = next(info for info in archive.infolist() if info.filename == "sample/__init__.py")
+        start = member.header_offset + 30 + len(member.filename)
+        # The last block says that it is not the last.
+        data[start] &= ~1
+    path.write_bytes(data)
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+    assert refusal(path, tmp_path / "out").rule == "repair.wheel"
+
+
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(edits=st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=5))
 @example(edits=[(299393, 1)])
