@@ -73,7 +73,7 @@ def noticed(root: Path, mutant: Mutant) -> str:
 
 
 def failing(root: Path, paths: list[str]) -> list[str]:
-    """Return the packages of some files whose own tests fail without a change: they would notice everything."""
+    """Return the packages of some files whose own tests fail without a change, which notice everything."""
     own = {Path(path).parts[1]: candidates(root, path)[0] for path in paths}
     return [package for package, tests in sorted(own.items()) if tests and not _passes(root, tests)]
 
