@@ -136,23 +136,26 @@ def _sample(field: Mapping[str, Any]) -> Any:
 
 
 class Fleet:
-    """Hosts that lie, below one directory. ``modes`` are the manners in which each payload's host answers."""
+    """Hosts that lie, below one directory. ``turns``: so many hosts answer with what looks like success.
 
-    def __init__(self, base: Path, facts: Mapping[str, Any]) -> None:
+    With as many turns as there are payloads, every string of every answer comes in every syntax.
+    """
+
+    def __init__(self, base: Path, facts: Mapping[str, Any], turns: int = 3) -> None:
         self.base, self.canaries = base, base / "canaries"
         self.canaries.mkdir()
         (base / "none.cfg").touch()
         self.hosts: dict[str, dict[str, Any]] = {}
+        self.variables: dict[str, Any] = {}
         told = answers(facts)
-        for turn, payload in enumerate(PAYLOADS):
-            name = "host-" + payload.replace(" ", "-")
-            self._host(name, told, turn, DECIDES)
+        for turn in range(turns):
+            self._host(f"lies-{turn:02}", told, turn * len(PAYLOADS) // turns, DECIDES)
         # All of it, so that nothing can be decided; a module that fails; one that prints anything but JSON.
-        self._host("all-poisoned", told, 0, None)
+        self._host("poisoned", told, 0, None)
         failing = {"failed": True, "msg": "no", "rule": "env.odd", "module_stderr": "a\nb", "exception": "c"}
-        for module in ("whisperx_host_facts", "whisperx_env", "whisperx_container"):
+        for module in ("whisperx_host_facts", "whisperx_env"):
             self._host("fails-" + module.rpartition("_")[2], told | {module: failing}, 3, DECIDES)
-        noise = str(canary_text("noise", self.canaries))
+        noise = canary_text("noise", self.canaries)
         self._host("noise", dict.fromkeys(told, noise), 5, DECIDES)
 
     def _host(self, name: str, told: Mapping[str, Any], turn: int, keep: re.Pattern[str] | None) -> None:
@@ -193,6 +196,7 @@ class Fleet:
             "whisperx_plan_lock_dir": str(self.base / "locks"),
             "whisperx_report_dir": str(self.base / "reports"),
             "whisperx_plan_packages": {"ctranslate2": ""},
+            **self.variables,
             **variables,
         }
         command = [PLAYBOOK, f"playbooks/{playbook}.yml", "-i", inventory or str(self.base / "hosts.json")]

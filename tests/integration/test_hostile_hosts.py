@@ -3,19 +3,52 @@
 from __future__ import annotations
 
 import json
+import os
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hostile_lab import ROOT, Fleet, leaves
+from hostile_lab import PAYLOADS, ROOT, Fleet, leaves
+from wheelhouse_lab import CountingIndex, serving
 
 FACTS = next((ROOT / "tests/fixtures/hosts").glob("debian13-cpu--*.json"))
+# Each string in each syntax, or in three of them.
+TURNS = len(PAYLOADS) if os.environ.get("WHISPERX_FLEET_ATTACK") else 3
+WHEEL = "ctranslate2-4.8.5-cp313-cp313-manylinux_2_17_x86_64.manylinux2014_x86_64.whl"
+
+
+def wheel(folder: Path) -> None:
+    """Make a wheel that can be locked; nobody installs it."""
+    info = "ctranslate2-4.8.5.dist-info"
+    texts = {
+        "METADATA": "Metadata-Version: 2.1\nName: ctranslate2\nVersion: 4.8.5\n\n",
+        "WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: cp313-cp313-manylinux_2_17_x86_64\n",
+        "RECORD": "",
+    }
+    folder.mkdir()
+    with zipfile.ZipFile(folder / WHEEL, "w") as archive:
+        for name, text in texts.items():
+            archive.writestr(f"{info}/{name}", text)
 
 
 @pytest.fixture(scope="module")
-def fleet(tmp_path_factory: pytest.TempPathFactory) -> Fleet:
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     facts: dict[str, Any] = json.loads(FACTS.read_text())["facts"]
-    return Fleet(tmp_path_factory.mktemp("hostile"), facts)
+    base = tmp_path_factory.mktemp("hostile")
+    wheel(base / "wheels")
+    with serving(CountingIndex(base / "wheels")) as index:
+        found = Fleet(base, facts, TURNS)
+        found.variables["whisperx_plan_index_url"] = f"{index.url}/simple"
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def no_trace(fleet: Fleet) -> Iterator[None]:
+    """Whatever a test runs, nothing that a host said was done."""
+    yield
+    assert fleet.traces() == []
 
 
 def free(value: Any) -> list[str]:
@@ -24,9 +57,9 @@ def free(value: Any) -> list[str]:
         if set(value) == {"__ansible_unsafe"}:
             return []
         return [*value, *(text for inner in value.values() for text in free(inner))]
-    return (
-        [text for inner in value for text in free(inner)] if isinstance(value, list) else list(leaves(value))
-    )
+    if isinstance(value, list):
+        return [text for inner in value for text in free(inner)]
+    return list(leaves(value))
 
 
 def test_facts_are_saved_and_planned_again(fleet: Fleet) -> None:
@@ -39,34 +72,75 @@ def test_facts_are_saved_and_planned_again(fleet: Fleet) -> None:
     done = fleet.run("plan", "-v", **places)
     assert saved.exists(), done.stdout + done.stderr
     known = json.loads(saved.read_text())["all"]["hosts"]
-    assert len(known) > 8, done.stdout + done.stderr
+    assert set(known) == {name for name in fleet.hosts if name not in ("fails-facts", "noise")}
     assert not [text for text in free(known) if "{" in text or "__" in text]
-    assert json.loads((fleet.base / "plan.json").read_text())["hosts"], done.stdout
+    first = json.loads((fleet.base / "plan.json").read_text())["hosts"]
+    assert {first[name]["verdict"] for name in first if name.startswith("lies")} == {"plan"}
     # The same file as an inventory, and the same facts as a directory of files that somebody captured.
     (fleet.base / "facts").mkdir()
-    for name in fleet.hosts:
-        text = (fleet.base / "hosts" / name / "whisperx_host_facts.json").read_text()
-        if name != "noise":
-            facts = json.loads(text)["ansible_facts"].get("whisperx_host", {})
-            (fleet.base / "facts" / f"{name}.json").write_text(json.dumps({"facts": facts}))
-    again = fleet.run("plan", "-v", inventory=str(saved), **places)
-    assert "PLAY RECAP" in again.stdout, again.stdout + again.stderr
-    described = fleet.run("plan", "-v", inventory="inventory/dynamic", **places)
-    assert "PLAY RECAP" in described.stdout, described.stdout + described.stderr
-    assert "left out the field" in described.stderr
-    assert fleet.traces() == []
+    for name in known:
+        answer = json.loads((fleet.base / "hosts" / name / "whisperx_host_facts.json").read_text())
+        facts = answer["ansible_facts"]["whisperx_host"]
+        (fleet.base / "facts" / f"{name}.json").write_text(json.dumps({"facts": facts}))
+    for inventory in (str(saved), "inventory/dynamic"):
+        again = fleet.run("plan", "-v", inventory=inventory, **places)
+        assert "PLAY RECAP" in again.stdout, again.stdout + again.stderr
+        # What was saved is clean already.
+        assert ("left out the field" in again.stdout + again.stderr) == (inventory != str(saved))
+        second = json.loads((fleet.base / "plan.json").read_text())["hosts"]
+        assert {name: plan["verdict"] for name, plan in second.items()}.items() <= {
+            name: plan["verdict"] for name, plan in first.items()
+        }.items()
+
+
+@pytest.mark.parametrize("words", [[], ["--check"]], ids=["a run", "a dry run"])
+def test_a_site_is_rolled_out(fleet: Fleet, words: list[str]) -> None:
+    """Through all of it: waves, changes, failures, report."""
+    done = fleet.run("site", "-v", *words)
+    name = "site-check" if words else "site"
+    record = json.loads((fleet.base / f"reports/{name}.json").read_text())
+    assert set(record["hosts"]) == set(fleet.hosts), done.stdout
+    assert record["hosts"]["fails-env"]["state"] == "failed"
+    assert record["hosts"]["poisoned"]["state"] == "refused"
+    assert {record["hosts"][host]["state"] for host in fleet.hosts if host.startswith("lies")} <= {
+        "working",
+        "planned",
+    }
+    resume = (fleet.base / f"reports/{name}.retry").read_text().split("\n")
+    assert set(resume) <= {*fleet.hosts, ""}
+
+
+PLAYBOOKS = {
+    "doctor": {"whisperx_doctor_output": "doctor.json"},
+    "audit": {"whisperx_audit_output": "audit.json"},
+    "rollback": {"whisperx_report_output": "rollback.json"},
+    "verify": {},
+    "guard": {},
+}
+
+
+@pytest.mark.parametrize("playbook", PLAYBOOKS)
+def test_the_other_playbooks_end_as_they_should(fleet: Fleet, playbook: str) -> None:
+    places = {name: str(fleet.base / file) for name, file in PLAYBOOKS[playbook].items()}
+    done = fleet.run(playbook, "-v", **places)
+    assert "PLAY RECAP" in done.stdout, done.stdout + done.stderr
+    for path in places.values():
+        assert json.loads(Path(path).read_text())["hosts"], done.stdout
+
+
+def test_a_host_sets_no_variable_where_facts_are_variables(fleet: Fleet) -> None:
+    """Ansible's default, without the checkout's configuration: they name a file of the controller."""
+    done = fleet.run("rollback", inject=True)
+    assert "facts with names of variables (whisperx_report_output)" in done.stdout
+    assert done.returncode != 0
 
 
 def test_a_file_without_marks_would_have_been_evaluated(fleet: Fleet, tmp_path: Path) -> None:
     """So that the canaries are known to sing."""
-    facts = json.loads((fleet.base / "hosts/host-expression/whisperx_host_facts.json").read_text())
-    variables = {
-        "whisperx_host_source": "assume",
-        "whisperx_host_assume": {"os": facts["ansible_facts"]["whisperx_host"]["os"]},
-    }
+    trace = fleet.canaries / "sung"
+    text = PAYLOADS["expression"](str(trace))
+    variables = {"whisperx_host_source": "assume", "whisperx_host_assume": {"os": {"codename": text}}}
     (tmp_path / "plain.json").write_text(json.dumps({"all": {"hosts": {"one": variables}}}))
     fleet.run("plan", inventory=str(tmp_path / "plain.json"))
-    traces = fleet.traces()
-    for trace in traces:
-        (fleet.canaries / trace).unlink()
-    assert traces
+    assert trace.exists()
+    trace.unlink()
