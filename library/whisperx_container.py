@@ -207,6 +207,7 @@ from typing import Any, Dict
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.whisperx_common import trust
+from ..module_utils.whisperx_common.secrets import secrets_of
 from ..module_utils.whisperx_container import apply, engine, store, surroundings
 from ..module_utils.whisperx_container.model import Options, Result, want
 from ..module_utils.whisperx_container.prove import prover
@@ -249,6 +250,7 @@ def main() -> None:
         ARGUMENTS, supports_check_mode=True, required_if=[("state", "present", ("plan", "image"))]
     )
     given = module.params
+    module.no_log_values.update(secrets_of(given))
     root = os.path.normpath(given["root"])
     layout = Layout(root, given["bin_dir"], given["facts_dir"], role="whisperx_container")
     try:

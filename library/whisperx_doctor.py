@@ -179,6 +179,7 @@ rule:
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.distro import LinuxDistribution
 
+from ..module_utils.whisperx_common.secrets import secrets_of
 from ..module_utils.whisperx_doctor.consult import Where, consult
 from ..module_utils.whisperx_doctor.records import Asked
 from ..module_utils.whisperx_problem import Problem
@@ -208,6 +209,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     given = module.params
+    module.no_log_values.update(secrets_of(given))
     if given["timeout"] <= 0:
         module.fail_json(
             msg=f"argument 'timeout' must be a positive number of seconds, not {given['timeout']}"

@@ -257,7 +257,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.whisperx_common import trust
 from ..module_utils.whisperx_common.index_options import index_options, index_values
 from ..module_utils.whisperx_common.progress import Progress
-from ..module_utils.whisperx_env import apply, commands
+from ..module_utils.whisperx_common.secrets import secrets_of
+from ..module_utils.whisperx_env import apply
 from ..module_utils.whisperx_env.model import Carried, Options, Sources, Wanted, want
 from ..module_utils.whisperx_problem import Problem
 from ..module_utils.whisperx_release import state, summary
@@ -308,7 +309,7 @@ def main() -> None:
         ARGUMENTS, supports_check_mode=True, required_if=[("state", "present", ("plan", "lock"))]
     )
     given = module.params
-    module.no_log_values.update(commands.secrets_of(given))
+    module.no_log_values.update(secrets_of(given))
     layout = Layout(os.path.normpath(given["root"]), given["bin_dir"], given["facts_dir"], given["cache"])
     check = module.check_mode or given["assess"]
     try:

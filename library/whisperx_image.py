@@ -215,7 +215,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.whisperx_common import trust
 from ..module_utils.whisperx_common.index_options import index_options, index_values
-from ..module_utils.whisperx_env.commands import secrets_of
+from ..module_utils.whisperx_common.secrets import secrets_of
 from ..module_utils.whisperx_env.model import Sources, want
 from ..module_utils.whisperx_image.build import build
 from ..module_utils.whisperx_image.engine import find

@@ -154,7 +154,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.whisperx_common import trust
 from ..module_utils.whisperx_common.index_options import index_options, index_values
 from ..module_utils.whisperx_common.lockfile import parse
-from ..module_utils.whisperx_env.commands import secrets_of
+from ..module_utils.whisperx_common.secrets import secrets_of
 from ..module_utils.whisperx_lock.files import default_cache_dir
 from ..module_utils.whisperx_lock.sources import make_sources
 from ..module_utils.whisperx_lock.uv import Uv, find_uv

@@ -8,12 +8,12 @@ Source of the names: `uv help pip sync` and uv's reference of environment variab
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, List, Mapping, Set, Tuple
+from typing import Dict, List, Mapping, Tuple
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from .model import Sources
 
-__all__ = ["clean", "environment", "redact", "secrets_in", "secrets_of", "sync", "venv"]
+__all__ = ["clean", "environment", "redact", "sync", "venv"]
 
 _USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
 # As with pip, an index need not carry everything. Files are pinned by hash, so asking the next one is safe.
@@ -113,25 +113,6 @@ def _userinfo(url: str) -> Tuple[str, str]:
 def _server(url: str) -> str:
     parts = urlsplit(url)
     return "{}://{}".format(parts.scheme, parts.netloc.rpartition("@")[2])
-
-
-def secrets_in(url: str) -> Set[str]:
-    """Return what nobody may see of an address, well formed or not, as written and as meant.
-
-    That is the password; a user name that stands alone is a token.
-    """
-    user, _colon, password = url.rpartition("@")[0].partition("//")[2].partition(":")
-    secret = password or ("" if "/" in user else user)
-    return {secret, unquote(secret)} if secret else set()
-
-
-def secrets_of(options: Mapping[str, Any]) -> Set[str]:
-    """Return what nobody may see of the addresses among a module's options.
-
-    These are ``index_url``, ``torch_index`` and ``extra_index_urls``.
-    """
-    urls = [options["index_url"], options["torch_index"], *options["extra_index_urls"]]
-    return {secret for url in urls for secret in secrets_in(url or "")}
 
 
 def redact(text: str, sources: Sources) -> str:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from module_utils.whisperx_env.commands import secrets_in
+from module_utils.whisperx_common.secrets import secrets_in
 from module_utils.whisperx_lock.complaint import complaint, trimmed
 from module_utils.whisperx_lock.sources import Sources, make_sources, scrub
 from module_utils.whisperx_problem import Problem
