@@ -7,13 +7,13 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: whisperx_report
-short_description: Write down what a run found and did on every host, as JSON, as a page, and for a terminal
+short_description: Report what a run found and did on every host, as JSON, as a page, and for a terminal
 version_added: 0.1.0
 description:
-  - Runs on the controller, once per run, on what Ansible kept of every host. Reads nothing from any host.
+  - Runs on the controller, once per run, on what Ansible registered for every host. Contacts no host.
   - An action plugin fills in O(hosts), O(known) and the C(at), C(check) and C(notes) of O(run) from the
     variables of the play's hosts.
-  - The page is one file that asks no other address for anything; what hosts say of themselves is escaped.
+  - The page is one file that loads nothing; everything that hosts report about themselves is escaped.
 options:
   hosts:
     description: Names of the hosts to report.
@@ -24,15 +24,15 @@ options:
     description:
       - What is known of them, by part and then by host. Each may be absent.
       - C(facts) are those of M(whisperx_host_facts), C(plan) is its record of M(whisperx_plan),
-        C(result) what M(whisperx_env) answered, C(audit) what M(whisperx_audit) answered, C(held) and C(lost)
-        what became of it in its wave of a roll-out, C(unread) why there are no facts, C(stderr) what came
-        instead of them and C(gone) whether it did not answer, C(stopped) whether another task ended the run
+        C(result) the result of M(whisperx_env), C(audit) the result of M(whisperx_audit), C(held) and C(lost)
+        its result in its wave of a roll-out, C(unread) why there are no facts, C(stderr) what was printed
+        instead of them and C(gone) whether it did not respond, C(stopped) whether another task ended the run
         for it.
       - C(problem) is by class, why it could not be locked.
     type: dict
     required: true
   run:
-    description: What the report says of the run itself, C(at), C(playbook), C(check) and C(notes).
+    description: Data of the run itself, C(at), C(playbook), C(check) and C(notes).
     type: dict
     required: true
   output:
@@ -46,7 +46,7 @@ options:
   resume:
     description:
       - File for the names of the hosts that did not end well, one a line, for C(--limit @FILE); none when
-        empty. Removed where all ended well.
+        empty. Removed if all ended well.
     type: path
     default: ""
   templates:
@@ -56,7 +56,7 @@ options:
 attributes:
   check_mode:
     support: full
-    description: A dry run is reported too and says that it is one; the files are written then as well.
+    description: A dry run is reported too and marked as one; the files are written then as well.
   diff_mode:
     support: none
     description: The files differ in every run.
@@ -78,7 +78,7 @@ totals:
   description: State to the number of hosts in it, worst first.
   returned: success
   type: dict
-  sample: {refused: 1, working: 19}
+  sample: {refused: 1, changed: 4, unchanged: 15}
 changed_hosts:
   description: How many hosts this run changed, or in check mode would change.
   returned: success
@@ -95,7 +95,7 @@ outcomes:
   sample: {db1: {state: unreachable, message: Connection refused}}
 lines:
   description:
-    - What came of the run, for a person at a terminal; each host of a few, the classes of many. Then where
+    - The results of the run for a terminal; each host of a few, the classes of many. Then where
       the page and the list for the next run are, and which file could not be written.
   returned: success
   type: list
@@ -103,7 +103,7 @@ lines:
 ansible_stats:
   description:
     - Custom statistics, as M(ansible.builtin.set_stats) sets them. AWX keeps them as artifacts of the job.
-    - The key C(whisperx) has C(playbook), C(check), C(hosts), C(changed), C(bytes), C(states) (as
+    - The key C(whisperx) has C(schema), C(playbook), C(check), C(hosts), C(changed), C(bytes), C(states) (as
       RV(totals)), C(classes) (class to state to number of hosts) and C(unwell).
   returned: success
   type: dict
@@ -115,7 +115,7 @@ from ..module_utils.whisperx_report.files import ARGUMENTS, write_report
 
 
 def main() -> None:
-    """Read the options, write what is asked for, and answer with the totals."""
+    """Read the options, write the requested files, and return the totals."""
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
     result, unwritten = write_report(module.params)
     for sentence in unwritten:

@@ -88,7 +88,7 @@ def _read_all(root: str) -> Tuple[List[Tuple[str, Elf]], List[Finding]]:
         try:
             elf = read(path)
             if elf is None and _SHARED.search(name) and not _is_linker_script(path):
-                raise malformed(name, "not an ELF file, though its name says so")
+                raise malformed(name, "not an ELF file, despite its name")
         except Problem as problem:
             findings.append(Finding(problem.rule, name, problem.found, problem.wanted, problem.remedy))
             continue
@@ -121,7 +121,7 @@ def judge(name: str, elf: Elf, host: Host) -> List[Finding]:
                 name,
                 f"built for {elf.machine} ({elf.bits} bit)",
                 f"an object for {host.machine}",
-                f"Install the wheel for {host.machine}; a lock made for another machine brought this one.",
+                f"Install the wheel for {host.machine}; this one is from a lock for another machine.",
             )
         ]
     findings: List[Finding] = []

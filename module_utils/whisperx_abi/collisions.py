@@ -50,7 +50,7 @@ def _collision(where: str, pair: Tuple[str, str], count: int) -> Finding:
     return Finding(
         "abi.collision",
         where,
-        "{} and {} both bring it{}, with different contents".format(pair[0], pair[1], more),
+        "{} and {} both contain it{}, with different contents".format(pair[0], pair[1], more),
         "one distribution for each file: what was installed last overwrote the other's",
         "Keep one of {} and {}, and install it again.".format(*(item.partition("-")[0] for item in pair)),
     )

@@ -62,7 +62,7 @@ def unreadable(path: str, error: OSError) -> Problem:
         f"cannot read: {error.strerror or error}",
         path,
         "a file that can be read",
-        "Give the user that runs the audit the right to read the environment.",
+        "Let the user that runs the audit read the environment.",
     )
 
 

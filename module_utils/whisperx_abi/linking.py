@@ -100,7 +100,7 @@ def _missing(name: str, sonames: List[str]) -> Finding:
         name,
         "needs {}, which neither the environment nor this host has".format(_listed(sonames)),
         "every library it was linked with",
-        "Install the package that brings the library; if it was here before, install its package again.",
+        "Install the package that contains the library; if it was here before, install its package again.",
     )
 
 
@@ -110,7 +110,7 @@ def _absent_option(name: str, sonames: List[str]) -> Finding:
         name,
         "cannot be loaded without {}".format(_listed(sonames)),
         "the library, where that feature is used",
-        "Nothing, unless the feature is wanted: then install what brings the library.",
+        "Nothing, unless you need the feature: then install the package that contains the library.",
     )
 
 
@@ -177,8 +177,8 @@ def _opened(search: Search, host: Host, use: Use) -> List[Finding]:
                     "abi.opens",
                     soname,
                     "is opened at run time, and neither the environment nor this host has it",
-                    "a package that brings {}".format(soname),
-                    "Lock anew (whisperx_plan_state: upgrade): the plan names the package that brings it.",
+                    "a package that contains {}".format(soname),
+                    "Resolve again (whisperx_plan_state: upgrade): the plan names its package.",
                 )
             )
         elif found.way == BY_PRELOAD:

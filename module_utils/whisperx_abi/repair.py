@@ -81,7 +81,7 @@ def clear_execstack(wheel_path: str, out_dir: str, local_label: str = "execstack
             f"the local label {local_label!r}",
             "local_label",
             "lower-case letters and digits, in parts divided by dots",
-            "Give a label that PEP 440 allows after the plus sign.",
+            "Use a label that PEP 440 allows after the plus sign.",
         )
     with open(wheel_path, "rb") as source:
         original = _digest(source)
@@ -210,13 +210,13 @@ def _record_digest(data: bytes) -> str:
 
 def _check(recorded: Dict[str, str], name: str, data: bytes, where: str) -> None:
     if recorded.get(name, "") not in ("", _record_digest(data)):
-        raise _no_wheel(where, f"{name} is not what RECORD says")
+        raise _no_wheel(where, f"{name} differs from RECORD")
 
 
 def _relabelled(metadata: bytes, label: str, where: str) -> bytes:
     match = _VERSION.search(metadata)
     if match is None:
-        raise _no_wheel(where, "METADATA tells no version")
+        raise _no_wheel(where, "METADATA has no version")
     mark = b"." if b"+" in match.group(2) else b"+"
     return metadata[: match.end(2)] + mark + label.encode() + metadata[match.end(2) :]
 
@@ -236,7 +236,7 @@ def _cleared(data: bytes, where: str) -> Optional[bytes]:
             "it has no PT_GNU_STACK header, and so gets an executable stack",
             where,
             "a header whose flag can be cleared",
-            "Take a newer release of the package, or allow executable stacks with the tunable.",
+            "Use a newer release of the package, or allow executable stacks with the tunable.",
         )
     head = Header(at, len(data), where)
     fresh = bytearray(data)

@@ -99,5 +99,5 @@ def _too_large(found: str) -> Problem:
         f"the wheel has {found}",
         "",
         "a wheel below 4 GiB and 65535 members",
-        "Take a newer release of the package instead of a repaired one.",
+        "Use a newer release of the package instead of a repaired one.",
     )

@@ -28,12 +28,12 @@ def host_changes(release: Release, now: host.Here) -> Iterator[Item]:
         yield Item("audit.machine", BREAKS, "machine", told, "Run site.yml on this machine.")
     if then.get("glibc", now.glibc) != now.glibc:
         told = "glibc {}, was {}".format(now.glibc or "none", then["glibc"] or "none")
-        yield Item("audit.libc", DRIFTED, "libc", told, "Run site.yml: it decides anew for this libc.")
+        yield Item("audit.libc", DRIFTED, "libc", told, "Run site.yml: it decides again for this libc.")
     if then.get("driver", now.driver) != now.driver:
         unfit = host.unfit(str(release.value("device")), then, now)
         told = "NVIDIA {}, was {}".format(now.driver or "none", then["driver"] or "none")
         weight = BREAKS if unfit else DRIFTED
-        yield Item("audit.driver", weight, "driver", told, "Run site.yml: it decides anew for this driver.")
+        yield Item("audit.driver", weight, "driver", told, "Run site.yml: it decides again for this driver.")
     yield from _interpreter(release, then)
 
 
@@ -41,13 +41,13 @@ def _interpreter(release: Release, then: Dict[str, Any]) -> Iterator[Item]:
     python = os.path.join(release.path, "bin", "python")
     path = str(release.value("python_path", "") or python)
     if not os.access(python, os.X_OK):
-        told = "{} is gone".format(path)
+        told = "{} is missing".format(path)
         yield Item("audit.interpreter", BREAKS, "python", told, "Install it again, or run site.yml.")
         return
     was = str(then.get("python") or _built_with(release))
     found = host.interpreter(python)
     if not found:
-        told = "{} does not answer".format(path)
+        told = "{} does not respond".format(path)
         yield Item("audit.interpreter", BREAKS, "python", told, "Install it again, or run site.yml.")
     elif was and found != was:
         same = minor(found) == minor(was)
@@ -100,7 +100,7 @@ def coming(release: Release, now: host.Here, libc: str, driver: str) -> Iterator
             yield Item(item.rule, BREAKS, "glibc " + libc, told, item.remedy, (item.file,))
     if driver and driver != now.driver and str(release.value("device")) == "cuda":
         for told in _driver(release, needs, driver):
-            remedy = "Hold the driver's packages at a branch that serves, or run site.yml afterwards."
+            remedy = "Hold the driver's packages at a branch in this range, or run site.yml afterwards."
             yield Item("audit.driver", BREAKS, "driver " + driver, told, remedy)
 
 

@@ -57,7 +57,7 @@ def packages(release: Release) -> Iterator[Item]:
     gone = sorted(set(locked) - set(found))
     added = sorted(set(found) - set(locked))
     other = sorted(name for name in set(locked) & set(found) if locked[name] != found[name])
-    again = "Run site.yml: it builds the environment anew beside this one and switches."
+    again = "Run site.yml: it builds the environment again beside this one and switches."
     if gone:
         told = ["{} {}".format(name, locked[name]) for name in gone]
         yield _item("audit.package-gone", BREAKS, "packages", "removed: " + _listed(told), again, gone)
@@ -74,10 +74,10 @@ def packages(release: Release) -> Iterator[Item]:
 def files(release: Release, hashes: bool) -> Iterator[Item]:
     """Yield what differs from the RECORD files."""
     found = compare(release.path, release.site_packages, hashes)
-    again = "Run site.yml: it builds the environment anew; a download cache that shares the file is cleared."
+    again = "Run site.yml: it builds the environment again; a download cache that shares the file is cleared."
     if found.gone:
         weight = BREAKS if any(_is_code(name) for name in found.gone) else DRIFTED
-        yield _item("audit.file-gone", weight, "files", "gone: " + _listed(found.gone), again, found.gone)
+        yield _item("audit.file-gone", weight, "files", "missing: " + _listed(found.gone), again, found.gone)
     if found.edited:
         told = "edited: " + _listed(found.edited)
         yield _item("audit.file-edited", DRIFTED, "files", told, again, found.edited)

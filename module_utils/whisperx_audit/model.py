@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Dict, Mapping, Tuple
 
-__all__ = ["BREAKS", "DRIFTED", "SAME", "Asked", "Item"]
+from ..whisperx_common.conditions import DRIFTED
 
-# How much a change matters: it is as it was; it changed and may well work; what is there does not fit.
-SAME, DRIFTED, BREAKS = "same", "drifted", "breaks"
+__all__ = ["BREAKS", "DRIFTED", "Asked", "Item"]
+
+# The weight of a difference: the environment may still work, or it does not fit.
+BREAKS = "breaks"
 
 
 @dataclass(frozen=True)
@@ -16,7 +18,7 @@ class Asked:
     """What an audit is asked.
 
     ``hashes``: compare the contents of every file, not only of those changed since. ``libc`` and ``driver``
-    are versions that are coming, "" for what is there; ``plan`` is what the planner decides for the host with
+    are pending versions, "" for the present ones; ``plan`` is what the planner decides for the host with
     them, {} when it was not asked.
     """
 

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any, Dict, Iterator, List, Mapping, Tuple
 
 from ..whisperx_abi.model import Finding
+from ..whisperx_common.conditions import ABSENT, BROKEN, DRIFTED, HEALTHY
 from ..whisperx_env.integrity import packages as installed
 from ..whisperx_release import host, state
 from ..whisperx_release.model import Layout, Release
@@ -15,7 +16,7 @@ from .model import BREAKS, Asked, Item
 
 __all__ = ["report"]
 
-SCHEMA = 1
+SCHEMA = 2
 # Findings that a terminal shows; the record has all.
 _SHOWN = 6
 _PROC_DRIVER = "/sys/module/nvidia/version"
@@ -24,8 +25,8 @@ _PROC_DRIVER = "/sys/module/nvidia/version"
 def report(asked: Asked, driver_file: str = _PROC_DRIVER) -> Dict[str, Any]:
     """Audit the environment below ``asked.root``.
 
-    Returns plain data: ``state`` is "absent", "same", "drifted" or "broken"; ``would_break`` tells whether
-    what is coming breaks it. Raises Problem "env.foreign-directory" for a root that is not this toolkit's.
+    Returns plain data: ``state`` is "absent", "healthy", "drifted" or "broken"; ``would_break`` says whether
+    the pending change breaks it. Raises Problem "env.foreign-directory" for a foreign root.
     """
     layout = Layout(os.path.normpath(asked.root), "", "")
     found = state.read(layout)
@@ -35,14 +36,14 @@ def report(asked: Asked, driver_file: str = _PROC_DRIVER) -> Dict[str, Any]:
     base["coming"] = {"libc": asked.libc, "driver": asked.driver}
     if release is None:
         lines = ["no environment in {}".format(layout.root)]
-        return dict(base, state="absent", release="", would_break=False, lines=lines)
+        return dict(base, state=ABSENT, release="", would_break=False, lines=lines)
     changed = list(_changed(release, now, asked.hashes))
     findings, count = changes.objects(release, now, deep=True)
     breaks = list(changes.coming(release, now, asked.libc, asked.driver))
     broken = bool(findings) or any(item.weight == BREAKS for item in changed)
     result = dict(
         base,
-        state="broken" if broken else "drifted" if changed else "same",
+        state=BROKEN if broken else DRIFTED if changed else HEALTHY,
         release=release.name,
         proved=dict(release.value("host", {}) or {}, at=(release.value("verify", {}) or {}).get("at")),
         objects=count,
@@ -67,7 +68,7 @@ def _changed(release: Release, now: host.Here, hashes: bool) -> Iterator[Item]:
 
 
 def _previous(release: Any, now: host.Here, asked: Asked) -> Dict[str, Any]:
-    """Whether a rollback would find a release that fits, today and with what is coming."""
+    """Whether a rollback would find a release that fits, today and with the pending change."""
     if release is None:
         return {}
     findings, _count = changes.objects(release, now, deep=False)
@@ -108,32 +109,33 @@ def _lines(
     breaks: List[Item],
 ) -> Iterator[str]:
     """What a person reads: what it is, what changed, what does not fit, what would break, what to do."""
-    words = {"same": "as it was proved", "drifted": "changed", "broken": "BROKEN"}
+    words = {HEALTHY: "healthy", DRIFTED: "drifted", BROKEN: "BROKEN"}
     at = str(result["proved"].get("at") or release.value("created"))
-    yield "{} ({} objects, proved {}): {}".format(release.name, result["objects"], at, words[result["state"]])
+    word = words[result["state"]]
+    yield "{} ({} objects, verified {}): {}".format(release.name, result["objects"], at, word)
     for item in changed:
         yield "  {:<9} {} [{}]".format(item.what, item.sentence, item.rule)
     for finding in findings[:_SHOWN]:
         yield "  does not fit: {} {} [{}]".format(finding.file, finding.found, finding.rule)
     if len(findings) > _SHOWN:
         yield "  and {} more that do not fit".format(len(findings) - _SHOWN)
-    coming = [version for version in (_named("glibc", result), _named("driver", result)) if version]
-    if coming:
-        yield "with {}: {}".format(" and ".join(coming), "WOULD BREAK" if breaks else "would go on as it is")
+    pending = [version for version in (_named("glibc", result), _named("driver", result)) if version]
+    if pending:
+        yield "with {}: {}".format(" and ".join(pending), "WOULD BREAK" if breaks else "would stay healthy")
     for item in breaks[:_SHOWN]:
         yield "  {} [{}]".format(item.sentence, item.rule)
     if len(breaks) > _SHOWN:
         yield "  and {} more".format(len(breaks) - _SHOWN)
-    if breaks or result["state"] == "broken":
-        yield from _site(result, release, "site.yml cures it: ", "it builds the environment anew")
-    elif coming:
+    if breaks or result["state"] == BROKEN:
+        yield from _site(result, release, "site.yml fixes it: ", "it builds the environment again")
+    elif pending:
         yield from _site(result, release, "site.yml would then: ", "")
     if result["previous"] and not result["previous"]["would_fit"]:
-        yield "  no way back: {} does not fit either: {}".format(
+        yield "  no rollback: {} does not fit either: {}".format(
             result["previous"]["release"], result["previous"]["why"][0]
         )
     remedies = [item.remedy for item in changed if item.remedy]
-    if result["state"] == "drifted" and remedies:
+    if result["state"] == DRIFTED and remedies:
         yield "  next: " + remedies[0]
 
 
@@ -147,7 +149,7 @@ def _site(result: Mapping[str, Any], release: Release, lead: str, otherwise: str
     plan = result["plan"]
     if not plan:
         if otherwise:
-            yield "  next: playbooks/plan.yml tells what would run here."
+            yield "  next: playbooks/plan.yml shows what would run here."
         return
     if plan["verdict"] == "refused":
         yield "  site.yml would refuse: " + (plan["reasons"] or ["see playbooks/plan.yml"])[0]

@@ -129,8 +129,8 @@ def _avutil(facts: Mapping[str, Any]) -> List[int]:
 def _undeclared(name: str) -> Problem:
     return Problem(
         "bake.undeclared",
-        "nothing says which machine profile {} is for; the builder's own hardware must not decide, as one "
-        "without a GPU would silently choose the CPU".format(name),
+        "the machine for profile {} is not declared; the builder's own hardware must not decide, because one "
+        "without a GPU would silently select the CPU".format(name),
         "whisperx_host_assume, whisperx_bake_facts",
         "the facts of the machine that will boot, at least its gpus ([] for a machine without)",
         "Describe it in whisperx_host_assume, or name in whisperx_bake_facts what tools/capture_host.py "

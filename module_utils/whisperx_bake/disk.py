@@ -121,7 +121,7 @@ def check(disk: Disk) -> Kernel:
     folder = os.path.dirname(os.path.abspath(disk.path))
     if not os.path.isdir(folder):
         raise Problem(
-            "bake.room", "there is no such directory", folder, "a directory for the disk", "Make it."
+            "bake.room", "there is no such directory", folder, "a directory for the disk", "Create it."
         )
     answer = os.statvfs(folder)
     room, wish = answer.f_bavail * answer.f_frsize, int(disk.used * (1 + _OVERHEAD)) + _ESP_SECTORS * SECTOR
@@ -131,7 +131,7 @@ def check(disk: Disk) -> Kernel:
             "{} MiB free".format(room // _MIB),
             folder,
             "{} MiB for the disk".format(-(-wish // _MIB)),
-            "Free some space, or name another place in whisperx_bake_disk.",
+            "Free some space, or name another directory in whisperx_bake_disk.",
         )
     return kernel
 

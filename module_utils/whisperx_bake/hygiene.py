@@ -98,7 +98,7 @@ ROWS: Tuple[Row, ...] = (
         "authorized-key",
         "tell",
         _home(".ssh/authorized_keys"),
-        "whoever built the image could enter every machine",
+        "the person who built the image could log in on every machine",
     ),
     Row(
         "credentials",

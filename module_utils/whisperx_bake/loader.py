@@ -76,9 +76,9 @@ def check(machine: str) -> None:
     if packages:
         raise Problem(
             "bake.tools",
-            "what writes a disk is missing here",
+            "tools that write a disk are missing",
             "the machine that bakes",
-            "Debian's packages {} or their like".format(", ".join(sorted(packages))),
+            "Debian's packages {} or their equivalents".format(", ".join(sorted(packages))),
             "apt-get install --no-install-recommends {}".format(" ".join(sorted(packages))),
         )
 

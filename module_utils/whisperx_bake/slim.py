@@ -58,7 +58,7 @@ if __name__ == "__main__":
 _SECONDS = 3600
 # What two bakes of the same inputs cannot have alike, by file name, and why.
 VARYING = {
-    "release.json": "it says when the release was built, and how many seconds its proof took on the builder",
+    "release.json": "it has the time of the build, and the duration of the verification on the builder",
 }
 
 

@@ -37,6 +37,6 @@ def run(argv: List[str], given: str = "") -> None:
             "bake.tool",
             "{} ended with {}: {}".format(argv[0], code, said.strip()[-500:]),
             "the machine that bakes",
-            "a disk that is written whole",
-            "Mend what it says, then bake again.",
+            "a complete disk",
+            "Fix that, then bake again.",
         )

@@ -36,7 +36,7 @@ ROW_FILES = (
     "torch_builds.yml",
 )
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_REMEDY = "Mend that row of the catalogue"
+_REMEDY = "Correct that row of the catalogue"
 
 
 @dataclass(eq=False)

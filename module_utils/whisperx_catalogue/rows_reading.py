@@ -38,7 +38,7 @@ class _File:
     """One YAML file of rows: sections of rows, and the sources that the rows name."""
 
     def __init__(self, name: str, data: Any) -> None:
-        self.top = Fields(data, "catalogue.malformed", name, "Mend that row of the catalogue")
+        self.top = Fields(data, "catalogue.malformed", name, "Correct that row of the catalogue")
         sources = self.top.child("sources")
         self.sources: Mapping[str, Any] = sources.data if sources else {}
 

@@ -266,5 +266,5 @@ def _malformed(where: str, number: int, found: str, wanted: str) -> Problem:
         "the lock cannot be used: {}".format(found),
         "{}, line {}".format(where, number) if where else "line {}".format(number),
         wanted,
-        "Restore the file from version control, or delete it and let it be resolved anew.",
+        "Restore the file from version control, or delete it, and the next run resolves it again.",
     )

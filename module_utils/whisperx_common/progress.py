@@ -19,7 +19,7 @@ _ALL = re.compile(r"\s*Prepared \d+ packages? in")
 _STEPS = {
     "build": "unpacking",
     "gate": "checking its shared objects",
-    "verify": "proving it",
+    "verify": "verifying it",
     "base": "reading its base",
     "system": "installing the distribution's packages",
     "layers": "writing its layers",

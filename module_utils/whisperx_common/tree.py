@@ -117,7 +117,7 @@ class Tree:
                 f"cannot read the file: {error.strerror}",
                 where,
                 "a readable file",
-                "Run the probe as root (become: true), or look at the file on the host.",
+                "Run the probe as root (become: true), or check the file on the host.",
             ) from error
 
     def text(self, path: str, private: bool = False) -> Optional[str]:

@@ -59,7 +59,7 @@ def _knowledge(path: str) -> Dict[str, Any]:
             f"the failure rows cannot be read: {problem}",
             os.path.normpath(file),
             "the file that make docs writes",
-            "Take the whole checkout, or name the file with --knowledge.",
+            "Use the whole checkout, or name the file with --knowledge.",
         ) from problem
 
 
@@ -74,26 +74,26 @@ def _variables(given: List[str]) -> Dict[str, str]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="doctor",
-        description="Tell why an environment of WhisperX does not work. Changes nothing.",
-        epilog="Exit codes: 0 fit, 1 unfit, 2 could not tell.",
+        description="Report why a WhisperX environment does not work. Changes nothing.",
+        epilog="Exit codes: 0 fit, 1 unfit, 2 unknown.",
     )
     parser.add_argument("path", nargs="*", help=f"root, venv, Python or site-packages ({DEFAULT_PATH})")
-    parser.add_argument("--find", action="store_true", help="look in the usual places of this host as well")
+    parser.add_argument("--find", action="store_true", help="search the usual places of this host as well")
     parser.add_argument(
-        "--log", action="append", default=[], metavar="FILE", help="text of a failure elsewhere"
+        "--log", action="append", default=[], metavar="FILE", help="file with the output of a failure"
     )
     parser.add_argument("--level", choices=("audit", "import", "kernels", "pipeline"), default="pipeline")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", help="variable to run it with"
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="environment variable for the run"
     )
     parser.add_argument(
         "--python", default="", metavar="FILE", help="interpreter for a bare directory of packages"
     )
     parser.add_argument(
-        "--root", default="/", help="where a system is mounted; its files are audited, not run"
+        "--root", default="/", help="directory of a mounted system; its files are audited, not run"
     )
-    parser.add_argument("--timeout", type=float, default=600.0, metavar="SECONDS", help="for one level")
+    parser.add_argument("--timeout", type=float, default=600.0, metavar="SECONDS", help="for each level")
     parser.add_argument("--knowledge", default="", metavar="FILE", help="other failure rows, as JSON")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     return parser

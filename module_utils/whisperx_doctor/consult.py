@@ -1,10 +1,11 @@
-"""The whole consultation: which environments, what is wrong with each, one verdict, one page."""
+"""The whole diagnosis: which environments, what is wrong with each, one verdict, one page."""
 
 from __future__ import annotations
 
 import os
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
+from ..whisperx_common.conditions import UNKNOWN, VERDICTS
 from ..whisperx_common.tree import Tree
 from ..whisperx_problem import Problem
 from . import facts as host
@@ -18,7 +19,7 @@ from .rows import Knowledge, read
 __all__ = ["Where", "consult"]
 
 _MOST_LOG = 1 << 20
-# A package by which an environment is one of ours to look at.
+# An environment with one of these packages is examined.
 _CARRIED = ("whisperx", "faster-whisper", "ctranslate2", "torch")
 
 
@@ -35,7 +36,7 @@ class Where(NamedTuple):
 def consult(
     where: Where, asked: Asked, document: Mapping[str, Any], distribution: Optional[Any] = None
 ) -> Dict[str, Any]:
-    """Return verdict, exit_code, environments (see diagnose), page (lines), warnings (sentences).
+    """Return verdict, condition, exit_code, environments (see diagnose), page (lines), warnings (sentences).
 
     ``document``: the knowledge, see rows.py. ``distribution``: the class LinuxDistribution of distro, where
     that is at hand. Raises Problem for what was asked wrongly.
@@ -48,7 +49,7 @@ def consult(
     told = [diagnose(item, facts, knowledge, asked, logs) for item in environments]
     if not told and logs:
         told.append(_log_alone(logs, facts, knowledge, asked))
-    verdict = worst([item["verdict"] for item in told] + ["unknown"] * len(lost))
+    verdict = worst([item["verdict"] for item in told] + [UNKNOWN] * len(lost))
     text: List[str] = []
     for item in told:
         text += [*page.lines(item), ""]
@@ -57,6 +58,7 @@ def consult(
         text.append("No environment with whisperx, faster-whisper, ctranslate2 or torch was found.")
     return {
         "verdict": verdict,
+        "condition": VERDICTS[verdict],
         "exit_code": EXIT_CODES[verdict],
         "environments": told,
         "page": text[:-1] if text and not text[-1] else text,

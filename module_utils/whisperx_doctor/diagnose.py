@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from ..whisperx_common.conditions import FIT, UNFIT, UNKNOWN, VERDICTS
 from ..whisperx_common.names import normalise
 from . import installed
 from .look import Looked, look
@@ -58,6 +59,7 @@ def diagnose(
         **_about(environment, facts, knowledge, patient),
         "level": report["level"] if report else "audit",
         "verdict": verdict,
+        "condition": VERDICTS[verdict],
         "exit_code": EXIT_CODES[verdict],
         "trouble": trouble,
         "checks": report["checks"] if report else [],
@@ -69,10 +71,10 @@ def diagnose(
 
 def worst(verdicts: Sequence[str]) -> str:
     """Return the verdict over several environments; nothing to judge is "unknown"."""
-    for verdict in ("unfit", "unknown"):
+    for verdict in (UNFIT, UNKNOWN):
         if verdict in verdicts:
             return verdict
-    return "fit" if verdicts else "unknown"
+    return FIT if verdicts else UNKNOWN
 
 
 def _packages(environment: Environment) -> Mapping[str, str]:
@@ -151,15 +153,15 @@ def _device(environment: Environment, facts: Mapping[str, Any], asked: str) -> s
 def _verdict(ran: str, lying: Sequence[Symptom], found: Sequence[Found]) -> str:
     """What was run decides; where nothing could be run, what lies in the files does."""
     if ran == "failed" or any(item.row.get("hazard") for item in found):
-        return "unfit"
+        return UNFIT
     if ran == "ok":
-        return "fit"
-    return "unfit" if any(not item.minor for item in lying) else "unknown"
+        return FIT
+    return UNFIT if any(not item.minor for item in lying) else UNKNOWN
 
 
 def _told(found: Sequence[Found], patient: Patient, verdict: str, commands: _Commands) -> Dict[str, Any]:
     """Return the rows that were found, the reasons of the verdict apart, and what no row explains."""
-    reasons = _reasons(found, patient) if verdict == "unfit" else []
+    reasons = _reasons(found, patient) if verdict == UNFIT else []
     notes = [item for item in found if item not in reasons]
     explained = explains(found, patient)
     left = [

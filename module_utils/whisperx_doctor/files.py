@@ -82,7 +82,7 @@ def _judge(site: str, path: str, claims: List[_Claim]) -> Optional[Symptom]:
     try:
         size = os.stat(here).st_size
     except (OSError, ValueError):
-        return Symptom("files", "missing", f"{path} is missing; {owners} brought it", path, minor=idle)
+        return Symptom("files", "missing", f"{path} is missing; it belongs to {owners}", path, minor=idle)
     wrong = [claim for claim in claims if claim.size not in (-1, size)]
     if not wrong and len({claim.digest for claim in claims}) > 1 and size <= _MOST_HASHED:
         real = _digest(here)
@@ -91,9 +91,9 @@ def _judge(site: str, path: str, claims: List[_Claim]) -> Optional[Symptom]:
         return None
     first = wrong[0]
     if len({claim.distribution for claim in claims}) > 1:
-        text = f"{path} is brought by {owners}; the file that lies there is not that of {first.distribution}"
+        text = f"{path} belongs to {owners}; the installed file is not that of {first.distribution}"
         return Symptom("files", "collision", text, path, minor=idle)
-    text = f"{path} has {size} bytes, {first.distribution} brought one of {first.size}"
+    text = f"{path} has {size} bytes, the file of {first.distribution} has {first.size}"
     return Symptom("files", "changed", text, path, minor=idle)
 
 

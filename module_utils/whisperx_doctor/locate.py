@@ -62,7 +62,7 @@ def _release(path: str, here: str, tree: Tree) -> Optional[Environment]:
     elif os.path.isfile(os.path.join(here, MARK)):
         raise Problem(
             "doctor.no-release",
-            "the directory is this toolkit's, but no release is in use",
+            "the directory is this toolkit's, but no release is active",
             path,
             "a finished run of site.yml",
             "Run site.yml.",

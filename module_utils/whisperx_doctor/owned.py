@@ -72,7 +72,7 @@ def as_owner(who: Optional[Tuple[int, int]], action: Callable[[], Any]) -> Any:
     try:
         said = json.loads(data)
     except ValueError:
-        raise RuntimeError("the process that runs the environment ended without an answer") from None
+        raise RuntimeError("the process that runs the environment ended without a result") from None
     if "answer" not in said:
         raise RuntimeError(str(said.get("problem")))
     return said["answer"]

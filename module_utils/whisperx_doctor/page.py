@@ -5,13 +5,15 @@ from __future__ import annotations
 import textwrap
 from typing import Any, Dict, List, Mapping
 
+from ..whisperx_common.conditions import FIT, UNFIT, UNKNOWN
+
 __all__ = ["lines"]
 
 _WIDTH = 100
 _WORDS = {
-    "fit": "FIT: it works",
-    "unfit": "UNFIT: it does not work",
-    "unknown": "COULD NOT TELL",
+    FIT: "FIT: it works",
+    UNFIT: "UNFIT: it does not work",
+    UNKNOWN: "UNKNOWN: it was not run",
 }
 _KINDS = {
     "managed": "this toolkit's environment",
@@ -22,9 +24,9 @@ _KINDS = {
     "packages": "a directory of packages",
 }
 _TOOLKIT = {
-    "here": "This toolkit does it, in its checkout on the controller:",
-    "beside": "This toolkit leaves this environment alone and puts one that works at its own root:",
-    "no": "This toolkit cannot do it for you.",
+    "here": "Command of this toolkit, in its checkout on the controller:",
+    "beside": "This toolkit does not change this environment; it installs one that works in its own root:",
+    "no": "This toolkit has no command for it.",
 }
 _MOST_EVIDENCE = 5
 _MOST_UNEXPLAINED = 5
@@ -37,12 +39,12 @@ def lines(diagnosis: Mapping[str, Any]) -> List[str]:
     for failure in diagnosis["failures"]:
         found += ["", *_failure(failure)]
     if diagnosis["unexplained"]:
-        found += ["", "  Seen, and not explained by any failure that is known:"]
+        found += ["", "  Found, and not explained by any known failure:"]
         for item in diagnosis["unexplained"][:_MOST_UNEXPLAINED]:
             found += _wrapped(_first(item["text"]), "    ")
         left = len(diagnosis["unexplained"]) - _MOST_UNEXPLAINED
         found += [f"    and {left} more, which are in the JSON"] if left > 0 else []
-    if diagnosis["verdict"] == "unknown":
+    if diagnosis["verdict"] == UNKNOWN:
         found += ["", *_wrapped(_why_unknown(diagnosis), "  ")]
     for note in diagnosis["notes"]:
         found += ["", *_wrapped(f"Note: {note['sentence']} [{note['id']}]", "  ")]
@@ -62,7 +64,7 @@ def _about(diagnosis: Mapping[str, Any]) -> str:
     done = ["import", "kernels", "pipeline"]
     tried = done[: done.index(diagnosis["level"]) + 1] if diagnosis["level"] in done else []
     ran = f"Tried on {diagnosis['device']}: {', '.join(tried)}." if tried else "Nothing was run."
-    read = f"{diagnosis['objects']} libraries and {diagnosis['files']} files looked at."
+    read = f"{diagnosis['objects']} libraries and {diagnosis['files']} files examined."
     return "; ".join(part for part in parts if part) + f". {versions or 'No known package'}. {ran} {read}"
 
 

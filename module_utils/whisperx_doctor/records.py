@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
+from ..whisperx_common.conditions import FIT, UNFIT, UNKNOWN
+
 __all__ = ["EXIT_CODES", "Asked", "Environment", "Evidence", "Found", "Patient", "Symptom"]
 
 # What the command exits with, and the module returns as exit_code.
-EXIT_CODES = {"fit": 0, "unfit": 1, "unknown": 2}
+EXIT_CODES = {FIT: 0, UNFIT: 1, UNKNOWN: 2}
 
 
 class Asked(NamedTuple):

@@ -71,7 +71,7 @@ def read(document: Mapping[str, Any]) -> Knowledge:
         rows, actions = document["failures"], {row["id"]: row for row in document["actions"]}
         packages, refused = document["packages"], str(document["execstack_refused_from"])
     except (KeyError, TypeError) as problem:
-        raise _malformed("the document", f"it lacks {problem}") from problem
+        raise _malformed("the document", f"{problem} is missing") from problem
     for row in rows:
         complaint = _complaint(row, actions)
         if complaint:
@@ -90,7 +90,7 @@ def _complaint(row: Any, actions: Mapping[str, Any]) -> str:
         return "it is no mapping"
     lacking = [name for name in _FIELDS if name not in row]
     if lacking:
-        return "it lacks " + ", ".join(lacking)
+        return "missing: " + ", ".join(lacking)
     unknown = [name for name in row["toolkit"] if name not in actions]
     if unknown:
         return f"no action is called {unknown[0]}"
@@ -137,5 +137,5 @@ def _malformed(where: str, found: str) -> Problem:
         f"the failure rows cannot be used: {found}",
         where,
         "rows as roles/whisperx_plan/files/catalogue/failures.yml has them",
-        "Mend the row and run make docs, or take the checkout back to a commit.",
+        "Correct the row and run make docs, or restore the checkout from version control.",
     )

@@ -61,7 +61,7 @@ def meet(environment: Environment, variables: Mapping[str, str]) -> Tuple[Enviro
     except (RuntimeError, ValueError) as problem:
         code, timed_out, output, said = 127, False, str(problem), {}
     if not isinstance(said, dict) or "version" not in said:
-        text = "no answer within a minute" if timed_out else _last(output) or f"exit code {code}"
+        text = "no response within a minute" if timed_out else _last(output) or f"exit code {code}"
         return environment, Symptom("start", "start of the interpreter", text, environment.python[0])
     if environment.contained is not None:
         # The paths are those in the image.

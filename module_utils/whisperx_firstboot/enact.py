@@ -24,7 +24,7 @@ UNAVAILABLE = 69
 UNDECIDED = "this machine has not been verified yet: systemctl status whisperx-firstboot"
 _STUB = """\
 #!/bin/sh
-# Stands in for every command of an environment that this machine cannot use, or has not proved yet.
+# Replaces every command of an environment that this machine cannot use, or has not verified yet.
 sentence=$(cat {sentence} 2>/dev/null)
 printf 'whisperx: %s\\n' "${{sentence:-{undecided}}}" >&2
 exit {code}

@@ -127,7 +127,7 @@ def _notes(profile: Profile, facts: Mapping[str, Any]) -> Tuple[str, ...]:
     here = (facts.get("cpu") or {}).get("flags") or []
     lacking = [flag for flag in profile.flags if flag not in here]
     if lacking:
-        told.append("baked for a processor with {}, which this one lacks".format(", ".join(lacking)))
+        told.append("baked for a processor with {}, which this one does not have".format(", ".join(lacking)))
     if profile.device == "cpu" and facts.get("gpus"):
         told.append("there is a GPU that no profile of this image can use; the CPU is used")
     return tuple(told)

@@ -3,7 +3,7 @@
     python3 -I /usr/lib/whisperx-firstboot/firstboot.py [--force]
 
 Reads the facts on every boot. When they, the image and the settings are those of the last good verdict,
-nothing else is done. Otherwise: choose the profile, prove it on this machine, put it to use. Exit code 0:
+nothing else is done. Otherwise: select the profile, verify it on this machine, activate it. Exit code 0:
 fit; 1: unfit; 2: the image itself is broken.
 """
 
@@ -16,6 +16,7 @@ import sys
 import time
 from typing import Any, Callable, Dict, List, Mapping, Optional
 
+from ..whisperx_common.conditions import FIT, UNFIT
 from ..whisperx_common.files import read_json, read_text
 from ..whisperx_host.probe import probe
 from ..whisperx_problem import Problem
@@ -31,8 +32,8 @@ _NVML_SECONDS = 60.0
 
 def main(distribution: Callable[..., Any], arguments: Optional[List[str]] = None) -> int:
     """Run; ``distribution`` is the class LinuxDistribution of the package distro."""
-    parser = argparse.ArgumentParser(description="Choose and prove the WhisperX environment of this machine.")
-    parser.add_argument("--force", action="store_true", help="prove again although nothing changed")
+    parser = argparse.ArgumentParser(description="Select and verify this machine's WhisperX environment.")
+    parser.add_argument("--force", action="store_true", help="verify again although nothing changed")
     given = parser.parse_args(arguments)
     places = Places()
     try:
@@ -95,7 +96,7 @@ def _still_holds(image: Image, last: Mapping[str, Any], digest: str) -> bool:
     """Whether the last verdict was good, rests on the same, and what it chose is still in use."""
     used = os.path.realpath(enact.layout(image).current)
     return (
-        last.get("verdict") == "fit"
+        last.get("verdict") == FIT
         and last.get("stamp") == digest
         and used == os.path.realpath(enact.layout(image).release(str(last.get("release"))))
         and os.path.isdir(used)
@@ -114,12 +115,12 @@ def _anew(image: Image, facts: Mapping[str, Any], asked: Settings) -> Verdict:
     misfits = dict(choice.misfits)
     if choice.profile is None:
         sentence = _unfit(choice.sentence)
-        return Verdict("unfit", choice.rule, sentence, at=now, misfits=misfits)
+        return Verdict(UNFIT, choice.rule, sentence, at=now, misfits=misfits)
     profile: Profile = choice.profile
     level = asked.level or image.level
     report = prove(image, profile, level, asked.timeout)
     verdict = Verdict(
-        "fit" if report["ok"] else "unfit",
+        FIT if report["ok"] else UNFIT,
         "" if report["ok"] else "firstboot.verify",
         "",
         profile.name,
@@ -135,7 +136,7 @@ def _anew(image: Image, facts: Mapping[str, Any], asked: Settings) -> Verdict:
     )
     if report["ok"]:
         enact.put_to_use(image, profile.release, report, now)
-        verdict.sentence = "fit: profile {} works here, proved to level {} on {} in {:.0f} s".format(
+        verdict.sentence = "fit: profile {} works here, verified to level {} on {} in {:.0f} s".format(
             profile.name, level, profile.device, report["seconds"]
         )
     else:

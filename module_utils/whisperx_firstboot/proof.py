@@ -63,8 +63,8 @@ def _run(path: str, device: str, level: str, timeout: float) -> Dict[str, Any]:
         _, said = process.run(command, environment, timeout * _LEVELS)
         report = json.loads(said[said.index("{") :])
     except OSError as error:
-        report = {"ok": False, "findings": ["the proof cannot be started: {}".format(error)]}
+        report = {"ok": False, "findings": ["the verification cannot be started: {}".format(error)]}
     except ValueError:
         last = (said.strip().splitlines() or ["nothing"])[-1]
-        report = {"ok": False, "findings": ["the proof itself failed, it said: {}".format(last)]}
+        report = {"ok": False, "findings": ["the verification itself failed: {}".format(last)]}
     return dict(report, level=level, device=device)

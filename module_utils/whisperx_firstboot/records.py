@@ -7,6 +7,7 @@ import os
 from dataclasses import asdict, dataclass, field
 from typing import Any, Dict, Mapping, Optional, Tuple
 
+from ..whisperx_common.conditions import FIT, VERDICTS
 from ..whisperx_problem import Problem
 
 __all__ = ["SCHEMA", "Image", "Places", "Profile", "Settings", "Verdict", "read_image"]
@@ -104,7 +105,7 @@ class Settings:
 
 @dataclass
 class Verdict:
-    """What a boot came to. ``misfits`` tells per profile why it was not taken, ``sentence`` is for people."""
+    """The result of a boot. ``misfits`` says per profile why it was not selected, ``sentence`` sums it up."""
 
     verdict: str
     rule: str
@@ -125,11 +126,11 @@ class Verdict:
     @property
     def fit(self) -> bool:
         """Whether the machine may use the environment."""
-        return self.verdict == "fit"
+        return self.verdict == FIT
 
     def record(self) -> Dict[str, Any]:
         """Return the JSON object that is written to the machine."""
-        return dict(asdict(self), schema=SCHEMA)
+        return dict(asdict(self), condition=VERDICTS[self.verdict], schema=SCHEMA)
 
 
 def read_image(path: str) -> Image:
@@ -145,7 +146,7 @@ def read_image(path: str) -> Image:
     except OSError as error:
         why = str(error.strerror)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        why = "it is not as it was written ({})".format(error)
+        why = "it is malformed ({})".format(error)
     if why is not None:
         raise Problem(
             "firstboot.image",

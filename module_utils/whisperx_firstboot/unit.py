@@ -11,7 +11,7 @@ _TEXT = """\
 # Made by playbooks/bake.yml. Failed means: this machine cannot use the image; the journal and
 # /var/lib/whisperx/verdict.json say why.
 [Unit]
-Description=Choose and prove the WhisperX environment of this machine
+Description=Select and verify the WhisperX environment of this machine
 ConditionPathExists=/usr/lib/whisperx-firstboot/image.json
 RequiresMountsFor={root} /var/lib/whisperx /run
 After=systemd-modules-load.service nvidia-persistenced.service
@@ -24,7 +24,7 @@ EnvironmentFile=-/etc/default/whisperx-firstboot
 ExecStart={python} -I /usr/lib/whisperx-firstboot/firstboot.py
 StandardOutput=journal+console
 StandardError=journal+console
-# Its own time limits are per level of the proof.
+# Its own time limits are per level of the verification.
 TimeoutStartSec=infinity
 
 [Install]

@@ -69,8 +69,8 @@ def apply(holds: Holds, word: str) -> None:
     if done.returncode:
         raise Problem(
             "guard.hold",
-            "dpkg said: {}".format(done.stdout.decode("utf-8", "replace").strip()),
+            "dpkg printed: {}".format(done.stdout.decode("utf-8", "replace").strip()),
             ", ".join(names),
-            "dpkg to take the selections",
-            "Mend what it names, then run again.",
+            "dpkg to accept the selections",
+            "Correct what it names, then run again.",
         )

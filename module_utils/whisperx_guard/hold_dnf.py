@@ -73,7 +73,7 @@ def _list(settings: str) -> Optional[str]:
 def _no_plugin(name: str, settings: str) -> Problem:
     return Problem(
         "guard.hold",
-        "no plugin versionlock, which keeps {} where it is".format(name),
+        "no plugin versionlock, which holds {}".format(name),
         settings,
         "dnf's plugin versionlock",
         "Run dnf install python3-dnf-plugin-versionlock, or leave whisperx_guard_hold empty.",

@@ -200,7 +200,7 @@ def _check_ours(places: Places) -> None:
             "a directory with other contents",
             directory,
             "an absent or empty directory, or one made by this toolkit",
-            "Move it away.",
+            "Move it.",
         )
 
 
@@ -221,8 +221,8 @@ def _unguarded(places: Places, found: str) -> Problem:
         "guard.no-package-manager",
         found,
         places.base,
-        "a package manager that asks hooks before it replaces packages",
-        "Leave the host out of playbooks/guard.yml; playbooks/audit.yml tells beforehand what would break.",
+        "a package manager that calls hooks before it replaces packages",
+        "Leave the host out of playbooks/guard.yml; playbooks/audit.yml reports beforehand what would break.",
     )
 
 

@@ -91,7 +91,7 @@ def _libc(coming: Sequence[Tuple[Change, Row]], release: Managed, host: Surround
             more = "; and {} more".format(len(new) - 1) if len(new) > 1 else ""
             yield Problem(
                 "guard.libc",
-                "{} {} brings glibc {}, with which {} of {} does not load: it {} ({}){}".format(
+                "{} {} installs glibc {}, with which {} of {} does not load: it {} ({}){}".format(
                     change.package, change.after, version, file, release.name, finding.found, rule, more
                 ),
                 release.path,
@@ -124,7 +124,7 @@ def _driver(
             change = versions[version]
             yield Problem(
                 "guard.driver",
-                "{} {} brings NVIDIA driver {}".format(change.package, change.after, version),
+                "{} {} installs NVIDIA driver {}".format(change.package, change.after, version),
                 release.path,
                 wanted,
                 _DRIVER_REMEDY,
@@ -152,7 +152,7 @@ def _driver_bound(version: str, release: Managed) -> str:
     if lowest and branch < numbers(lowest)[:1]:
         return "driver {} or newer".format(lowest)
     if not lowest and release.driver and numbers(version) < numbers(release.driver):
-        return "driver {}, on which the environment was proved, or a newer one".format(release.driver)
+        return "driver {}, on which the release was verified, or a newer one".format(release.driver)
     return ""
 
 

@@ -41,14 +41,14 @@ def main(manager: str, directory: str, text: str, environment: Mapping[str, str]
         signal.alarm(_PATIENCE)
         return _run(manager, directory, text, environment)
     except Exception as error:
-        _say("could not check this run, so it goes on: {}: {}".format(type(error).__name__, error))
+        _say("could not check this run, so it continues: {}: {}".format(type(error).__name__, error))
         return 0
     finally:
         signal.alarm(0)
 
 
 def _give_up(number: int, frame: Any) -> None:
-    raise TimeoutError("no answer within {} s".format(_PATIENCE))
+    raise TimeoutError("no result within {} s".format(_PATIENCE))
 
 
 def _run(manager: str, directory: str, text: str, environment: Mapping[str, str]) -> int:
@@ -93,13 +93,13 @@ def _tell(found: Sequence[Found], manager: str, stops: bool, off: bool) -> None:
     if stops:
         _say("stopped before anything was changed.")
     else:
-        _say("this run goes on ({}), but:".format("it was told to" if off else "it only warns here"))
+        _say("this run continues ({}), but:".format("the guard is off" if off else "the guard only warns"))
     for item in found:
-        kept = "" if item.in_use else "(kept for a rollback, not in use) "
+        kept = "" if item.in_use else "(kept for a rollback, not active) "
         _say("{}: {}{}".format(item.problem.rule, kept, item.problem.sentence()))
     if stops:
         apt = ", or the option -o {}=off".format(_APT_SWITCH) if manager == "apt" else ""
-        _say("To go on all the same, this once: {}=off before the command{}.".format(_SWITCH, apt))
+        _say("To continue anyway, this once: {}=off before the command{}.".format(_SWITCH, apt))
 
 
 def _say(sentence: str) -> None:

@@ -14,15 +14,15 @@ __all__ = ["APT_CONF", "DNF_PLUGIN", "ENTRY", "HOOK", "program"]
 # does, because it is what an earlier run broke, the package run goes on.
 HOOK = """\
 #!/bin/sh
-# Part of whisperx-fleet: asks whether the managed WhisperX environments would survive this package run.
-# Exit status {stop} stops it; every other one lets it go on.
+# Part of whisperx-fleet: checks whether the managed WhisperX environments still work after this package run.
+# Exit status {stop} stops the run; it continues after every other one.
 for python in /usr/bin/python3 /usr/bin/python3.[0-9]* /usr/libexec/platform-python; do
     if [ -x "$python" ] && "$python" -I -S -c '' 2>/dev/null; then
         exec "$python" -I -S -B {directory}/guard.py "$@"
     fi
 done
 cat >/dev/null
-echo 'whisperx-guard: no Python that starts, so this run was not checked.' >&2
+echo 'whisperx-guard: no Python starts, so this run was not checked.' >&2
 exit 0
 """
 
@@ -44,16 +44,16 @@ if __name__ == "__main__":
 
 # apt looks its options up by the first word of the command, so that word has to be the program itself.
 APT_CONF = """\
-// Part of whisperx-fleet: asks {directory}/hook before packages are unpacked. It stops the run only where
+// Part of whisperx-fleet: calls {directory}/hook before packages are unpacked. It stops the run only if
 // a managed WhisperX environment would stop working; a hook that is missing or fails stops nothing.
 DPkg::Tools::Options::{directory}/hook::Version "3";
 DPkg::Pre-Install-Pkgs {{ "{directory}/hook apt || test $? -ne {stop}"; }};
 """
 
 DNF_PLUGIN = '''\
-"""Part of whisperx-fleet: asks the hook whether the managed environments would survive the transaction.
+"""Part of whisperx-fleet: checks whether the managed environments still work after the transaction.
 
-dnf itself reports every other error of a plugin and goes on.
+dnf itself reports every other error of a plugin and continues.
 """
 
 import json

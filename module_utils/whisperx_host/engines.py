@@ -173,7 +173,7 @@ def _read_cdi(tree: Tree) -> Tuple[Tuple[str, ...], Tuple[str, ...]]:
             path = f"{directory}/{name}"
             cdi = parse_cdi(tree.text(path, private=True) or "")
             if cdi is None:
-                problems.append(f"{path} is no CDI specification; remove it or generate it anew")
+                problems.append(f"{path} is no CDI specification; remove it or generate it again")
                 continue
             kinds.append(cdi.kind)
             stale = stale_paths(tree, cdi)

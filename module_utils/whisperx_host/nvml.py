@@ -16,10 +16,10 @@ MISMATCH = 18
 # nvmlReturn_t of nvml.h -> what it means for the user.
 _CODES: Dict[int, str] = {
     3: "this GPU or driver does not support the call (NVML 3)",
-    4: "the user may not use the driver (NVML 4); run the probe as root or mend the rights of /dev/nvidia*",
+    4: "the user may not use the driver (NVML 4); run the probe as root or correct the mode of /dev/nvidia*",
     9: "the NVIDIA kernel module is not loaded (NVML 9); load it or reinstall the driver",
     12: "libnvidia-ml.so.1 cannot be loaded (NVML 12); install the driver's user-space libraries",
-    13: "libnvidia-ml.so.1 lacks the call (NVML 13); reinstall the driver's user-space libraries",
+    13: "libnvidia-ml.so.1 does not have the call (NVML 13); reinstall the driver's user-space libraries",
     15: "the GPU has fallen off the bus (NVML 15); look for Xid messages in dmesg and power-cycle the host",
     16: "the GPU has to be reset (NVML 16); run nvidia-smi --gpu-reset or reboot the host",
     17: "a control group or the operating system blocks the device (NVML 17); pass it into the container",
@@ -73,7 +73,7 @@ def parse(text: str) -> Answer:
         driver = record.get("driver")
         return Answer(str(driver) if driver else None, _cuda(record.get("cuda")), devices)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError):
-        return Answer(failure=f"NVML's answer cannot be read: {text[:200]!r}")
+        return Answer(failure=f"NVML's result cannot be read: {text[:200]!r}")
 
 
 def _cuda(number: Any) -> Optional[str]:
@@ -123,7 +123,7 @@ def query(libraries: Sequence[str], timeout: float) -> Answer:
     except subprocess.TimeoutExpired:
         _kill(child)
         return Answer(
-            failure=f"the NVIDIA driver did not answer within {timeout:g} s; "
+            failure=f"the NVIDIA driver did not respond within {timeout:g} s; "
             "look for Xid messages in dmesg and reboot the host"
         )
     if child.returncode != 0:

@@ -32,7 +32,7 @@ def probe(
     if not timeout > 0:
         raise Problem(
             "host.timeout",
-            f"{timeout:g} seconds are no time to answer in",
+            f"{timeout:g} seconds is no time limit",
             "timeout",
             "a number above 0",
             "Leave the option out for its default.",

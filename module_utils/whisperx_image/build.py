@@ -250,7 +250,7 @@ def _packages_problem(job: Job, command: list[str], said: str) -> Problem:
         "the packages {} from the base's distribution".format(
             ", ".join(job.wanted.plan.get("system_packages") or [])
         ),
-        "Check the way to the distribution's mirror, or take a base that has them.",
+        "Check the connection to the distribution's mirror, or use a base that has them.",
     )
 
 

@@ -160,7 +160,7 @@ class Engine:
                 f"{self.name} {words[0]} failed: {_tail(done.stderr)}",
                 self.path,
                 "an engine that can make containers for this user",
-                "Mend what it says; as an ordinary user podman needs uidmap and a range in /etc/subuid.",
+                "Fix that; as an ordinary user podman needs uidmap and a range in /etc/subuid.",
             )
         return done.stdout
 

@@ -173,7 +173,7 @@ def _prove(path: str, wanted: Wanted, options: Options) -> dict[str, Any]:
             "the image does not work: {}".format("; ".join(str(item) for item in report["findings"][:3])),
             wanted.name,
             f"level {options.verify_level} to succeed on the CPU",
-            "No image was made. Lock anew (whisperx_plan_state: upgrade), or report the finding.",
+            "No image was made. Resolve a new lock (whisperx_plan_state: upgrade), or report the finding.",
         )
     return report
 
@@ -200,5 +200,5 @@ def unexpected(error: OSError) -> Problem:
         error.strerror or str(error),
         str(error.filename or ""),
         "a file system that does what it is asked",
-        "Mend that, then run again; an unfinished build leaves nothing.",
+        "Fix that, then run again; an unfinished build leaves nothing.",
     )

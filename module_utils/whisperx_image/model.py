@@ -50,7 +50,7 @@ class Base:
                 error.strerror or str(error),
                 self.root,
                 "the tar of a root file system on the machine that builds",
-                "Mend whisperx_plan_container_root.",
+                "Correct whisperx_plan_container_root.",
             ) from None
 
 

@@ -42,7 +42,7 @@ def root_facts(path: str, distribution: Callable[..., Any], cache: str = "") -> 
             str(getattr(error, "strerror", None) or error),
             path,
             "the tar of a root file system on the controller",
-            "Mend whisperx_plan_container_root.",
+            "Correct whisperx_plan_container_root.",
         ) from None
 
 

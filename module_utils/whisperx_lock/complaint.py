@@ -34,7 +34,7 @@ def complaint(stderr: str, sources: Sources, torch: str = "") -> Problem:
             "lock.torch-index",
             "the PyTorch index cannot be reached" + _cause(text),
             "" if sources.torch is None else sources.torch.url,
-            "the index that carries this build of torch",
+            "the index that has this build of torch",
             "Give the controller access to it, or set whisperx_plan_torch_index to a mirror.",
         )
     if failed:
@@ -42,7 +42,7 @@ def complaint(stderr: str, sources: Sources, torch: str = "") -> Problem:
             "lock.index",
             "the package index cannot be reached" + _cause(text),
             sources.name_of(failed.group(1)),
-            "an index that answers",
+            "an index that responds",
             "Check the address and the network, or set whisperx_plan_index_url to a mirror.",
         )
     if "the network was disabled" in text:
@@ -61,7 +61,7 @@ def complaint(stderr: str, sources: Sources, torch: str = "") -> Problem:
             "versions that fit together",
             "Loosen whisperx_plan_packages, or name an index that has what is missing.",
         )
-    return Problem("lock.uv", "uv failed: " + trimmed(text), "uv", "an answer", "Mend what uv says.")
+    return Problem("lock.uv", "uv failed: " + trimmed(text), "uv", "an answer", "Fix what uv reports.")
 
 
 def _refused(text: str, index: str) -> Problem:

@@ -152,7 +152,7 @@ def download(url: str, sha256: str, target: Path, sources: Sources) -> None:
             "lock.cache-dir",
             f"{target.name} cannot be written: {error.cause.strerror or error.cause}",
             str(target.parent),
-            "a directory with room that this user may write",
+            "a directory with free space that this user may write",
             "Free some space, or set TMPDIR to a directory that has it.",
         ) from None
     except (OSError, http.client.HTTPException, TooLong, TooSlow) as error:

@@ -289,5 +289,5 @@ def _directory(path: Path, error: OSError) -> Problem:
         f"the lock directory cannot be used: {error.strerror}",
         str(path),
         "a directory that this user may read and write",
-        "Mend it, or set whisperx_plan_lock_dir to another one.",
+        "Repair it, or set whisperx_plan_lock_dir to another one.",
     )

@@ -100,7 +100,7 @@ def wheel_tags(file: str) -> frozenset[Tag]:
 def _odd(error: Exception) -> Problem:
     return Problem(
         "lock.answer",
-        f"uv's answer is not understood: {type(error).__name__}",
+        f"uv's output is not understood: {type(error).__name__}",
         "uv pip compile",
         "pylock.toml as of PEP 751",
         "Install the version of uv that this toolkit is tested with.",

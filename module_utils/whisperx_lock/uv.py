@@ -166,7 +166,7 @@ class Uv:
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            raise _unusable(self.path, f"no answer within {_TIMEOUT} seconds") from None
+            raise _unusable(self.path, f"no result within {_TIMEOUT} seconds") from None
         except OSError as error:
             raise _unusable(self.path, error.strerror or type(error).__name__) from None
 

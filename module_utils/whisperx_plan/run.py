@@ -67,9 +67,7 @@ def _decision(options: Mapping[str, Any], probe: Probe) -> Decision:
     groups = requests_by_host(
         hosts, base, options["requests"], lambda root: probe(root, options["cache_dir"] or "")
     )
-    parts = [
-        decide({name: hosts[name] for name in names}, request, catalogue) for request, names in groups
-    ]
+    parts = [decide({name: hosts[name] for name in names}, request, catalogue) for request, names in groups]
     return merged(parts)
 
 

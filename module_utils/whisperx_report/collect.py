@@ -7,30 +7,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..whisperx_common import conditions
+from ..whisperx_common.conditions import STATES, WELL
 from ..whisperx_common.shape import ANY, fitted
 from .groups import alike, classes
 
-__all__ = ["SCHEMA", "STATES", "UNWELL", "WELL", "render_json", "report"]
+__all__ = ["SCHEMA", "render_json", "report"]
 
-SCHEMA = 1
-
-# State to what it says about a host, worst first: the order of the page.
-STATES = {
-    "failed": "A step failed; what ran before still runs",
-    "unreachable": "Did not answer; nothing is known",
-    "refused": "Nothing that was asked for runs here; nothing was touched",
-    "broken": "What is installed does not fit the host any more",
-    "breaking": "Works now and would not after the change that was asked about",
-    "held": "Left alone, because another host of its class failed or the budget was spent",
-    "planned": "Has a plan; nothing was done in this run",
-    "absent": "Has no environment, as was asked for or found",
-    "working": "Proved by running it",
-}
-
-# A run that is taken up again begins with these.
-UNWELL = ("failed", "unreachable", "refused", "broken", "held")
-# Nothing is amiss with these.
-WELL = ("planned", "absent", "working")
+SCHEMA = 2
 
 # What hosts say of themselves is taken in this shape alone: one that says anything else ends no report.
 _VERSION, _SENTENCE = {"name": "", "version": ""}, {"sentence": ""}
@@ -67,7 +51,6 @@ _SHAPES: dict[str, Any] = {
     "unread": "",
     "stderr": "",
 }
-
 _MAIN = ("whisperx", "faster-whisper", "ctranslate2", "torch")
 
 
@@ -76,13 +59,13 @@ def report(
 ) -> dict[str, Any]:
     """Return the record of a run over the hosts ``names``.
 
-    ``known``: part to host name to what is known of it, and any may lack: ``facts`` (whisperx_host), ``plan``
-    (its record of the plan), ``result`` (of whisperx_env, whisperx_container), ``audit`` (of whisperx_audit),
-    ``held`` (why it was left alone), ``lost`` (``state`` and ``message`` of one that did not come through),
-    ``unread`` (why its facts could not be read), ``stderr`` (what came instead), ``gone`` (whether that
-    was because it did not answer), ``stopped`` (whether another task ended the run for it).
+    ``known``: part to host name to what is known, each optional: ``facts`` (whisperx_host), ``plan`` (of
+    whisperx_plan), ``result`` (of whisperx_env, whisperx_container), ``audit`` (of whisperx_audit),
+    ``held`` (why it was not changed), ``lost`` (``state`` and ``message`` of one that failed in its wave),
+    ``unread`` (why its facts could not be read), ``stderr`` (what was printed instead), ``gone`` (whether
+    it did not respond), ``stopped`` (whether another task ended the run for it).
     ``problem`` is class to why it has no lock.
-    ``run``: what is told of the run itself (``at``, ``check``, ``playbook``, ``notes``), passed on.
+    ``run``: what is reported of the run itself (``at``, ``check``, ``playbook``, ``notes``), passed on.
     """
     rows = {name: _host(_of(name, known), bool(run.get("check"))) for name in sorted(names)}
     found = Counter(row["state"] for row in rows.values())
@@ -138,7 +121,7 @@ def _host(known: Mapping[str, Any], check: bool) -> dict[str, Any]:
         "remedies": [str(remedy.get("sentence", "")) for remedy in plan.get("remedies") or []],
         "driver": {key: value for key, value in (plan.get("driver_advice") or {}).items() if value},
         "notes": list(plan.get("notes") or []),
-        "actions": [] if state in UNWELL else list(result.get("actions") or []),
+        "actions": [] if state in conditions.RETRY else list(result.get("actions") or []),
         "diff": _difference(result.get("diff") or {}),
         "seconds": {name: round(value, 2) for name, value in (result.get("timings") or {}).items()},
         "bytes": int(result.get("bytes_brought") or 0),
@@ -150,51 +133,55 @@ def _state(known: Mapping[str, Any], check: bool) -> tuple[str, str]:
     plan, result, lost = (known.get(part) or {} for part in ("plan", "result", "lost"))
     audit = (known.get("audit") or {}).get("report") or {}
     if known.get("held"):
-        return "held", str(known["held"])
+        return conditions.HELD, str(known["held"])
     if lost:
-        # Of a host that did not answer, the connection's own words say more.
+        # The connection's own message says more about a host that did not respond.
         own = known.get("unread") if known.get("gone") else ""
         return str(lost["state"]), str(own or lost["message"])
     if result.get("unreachable"):
-        return "unreachable", str(result.get("msg", ""))
+        return conditions.UNREACHABLE, str(result.get("msg", ""))
     if result.get("failed"):
-        return "failed", _cause(result.get("msg"), result.get("module_stderr"))
+        return conditions.FAILED, _cause(result.get("msg"), result.get("module_stderr"))
     if known.get("unread"):
-        return "unreachable" if known.get("gone") else "failed", _cause(known["unread"], known.get("stderr"))
+        state = conditions.UNREACHABLE if known.get("gone") else conditions.FAILED
+        return state, _cause(known["unread"], known.get("stderr"))
     if audit:
         return _audited(audit)
     if plan.get("verdict") == "refused":
-        return "refused", _first(plan)
+        return conditions.REFUSED, _first(plan)
     if known.get("problem"):
-        return "refused", str(known["problem"])
+        return conditions.REFUSED, str(known["problem"])
     if known.get("stopped") and not result:
-        return "failed", "stopped, nothing was touched; its message above says why"
+        return conditions.FAILED, "stopped, nothing was touched; see its message above"
     if not (known.get("facts") or plan or result):
-        return "unreachable", "no facts of this host were read in this run"
+        return conditions.UNREACHABLE, "no facts of this host were read in this run"
     if not result or (check and result.get("actions")):
-        return "planned", ""
-    return ("working" if result.get("release") else "absent"), ""
+        return conditions.PLANNED, ""
+    if not result.get("release"):
+        return conditions.ABSENT, ""
+    return (conditions.CHANGED if result.get("actions") else conditions.UNCHANGED), ""
 
 
-def _cause(said: object, stderr: object) -> str:
+def _cause(message: object, stderr: object) -> str:
     """Return why a module gave no result.
 
-    Of one that could not begin, Ansible just says that it got no JSON; why is the last line of what came.
+    For one that could not start, Ansible only reports that it got no JSON; the last line on stderr says why.
     """
     last = str(stderr or "").strip().rpartition("\n")[2]
-    return str(said or "").strip() + (f" ({last})" if last else "")
+    return str(message or "").strip() + (f" ({last})" if last else "")
 
 
 def _audited(audit: Mapping[str, Any]) -> tuple[str, str]:
     """Return the same of a host that was compared with what its environment was proved on."""
-    if audit.get("state") == "broken":
+    if audit.get("state") == conditions.BROKEN:
         found = [f"{one.get('file')} {one.get('found')}" for one in audit.get("findings") or []]
-        return "broken", "; ".join(found + _sentences(audit, "changes"))
+        return conditions.BROKEN, "; ".join(found + _sentences(audit, "changes"))
     if audit.get("breaks"):
-        return "breaking", "; ".join(_sentences(audit, "breaks"))
-    if audit.get("state") == "absent":
-        return "absent", "nothing is installed"
-    return "working", "; ".join(_sentences(audit, "changes"))
+        return conditions.BREAKING, "; ".join(_sentences(audit, "breaks"))
+    if audit.get("state") == conditions.ABSENT:
+        return conditions.ABSENT, "nothing is installed"
+    changes = _sentences(audit, "changes")
+    return (conditions.DRIFTED if changes else conditions.HEALTHY), "; ".join(changes)
 
 
 def _sentences(audit: Mapping[str, Any], part: str) -> list[str]:
@@ -208,9 +195,9 @@ def _first(plan: Mapping[str, Any]) -> str:
 
 def _rule(state: str, result: Mapping[str, Any], reasons: Sequence[Mapping[str, str]]) -> str:
     """Return the stable id of what is wrong, "" where there is none."""
-    if state == "failed":
+    if state == conditions.FAILED:
         return str(result.get("rule") or "")
-    return reasons[0]["rule"] if state == "refused" and reasons else ""
+    return reasons[0]["rule"] if state == conditions.REFUSED and reasons else ""
 
 
 def _reason(entry: Mapping[str, Any]) -> dict[str, str]:
@@ -219,7 +206,7 @@ def _reason(entry: Mapping[str, Any]) -> dict[str, str]:
 
 def _facts(facts: Mapping[str, Any]) -> dict[str, str]:
     """Return the facts that decide, as short texts."""
-    told = {
+    texts = {
         "system": _joined(facts.get("os"), "id", "version"),
         "libc": _joined(facts.get("libc"), "family", "version"),
         "machine": facts.get("machine"),
@@ -229,7 +216,7 @@ def _facts(facts: Mapping[str, Any]) -> dict[str, str]:
         "driver": _joined(facts.get("nvidia_driver"), "version", "state"),
         "engines": ", ".join(_joined(one, "name", "version") for one in facts.get("container_engines") or []),
     }
-    return {name: str(text) for name, text in told.items() if text}
+    return {name: str(text) for name, text in texts.items() if text}
 
 
 def _joined(part: Mapping[str, Any] | None, *keys: str) -> str:

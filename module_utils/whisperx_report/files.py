@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..whisperx_common import trust
+from ..whisperx_common.conditions import RETRY
 from ..whisperx_common.shape import ANY, fitted
 from ..whisperx_common.wording import write_whole
 from ..whisperx_problem import Problem
-from .collect import UNWELL, render_json, report
+from .collect import render_json, report
 from .page import render
 from .terminal import lines
 
@@ -28,19 +29,19 @@ ARGUMENTS: dict[str, Any] = {
 
 
 def write_report(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Write the files that are asked for; return the module's result, and what could not be written."""
+    """Write the requested files; return the module's result, and what could not be written."""
     record = report(given["hosts"], given["known"], given["run"])
     rows = record["hosts"]
-    unwell = [name for name, row in rows.items() if row["state"] in UNWELL]
+    unwell = [name for name, row in rows.items() if row["state"] in RETRY]
     places, unwritten = leave(given, record, unwell)
     results = fitted(given["known"].get("result"), {ANY: {"summary": [""]}})
-    said = {name: (results.get(name) or {}).get("summary") or [] for name in given["hosts"]}
+    summaries = {name: (results.get(name) or {}).get("summary") or [] for name in given["hosts"]}
     result = {
         "totals": record["totals"],
         "changed_hosts": record["changed"],
         "unwell": unwell,
         "outcomes": {name: {key: rows[name][key] for key in ("state", "message")} for name in unwell},
-        "lines": [*lines(record, said), *places, *unwritten],
+        "lines": [*lines(record, summaries), *places, *unwritten],
         "ansible_stats": {
             "data": {"whisperx": statistics(record, unwell)},
             "per_host": False,
@@ -51,8 +52,9 @@ def write_report(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
 
 
 def statistics(record: dict[str, Any], unwell: list[str]) -> dict[str, Any]:
-    """Return the run as counts, for whoever starts the next one."""
+    """Return the run as counts, for the program that started it."""
     return {
+        "schema": record["schema"],
         "playbook": record["run"].get("playbook", ""),
         "check": bool(record["run"].get("check")),
         "hosts": len(record["hosts"]),
@@ -65,9 +67,9 @@ def statistics(record: dict[str, Any], unwell: list[str]) -> dict[str, Any]:
 
 
 def leave(given: Mapping[str, Any], record: dict[str, Any], unwell: list[str]) -> tuple[list[str], list[str]]:
-    """Write the files that were asked for; return lines that say where they are, and what was not written.
+    """Write the requested files; return lines that say where they are, and what was not written.
 
-    That fails nothing: the hosts are what they are, and the summary is still to be told.
+    A file that cannot be written fails nothing: the summary must still be printed.
     """
     places: list[str] = []
     unwritten: list[str] = []

@@ -13,13 +13,13 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from ..whisperx_common.conditions import BREAKING, STATES
 from ..whisperx_common.wording import named, printable, versions_of
-from .collect import STATES
 
 __all__ = ["data_block", "packed", "render"]
 
-# What people call a state, where its id is not the word for it.
-_LABELS = {"breaking": "will break"}
+# The label of a state, if it is not its id.
+_LABELS = {BREAKING: "would break"}
 # Of many hosts with one change or one problem, so many names.
 _NAMES = 6
 

@@ -5,38 +5,38 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ..whisperx_common.conditions import ABSENT, CHANGED, REFUSED, WELL
 from ..whisperx_common.wording import named, printable, versions_of
-from .collect import WELL
 
 __all__ = ["lines"]
 
-# So many hosts are told one by one.
+# So many hosts are reported one by one.
 _FEW = 10
 # Of many hosts, so many names, problems and classes.
 _NAMES, _PROBLEMS, _CLASSES = 3, 20, 40
 
 
-def lines(record: Mapping[str, Any], told: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return what came of the run, the worst first.
+def lines(record: Mapping[str, Any], summaries: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the results of the run, the worst first.
 
-    ``told``: host to the lines that its own module said of it, each with the host's name before it.
+    ``summaries``: host to the lines of its own module, each with the host's name before it.
     """
     many = len(record["hosts"]) > _FEW
-    body = _many(record) if many else _few(record, told)
+    body = _many(record) if many else _few(record, summaries)
     return [printable(line) for line in (*body, *_notes(record), *_end(record))]
 
 
-def _few(record: Mapping[str, Any], told: Mapping[str, Sequence[str]]) -> Iterator[str]:
+def _few(record: Mapping[str, Any], summaries: Mapping[str, Sequence[str]]) -> Iterator[str]:
     hosts = record["hosts"]
     for state in record["totals"]:
         for name in (name for name, row in hosts.items() if row["state"] == state):
-            yield from told.get(name) or _one(name, hosts[name])
+            yield from summaries.get(name) or _one(name, hosts[name])
 
 
 def _one(name: str, row: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the lines of a host that said nothing itself; of a refused one also what helps."""
+    """Yield the lines of a host without a summary; of a refused one also its remedies."""
     yield f"{name}: {row['state']}" + (f": {row['message']}" if row["message"] else "")
-    if row["state"] == "refused":
+    if row["state"] == REFUSED:
         yield from (f"{name}: remedy: {sentence}" for sentence in row["remedies"])
 
 
@@ -64,9 +64,9 @@ def _well(record: Mapping[str, Any]) -> Iterator[str]:
             found.setdefault((row["state"], row["class"]), []).append(row)
     for (state, identity), rows in sorted(found.items(), key=lambda one: (one[0][0], -len(one[1]))):
         versions = rows[0]["versions"] or rows[0]["planned"]
-        runs = f": {versions_of(versions)} on {rows[0]['device']}" if state != "absent" else ""
-        changed = sum(bool(row["actions"]) for row in rows)
-        more = f"; {changed} changed" if changed else ""
+        runs = f": {versions_of(versions)} on {rows[0]['device']}" if state != ABSENT else ""
+        changed = 0 if state == CHANGED else sum(bool(row["actions"]) for row in rows)
+        more = f"; {changed} {_word(record)}" if changed else ""
         yield f"{state}, {_hosts(len(rows))} of {identity or 'no class'}{runs}{more}"
 
 
@@ -77,9 +77,15 @@ def _notes(record: Mapping[str, Any]) -> Iterator[str]:
 def _end(record: Mapping[str, Any]) -> Iterator[str]:
     """Yield the counts of all hosts, last, where a reader's eye is when a run ends."""
     counts = ", ".join(f"{number} {state}" for state, number in record["totals"].items())
-    word = "would change" if record["run"].get("check") else "changed"
-    brought = f", {record['bytes'] / 1e6:.0f} MB brought" if record["bytes"] else ""
-    yield f"{_hosts(len(record['hosts']))}: {counts}; {record['changed']} {word}{brought}"
+    # The count of the state says it already, unless environments were removed or would change.
+    known = record["changed"] == record["totals"].get(CHANGED, 0)
+    changed = "" if known else f"; {record['changed']} {_word(record)}"
+    transferred = f", {record['bytes'] / 1e6:.0f} MB transferred" if record["bytes"] else ""
+    yield f"{_hosts(len(record['hosts']))}: {counts}{changed}{transferred}"
+
+
+def _word(record: Mapping[str, Any]) -> str:
+    return "would change" if record["run"].get("check") else "changed"
 
 
 def _hosts(count: int) -> str:

@@ -1,4 +1,4 @@
-"""Which hosts change together, and which are left alone after others failed."""
+"""Which hosts change together, and which are held after others failed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _STEPS = "whisperx_rollout_steps"
 _BUDGET = "whisperx_rollout_budget"
 _NAMED = 5
 
-# Rules that speak of one host, not of what its class was given: others of the class may still come through.
+# Rules about one host, not about what its class was given: others of the class may still succeed.
 OWN = frozenset(
     {
         "container.disk-space",
@@ -34,7 +34,7 @@ OWN = frozenset(
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a host did not come through: the rule's id, "" where the task has none, and what was said."""
+    """Why a host failed: the rule's id, "" if the task has none, and its message."""
 
     rule: str
     message: str
@@ -47,7 +47,7 @@ def waves(
 
     ``pending``: host to class, in the inventory's order. ``steps``: sizes of the waves, numbers of hosts or
     shares such as "10%" of all that change; the first is for canaries, the last is repeated until all are in.
-    ``canaries``: hosts that go first in their class where they change at all; else the first of the class.
+    ``canaries``: hosts that change first in their class, if they change at all; else the first of the class.
     A host is in exactly one wave, and none is in an earlier one than its class's canary.
     Raises Problem "rollout.steps".
     """
@@ -66,10 +66,10 @@ def waves(
 def turn(
     wave: Sequence[str], pending: Mapping[str, str], proved: Iterable[str], out: Collection[str]
 ) -> tuple[list[str], list[str]]:
-    """Return which hosts of a wave change now, and which wait until one of their class came through.
+    """Return which hosts of a wave change now, and which wait until one of their class succeeded.
 
-    ``proved``: hosts that changed and passed; their classes go on together. Of any other class one host goes:
-    where the canary went away or failed for a reason of its own, the next host takes its place.
+    ``proved``: hosts that changed and passed; their classes continue together. Of any other class one
+    host changes: if the canary does not respond or failed for a reason of its own, the next takes its place.
     ``out``: hosts that had their turn, or must not have one. Asked again after every turn, each gets one.
     """
     sure = {pending[host] for host in proved}
@@ -96,10 +96,10 @@ def held(
 
     Not among them is who had a turn: it failed, went away, or is one of ``proved``.
 
-    ``failed``: hosts of ``pending`` that did not come through. Unless its rule is one of OWN, no further host
+    ``failed``: hosts of ``pending`` that failed. Unless its rule is one of OWN, no further host
     of its class may change.
-    ``unreachable``: those that no longer answer; they say nothing about their class, but count in the budget.
-    ``budget``: how many hosts may be lost, a number or a share of ``pending``; one more ends the roll-out.
+    ``unreachable``: those that no longer respond; they count in the budget, and their class continues.
+    ``budget``: how many hosts may fail, a number or a share of ``pending``; one more ends the roll-out.
     Raises Problem "rollout.budget".
     """
     lost = [*failed, *(host for host in unreachable if host not in failed)]
@@ -107,7 +107,7 @@ def held(
     allowed = allowance(len(pending), budget)
     if len(lost) > allowed:
         who = named(lost, _NAMED)
-        why = f"{len(lost)} hosts were lost ({who}), {_BUDGET} allows {allowed} of {len(pending)}"
+        why = f"{len(lost)} hosts failed ({who}), {_BUDGET} allows {allowed} of {len(pending)}"
         return {host: f"the roll-out ended: {why}" for host in pending if host in rest}
     broken: dict[str, str] = {}
     for host, failure in failed.items():
@@ -121,7 +121,7 @@ def held(
 
 
 def allowance(hosts: int, budget: int | str) -> int:
-    """Return how many hosts may be lost. Raises Problem "rollout.budget"."""
+    """Return how many hosts may fail. Raises Problem "rollout.budget"."""
     return _number(budget, hosts, _BUDGET, least=0)
 
 
@@ -129,7 +129,7 @@ def _canaries(pending: Mapping[str, str], wanted: Iterable[str]) -> list[str]:
     chosen: dict[str, str] = {}
     for host in [*(name for name in wanted if name in pending), *pending]:
         chosen.setdefault(pending[host], host)
-    # The largest class first: it has the most to lose from a canary that comes late.
+    # The largest class first: a late canary would delay most hosts there.
     sizes = {identity: sum(other == identity for other in pending.values()) for identity in chosen}
     return [chosen[identity] for identity in sorted(chosen, key=lambda one: (-sizes[one], one))]
 
@@ -153,6 +153,6 @@ def _number(value: int | str, hosts: int, option: str, least: int = 1) -> int:
             repr(value),
             option,
             wanted,
-            "Mend the value.",
+            "Correct the value.",
         )
     return max(hosts * int(digits) // 100, 1) if share else int(digits)

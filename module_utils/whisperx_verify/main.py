@@ -57,7 +57,7 @@ def _known(directory: str) -> Dict[str, Any]:
 
 def _parser(known: Dict[str, Any]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="probe.py", description="Prove that this WhisperX environment works."
+        prog="probe.py", description="Verify that this WhisperX environment works."
     )
     parser.add_argument("--level", choices=LEVELS, default=known.get("level", LEVELS[-1]))
     parser.add_argument("--device", choices=("cpu", "cuda"), default=known.get("device", "cpu"))

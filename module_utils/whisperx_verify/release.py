@@ -42,8 +42,8 @@ def prove_current(root: str, level: str, timeout: float) -> Dict[str, Any]:
             "verify.scratch",
             f"temporary files cannot be written: {problem}",
             "the directory for temporary files",
-            "about 20 MB of room for the generated model",
-            "Make room there, or set TMPDIR for the task.",
+            "about 20 MB of free space for the generated model",
+            "Free some space there, or set TMPDIR for the task.",
         ) from problem
     return dict(report, release=str(record.get("id") or os.path.basename(path)), path=path)
 
@@ -56,7 +56,7 @@ def failure(report: Dict[str, Any]) -> Problem:
         report["path"],
         f"level {report['level']} to succeed on {report['device']}",
         f"See it again with: {report['path']}/launch/python {report['path']}/verify/probe.py "
-        f"--level {report['level']}. playbooks/rollback.yml goes back to the release before.",
+        f"--level {report['level']}. playbooks/rollback.yml returns to the previous release.",
     )
 
 
@@ -78,10 +78,10 @@ def _record(root: str, path: str) -> Dict[str, Any]:
     except (FileNotFoundError, NotADirectoryError) as problem:
         raise Problem(
             "verify.no-release",
-            f"no release is in use: {file} does not exist",
+            f"no release is active: {file} does not exist",
             root,
             "an environment made by whisperx_env",
-            "Run site.yml first, or set the root (whisperx_verify_root) to where the environment is.",
+            "Run site.yml first, or set whisperx_verify_root to the directory of the environment.",
         ) from problem
     except (OSError, ValueError) as problem:
         raise _malformed(path, str(problem)) from problem
@@ -110,5 +110,5 @@ def _malformed(path: str, why: str) -> Problem:
         f"the record of the release cannot be used: {why}",
         os.path.join(path, "release.json"),
         "the record that whisperx_env wrote last",
-        "Go back with playbooks/rollback.yml, or build the release anew with site.yml.",
+        "Roll back with playbooks/rollback.yml, or build the release again with site.yml.",
     )

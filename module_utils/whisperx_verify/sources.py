@@ -43,7 +43,7 @@ MODULES = (
     supervise,
 )
 INIT = '"""The probe of this environment; see ../probe.py."""\n'
-ENTRY = '''"""Prove that this environment works: run it with the environment's own launcher, launch/python.
+ENTRY = '''"""Verify that this environment works: run it with the environment's own launcher, launch/python.
 
 Options: --level import|kernels|pipeline, --device cpu|cuda, --timeout SECONDS, --json, --help.
 """

@@ -39,7 +39,7 @@ def find(lock: Lock, packages: Iterable[LockedPackage], uv: Uv) -> tuple[Address
                 f"{package.file} is not listed with its locked digest",
                 uv.sources.name_of(""),
                 f"an index that has the file with SHA-256 {sha256}",
-                "Name the index that the lock was made with, or resolve anew (whisperx_plan_state=upgrade).",
+                "Name the index that the lock was made with, or resolve again (whisperx_plan_state=upgrade).",
             )
     return tuple(
         Address(sha256, package.file, found[sha256], package.size) for sha256, package in wanted.items()
@@ -72,7 +72,7 @@ def _rows(answer: str) -> Iterable[tuple[str, str]]:
     except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
         raise Problem(
             "lock.answer",
-            f"uv's answer is not understood: {type(error).__name__}",
+            f"uv's output is not understood: {type(error).__name__}",
             "uv pip compile",
             "pylock.toml as of PEP 751",
             "Install the version of uv that this toolkit is tested with.",

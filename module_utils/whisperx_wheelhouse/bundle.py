@@ -68,7 +68,7 @@ def make(out: Path, locks: Mapping[str, Mapping[str, Any]], house: House, catalo
             "bundle.directory",
             f"the bundle cannot be written: {error.strerror}",
             str(error.filename or out),
-            "a directory with room that this user may write",
+            "a directory with free space that this user may write",
             "Set whisperx_wheelhouse_output to one.",
         ) from None
     size = sum((out / name).stat().st_size for name in wanted)

@@ -140,7 +140,7 @@ class Fetcher:
             self.sources.scrub(f"{address.file} cannot be fetched: {why}"),
             self.sources.name_of(address.url),
             "the file that the index lists",
-            "Check the network and the credentials; the next run goes on where this one stopped.",
+            "Check the network and the credentials; the next run resumes.",
         )
 
 

@@ -84,8 +84,8 @@ class House:
                 "wheelhouse.directory",
                 f"the wheelhouse cannot be used: {error.strerror or error}",
                 str(error.filename or self.root),
-                "a directory with room that this user may write",
-                "Mend it, or set whisperx_wheelhouse_dir to another one.",
+                "a directory with free space that this user may write",
+                "Repair it, or set whisperx_wheelhouse_dir to another one.",
             ) from None
 
     def check_room(self, size: int) -> None:

@@ -27,7 +27,7 @@ SCHEMA = 1
 _LINE = re.compile(r"([0-9a-f]{64})  ([^\n]+)")
 _LARGEST = 64 << 20  # bytes of a list or a record; a bundle of a thousand wheels has 200 kB
 _SHOWN = 3
-_AGAIN = "Copy the bundle anew, or make it again with playbooks/bundle.yml."
+_AGAIN = "Copy the bundle again, or make it again with playbooks/bundle.yml."
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def read_listing(root: Path) -> Listing | None:
         if line and (match is None or not _inside(name) or name in files):
             raise Problem(
                 "bundle.damaged",
-                f"{SUMS} has a line that is none of its own: {printable(line[:100])}",
+                f"{SUMS} has a malformed line: {printable(line[:100])}",
                 str(path),
                 "lines of a SHA-256, two spaces and a name, no name twice",
                 _AGAIN,

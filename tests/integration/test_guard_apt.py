@@ -109,7 +109,7 @@ def test_drivers_simulated(box: Box) -> None:
     said = box.apt("install", driver(box, "nvidia-driver-535", "535.183.01-0ubuntu1"), code=100)
     assert "guard.driver: " in said and "wanted: driver 550 or newer" in said
     said = box.apt("install", driver(box, "nvidia-kernel-dkms", "1:590.44.01-1"), code=100)
-    assert "brings NVIDIA driver 590.44.01" in said and "driver 580 at most" in said
+    assert "installs NVIDIA driver 590.44.01" in said and "driver 580 at most" in said
     said = box.apt("install", driver(box, "nvidia-dkms-560", "560.35.05-0ubuntu1"))
     assert "whisperx-guard" not in said
     said = box.apt("remove", "libnvidia-compute-570", code=100)
@@ -154,7 +154,7 @@ def test_without_a_python_the_run_goes_on_with_a_warning(box: Box) -> None:
 
 def test_told_to_it_only_warns_and_then_has_nothing_more_to_say(box: Box) -> None:
     said = box.apt("-o", "WhisperX::Guard=off", "install", "libc6")
-    assert "this run goes on (it was told to), but:" in said and "guard.libc" in said
+    assert "this run continues (the guard is off), but:" in said and "guard.libc" in said
     assert libc(box).startswith("2.41")
     # What does not load today either is no reason to stop the next run.
     assert "whisperx-guard" not in box.apt("install", "--reinstall", "libc6")

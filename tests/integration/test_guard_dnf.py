@@ -45,7 +45,9 @@ def test_it_lets_pass_what_does_not_matter(box: Box) -> None:
 
 def test_it_stops_the_glibc_that_would_not_load_the_release(box: Box) -> None:
     said = dnf(box, "upgrade", "glibc", code=1)
-    assert "guard.libc: glibc 2.41-1 brings glibc 2.41" in said and "Error: stopped by whisperx-guard" in said
+    assert (
+        "guard.libc: glibc 2.41-1 installs glibc 2.41" in said and "Error: stopped by whisperx-guard" in said
+    )
     assert box.run("rpm", "-q", "glibc").startswith("glibc-2.36")
 
 

@@ -143,7 +143,7 @@ def test_an_image_loads_runs_reproduces_and_upgrades(shop: Shop) -> None:
     assert (again["image_id"], again["layers"]) == (image["image_id"], image["layers"])
     # Some steps are over before anybody looks.
     told = iter(lines)
-    steps = ("reading its base", "proving it", "writing its layers")
+    steps = ("reading its base", "verifying it", "writing its layers")
     assert all(f"image {image['release']}: {step}" in told for step in steps), lines
     shutil.rmtree(shop.folder / "two")
 

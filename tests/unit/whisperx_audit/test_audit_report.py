@@ -79,8 +79,8 @@ def site_of(made: Host) -> Path:
 
 def test_nothing_changed(host: Host) -> None:
     found = ask(host)
-    assert (found["state"], found["changes"], found["findings"]) == ("same", [], [])
-    assert found["objects"] == 2 and found["lines"][0].endswith("as it was proved")
+    assert (found["state"], found["changes"], found["findings"]) == ("healthy", [], [])
+    assert found["objects"] == 2 and found["lines"][0].endswith("healthy")
 
 
 def test_no_environment(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_an_interpreter_that_is_gone(host: Host) -> None:
 def test_records_of_before_know_the_interpreter_from_the_environment(tmp_path: Path) -> None:
     made = Host(tmp_path)
     path = release(made, host={"glibc": NOW.glibc, "machine": NOW.machine, "driver": ""})
-    assert ask(made)["state"] == "same"
+    assert ask(made)["state"] == "healthy"
     (path / "pyvenv.cfg").write_text("home = /usr/bin\nversion_info = 3.11.0\n")
     assert "audit.interpreter" in dict(told(ask(made)))
 
@@ -190,7 +190,7 @@ def test_what_site_would_do_about_it(host: Host) -> None:
     (site_of(host) / "whisperx/core.so").write_bytes(STACKED)
     plan = {"verdict": "plan", "pins": {"whisperx": "2.0", "numpy": "2.0"}, "repairs": [{"package": "numpy"}]}
     text = "\n".join(ask(host, libc="2.41", plan=plan)["lines"])
-    assert "site.yml cures it: repair numpy, whisperx 1.0 -> 2.0" in text
+    assert "site.yml fixes it: repair numpy, whisperx 1.0 -> 2.0" in text
     plan = {
         "verdict": "refused",
         "reasons": [{"sentence": "no way"}],
@@ -203,7 +203,7 @@ def test_what_site_would_do_about_it(host: Host) -> None:
 def test_what_site_would_do_once_a_harmless_libc_is_there(host: Host) -> None:
     plan: dict[str, Any] = {"verdict": "plan", "pins": {"whisperx": "1.0", "numpy": "2.0"}}
     lines = ask(host, libc="9.9", plan=plan)["lines"]
-    assert lines[1:] == ["with glibc 9.9: would go on as it is"]
+    assert lines[1:] == ["with glibc 9.9: would stay healthy"]
     refused = {"verdict": "refused", "reasons": [{"sentence": "no Python"}]}
     assert "site.yml would refuse: no Python" in ask(host, libc="9.9", plan=refused)["lines"][-1]
     plan["pins"]["numpy"] = "3.0"
@@ -252,7 +252,7 @@ def test_a_rollback_that_would_not_fit_is_told(host: Host) -> None:
     assert ask(host)["previous"]["would_fit"]
     found = ask(host, libc="2.41")
     assert not found["would_break"] and not found["previous"]["would_fit"]
-    assert "no way back" in found["lines"][-1]
+    assert "no rollback" in found["lines"][-1]
 
 
 def test_nothing_is_written(host: Host) -> None:

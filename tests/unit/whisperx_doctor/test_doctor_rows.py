@@ -87,7 +87,7 @@ def test_a_malformed_row_is_told(change: dict[str, Any], complaint: str) -> None
 
 @pytest.mark.parametrize("lacking", ["failures", "actions", "packages", "execstack_refused_from"])
 def test_a_document_that_lacks_something_is_told(lacking: str) -> None:
-    with pytest.raises(Problem, match="lacks"):
+    with pytest.raises(Problem, match="missing"):
         read({name: value for name, value in DOCUMENT.items() if name != lacking})
 
 

@@ -33,7 +33,7 @@ def test_size_and_count_come_first_then_what_is_there_then_the_step(tmp_path: Pa
     # What uv has in its cache it does not announce.
     progress.begin(PACKAGES)
     progress.step("verify")
-    assert line(path) == "image whisperx-3.8.6: proving it"
+    assert line(path) == "image whisperx-3.8.6: verifying it"
     # Nobody waits for a switch.
     progress.step("switch")
     assert line(path) == ""

@@ -103,7 +103,7 @@ def test_what_the_processor_lacks_is_told() -> None:
     older = PLAIN | {"cpu": {"flags": ["sse4_1", "avx"]}}
     declared = replace(IMAGE, profiles=(replace(CPU, flags=("sse4_1", "avx", "avx2", "fma")),))
     notes = choose(declared, older, Settings()).notes
-    assert notes == ("baked for a processor with avx2, fma, which this one lacks",)
+    assert notes == ("baked for a processor with avx2, fma, which this one does not have",)
     assert choose(IMAGE, older, Settings()).notes == ()
 
 

@@ -62,4 +62,4 @@ def test_a_proof_that_says_nothing_fails_with_its_last_words(tmp_path: Path) -> 
     (path / "launch").mkdir()
     (path / "launch" / "python").write_text("#!/bin/sh\necho out of luck\nexit 1\n")
     (path / "launch" / "python").chmod(0o755)
-    assert prove(image, OLD, "import", 60.0)["findings"] == ["the proof itself failed, it said: out of luck"]
+    assert prove(image, OLD, "import", 60.0)["findings"] == ["the verification itself failed: out of luck"]

@@ -80,7 +80,7 @@ def test_other_words_are_an_error_that_lets_the_run_go_on(
         dpkg.parse(text)
     (tmp_path / main.CONFIG).write_text(json.dumps(Config("block", (), (), {}).record()), encoding="utf-8")
     assert main.main("apt", str(tmp_path), text, {}) == 0
-    assert "could not check this run, so it goes on" in capsys.readouterr().err
+    assert "could not check this run, so it continues" in capsys.readouterr().err
 
 
 @given(st.text(max_size=200), st.sampled_from(["apt", "dnf"]))

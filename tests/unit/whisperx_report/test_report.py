@@ -33,27 +33,28 @@ def one(**known: Any) -> dict[str, Any]:
 
 
 class TestStates:
-    def test_a_host_that_was_proved_works(self) -> None:
-        assert one(facts=FACTS, plan=PLAN, result=RESULT)["state"] == "working"
+    def test_a_host_that_was_verified_is_changed_or_unchanged(self) -> None:
+        assert one(facts=FACTS, plan=PLAN, result={**RESULT, "actions": []})["state"] == "unchanged"
+        assert one(facts=FACTS, plan=PLAN, result={**RESULT, "actions": ["Switched"]})["state"] == "changed"
 
     def test_without_facts_and_plan_it_was_not_reached(self) -> None:
         assert one()["state"] == "unreachable"
 
-    def test_unreachable_is_told_apart_from_failed(self) -> None:
+    def test_unreachable_is_not_failed(self) -> None:
         gone = one(facts=FACTS, plan=PLAN, result={"unreachable": True, "msg": "timed out"})
         assert (gone["state"], gone["message"]) == ("unreachable", "timed out")
         assert one(facts=FACTS, plan=PLAN, result={"failed": True, "msg": "no room"})["state"] == "failed"
 
-    def test_what_the_run_noted_of_a_lost_host_is_told(self) -> None:
+    def test_a_host_that_failed_in_its_wave_has_the_state_that_the_run_noted(self) -> None:
         for state in ("failed", "unreachable", "refused"):
             row = one(facts=FACTS, plan=PLAN, result=RESULT, lost={"state": state, "message": "why"})
             assert (row["state"], row["message"], row["actions"]) == (state, "why", [])
 
-    def test_of_a_host_that_did_not_answer_the_connection_speaks(self) -> None:
+    def test_a_host_that_did_not_respond_has_the_message_of_the_connection(self) -> None:
         row = one(lost={"state": "unreachable", "message": "no plan"}, unread="timed out", gone=True)
         assert (row["state"], row["message"]) == ("unreachable", "timed out")
 
-    def test_of_a_module_that_could_not_begin_its_last_line_is_told(self) -> None:
+    def test_a_module_that_could_not_start_has_its_last_line_as_message(self) -> None:
         stderr = "Warning: slow\nsudo: a password is required\n"
         for row in (
             one(unread="No JSON", stderr=stderr),
@@ -70,7 +71,7 @@ class TestStates:
         row = one(facts=FACTS, plan=PLAN, stopped=True)
         assert row["state"] == "failed" and "nothing was touched" in row["message"]
 
-    def test_a_refusal_tells_its_reasons_and_remedies(self) -> None:
+    def test_a_refusal_has_its_reasons_and_remedies(self) -> None:
         reason = {"sentence": "Python 3.14 is too new", "rule": "python.band", "source": "METADATA"}
         plan = {
             "verdict": "refused",
@@ -86,7 +87,7 @@ class TestStates:
         row = one(facts=FACTS, plan=PLAN, problem={"c1": "the index does not answer"})
         assert (row["state"], row["message"]) == ("refused", "the index does not answer")
 
-    def test_a_dry_run_proves_nothing(self) -> None:
+    def test_a_dry_run_only_plans(self) -> None:
         known = {
             "facts": {"db1": FACTS},
             "plan": {"db1": PLAN},
@@ -95,14 +96,14 @@ class TestStates:
         found = report(["db1"], known, {**RUN, "check": True})
         assert (found["totals"], found["changed"]) == ({"planned": 1}, 1)
 
-    def test_a_host_without_an_environment_is_not_called_working(self) -> None:
+    def test_a_host_without_an_environment_is_absent(self) -> None:
         removed = {"actions": ["Removed /opt/whisperx"], "release": "", "record": {}}
         assert one(facts=FACTS, result=removed)["state"] == "absent"
         assert one(facts=FACTS, plan=PLAN, audit={"report": {"state": "absent"}})["state"] == "absent"
 
-    def test_what_would_break_is_not_called_working(self) -> None:
+    def test_what_would_break_is_breaking(self) -> None:
         coming = [{"sentence": "libctranslate2 asks for a stack", "rule": "abi.execstack"}]
-        audit = {"report": {"state": "same", "breaks": coming}}
+        audit = {"report": {"state": "healthy", "breaks": coming}}
         row = one(facts=FACTS, plan=PLAN, audit=audit)
         assert (row["state"], row["message"]) == ("breaking", "libctranslate2 asks for a stack")
 
@@ -112,7 +113,7 @@ class TestStates:
         assert (row["state"], row["message"]) == ("broken", "libctranslate2.so asks for a stack")
 
     def test_a_host_that_was_only_rolled_back_was_reached(self) -> None:
-        assert one(result=RESULT)["state"] == "working"
+        assert one(result={**RESULT, "actions": ["Switched back"]})["state"] == "changed"
 
     def test_a_held_host_says_why(self) -> None:
         assert (
@@ -232,17 +233,17 @@ class TestTerminal:
             "db0001: whisperx 3.8.6 on cpu",
             "db0001: took 3 s",
             "note: the mirror lacks cu128",
-            "2 hosts: 1 failed, 1 working; 0 changed",
+            "2 hosts: 1 failed, 1 unchanged",
         ]
 
     def test_of_many_hosts_a_screen_tells_the_worst_first(self) -> None:
         told = lines(fleet(2000, spoilt=5), {})
         assert told == [
             "failed, 5 hosts (db0000, db0001, db0002 and 2 more): 0 MiB free [env.disk-space]",
-            "working, 998 hosts of c1: whisperx 3.8.6 on cpu",
-            "working, 997 hosts of c0: whisperx 3.8.6 on cpu",
+            "unchanged, 998 hosts of c1: whisperx 3.8.6 on cpu",
+            "unchanged, 997 hosts of c0: whisperx 3.8.6 on cpu",
             "note: the mirror lacks cu128",
-            "2000 hosts: 5 failed, 1995 working; 0 changed",
+            "2000 hosts: 5 failed, 1995 unchanged",
         ]
 
     def test_of_many_hosts_without_an_environment_there_is_nothing_to_run(self) -> None:
