@@ -24,7 +24,7 @@ _KINDS = {
     "packages": "a directory of packages",
 }
 _TOOLKIT = {
-    "here": "Command of this toolkit, in its checkout on the controller:",
+    "here": "This toolkit does it, in its checkout on the controller:",
     "beside": "This toolkit does not change this environment; it installs one that works in its own root:",
     "no": "This toolkit has no command for it.",
 }

@@ -148,7 +148,7 @@ def test_an_image_chooses_and_proves_where_it_boots_and_says_so_where_it_cannot(
     said = lab.boot("-cpu", "qemu64")
     assert (said["state"], said["result"]) == ("failed", "exit-code")
     sentence = "unfit: profile cpu was chosen and does not work: "
-    sentence += "baked for a processor with sse4_1, avx, avx2, which this one lacks; "
+    sentence += "baked for a processor with sse4_1, avx, avx2, which this one does not have; "
     assert said["message"].startswith("whisperx: " + sentence) and "SIGILL" in said["message"]
     assert said["python"].startswith("exit 69: " + said["message"])
     assert "avx" not in lab.verdict()["facts"]["cpu"]["flags"]

@@ -237,7 +237,7 @@ def test_two_distributions_that_bring_the_same_file(tmp_path: Path) -> None:
     found = look(tmp_path)
     [finding] = found.findings
     assert finding.rule == "abi.collision" and finding.file.endswith("onnxruntime/_x.so")
-    assert finding.found.startswith("onnxruntime-1.0 and onnxruntime_gpu-1.0 both bring it and 1 more")
+    assert finding.found.startswith("onnxruntime-1.0 and onnxruntime_gpu-1.0 both contain it and 1 more")
     assert look(site).findings[0].file == "onnxruntime/_x.so"
 
 

@@ -203,7 +203,7 @@ class TestNotRunning:
         )
         assert time.monotonic() - start < 5
         assert driver.state == "unusable"
-        assert "did not answer within 1 s" in driver.detail
+        assert "did not respond within 1 s" in driver.detail
         with pytest.raises(ProcessLookupError):
             os.kill(children[0], 0)
 
