@@ -56,15 +56,15 @@ def test_every_way_that_a_host_may_end() -> None:
         "__whisperx_preflight": {"invalid": {"h": "whisperx_venv_keep is no number"}},
     }
     assert states(joined, variables) == {
-        "a": "working",
-        "b": "working",
+        "a": "unchanged",
+        "b": "unchanged",
         "c": "failed",
         "d": "unreachable",
         "e": "refused",
         "f": "failed",
-        "g": "working",
+        "g": "unchanged",
         "h": "failed",
-        "i": "working",
+        "i": "unchanged",
     }
 
 
