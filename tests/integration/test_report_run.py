@@ -66,7 +66,8 @@ def test_a_dry_run_over_three_hosts(base: Path) -> None:
     record = json.loads((base / "reports/site-check.json").read_text())
     states = {name: row["state"] for name, row in record["hosts"].items()}
     assert states == {"here": "planned", "elsewhere": "refused", "gone": "unreachable"}, told + done.stderr
-    assert "Connection refused" in record["hosts"]["gone"]["message"]
+    # On a busy machine ssh ends before it was sent the module.
+    assert re.search("Connection refused|Broken pipe", record["hosts"]["gone"]["message"])
     assert (base / "reports/site-check.retry").read_text() == "elsewhere\ngone\n"
     assert "<h1>WhisperX on 3 hosts</h1>" in (base / "reports/site-check.html").read_text()
     # The terminal has each host, the counts, and how to go on.
