@@ -77,7 +77,7 @@ def test_troubleshooting_names_ids_that_exist() -> None:
     named = re.findall(r"`([a-z]+\.[a-z-]+)`", (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8"))
     code = "".join(
         path.read_text(encoding="utf-8")
-        for folder in ("module_utils", "library", "roles")
+        for folder in ("module_utils", "library", "action_plugins", "roles")
         for path in (ROOT / folder).rglob("*")
         if path.suffix in (".py", ".yml")
     )
@@ -86,7 +86,7 @@ def test_troubleshooting_names_ids_that_exist() -> None:
 
 def test_troubleshooting_has_every_id_that_is_raised() -> None:
     raised = set()
-    for folder in ("module_utils", "library"):
+    for folder in ("module_utils", "library", "action_plugins"):
         for path in (ROOT / folder).rglob("*.py"):
             raised |= set(re.findall(r'Problem\(\s*"([a-z]+\.[a-z-]+)"', path.read_text(encoding="utf-8")))
     documented = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
