@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -82,13 +82,17 @@ class Device:
 
     def copy(self, target: Path) -> None:
         """Copy what is on the device now; again where the kernel wrote to it meanwhile."""
-        statistics = Path("/sys/class/block") / Path(self.loop).name / "stat"
         for _ in range(20):
-            before = statistics.read_text().split()[4:7]
+            before = self.writes()
             subprocess.run(["cp", "--sparse=always", "--reflink=auto", self.image, target], check=True)
-            if statistics.read_text().split()[4:7] == before:
+            if self.writes() == before:
                 return
         raise AssertionError("the device is never still")
+
+    def writes(self) -> tuple[str, ...]:
+        """Return the kernel's counters of what was written to the device."""
+        statistics = Path("/sys/class/block") / Path(self.loop).name / "stat"
+        return tuple(statistics.read_text().split()[4:7])
 
 
 @dataclass
@@ -99,6 +103,7 @@ class Cut:
     event: str
     stirred: bool
     images: list[Path] = field(default_factory=list)
+    writes: list[tuple[str, ...]] = field(default_factory=list)
 
     def remove(self) -> None:
         """Give the space back."""
@@ -110,12 +115,13 @@ def cut_at_every_event(
     devices: list[Device],
     command: list[str],
     environment: dict[str, str],
-    chosen: Callable[[str], Iterable[bool]] = lambda event: (False, True),
+    chosen: Callable[[str], str] = lambda event: "as it is",
 ) -> list[Cut]:
     """Run a program that prints each of its events and waits for a line; copy the devices at every one.
 
-    The run itself goes on to its end. ``chosen`` says which events are worth a copy: without and with
-    `Device.stir` before it. The last cut is after the program ended: what it reported done has to be there.
+    The run itself goes on to its end. ``chosen`` says of an event "as it is", or "stirred" for a copy after
+    `Device.stir`, or "" for none. Where nothing was written since the copy before, that one stands for both.
+    The last cut is after the program ended: what it reported done has to be there.
     """
     process = subprocess.Popen(
         command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -123,8 +129,10 @@ def cut_at_every_event(
     assert process.stdin is not None and process.stdout is not None
     cuts: list[Cut] = []
     for line in process.stdout:
-        for stirred in chosen(line.strip()):
-            cuts.append(_copied(devices, len(cuts) + 1, line.strip(), stirred))
+        how = chosen(line.strip())
+        same = bool(cuts) and cuts[-1].writes == [device.writes() for device in devices]
+        if how == "stirred" or (how and not same):
+            cuts.append(_copied(devices, len(cuts) + 1, line.strip(), how == "stirred"))
         with contextlib.suppress(BrokenPipeError):
             process.stdin.write("\n")
             process.stdin.flush()
@@ -140,6 +148,7 @@ def _copied(devices: list[Device], number: int, event: str, stirred: bool) -> Cu
         target = device.image.with_name(f"{device.image.name}.{number}")
         device.copy(target)
         cut.images.append(target)
+        cut.writes.append(device.writes())
     return cut
 
 

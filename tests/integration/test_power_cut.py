@@ -1,7 +1,8 @@
 """The power fails at any step of a run: what says that it is done is there whole, and the next run completes.
 
 The short form cuts ext4 at the steps that matter; WHISPERX_FLEET_ATTACK=full cuts every file system that this
-machine can make, at every step, also with the download cache on a file system of its own.
+machine can make, at every step, also with the download cache on a file system of its own, and where another
+program's sync has put names on disk before.
 """
 
 from __future__ import annotations
@@ -26,7 +27,11 @@ from module_utils.whisperx_common.files import sha256
 
 ROOT = Path(__file__).parents[2]
 FULL = os.environ.get("WHISPERX_FLEET_ATTACK") == "full"
-KINDS = [kind for kind in ("ext4", "xfs", "btrfs") if FULL or kind == "ext4"]
+# File system, whether the download cache has one of its own, what is on disk at a cut.
+PLACES = [("ext4", False, "mixed")]
+if FULL:
+    PLACES = [("ext4", False, "as it is"), ("ext4", True, "stirred"), ("xfs", False, "stirred")]
+    PLACES += [("btrfs", False, "stirred"), ("btrfs", True, "as it is")]
 # Where one step ends and the next begins, the disk is the same; the short form leaves such cuts out.
 SHORT = frozenset(
     (
@@ -51,6 +56,7 @@ class Place:
     lab: Lab
     devices: list[Device]
     cache: str
+    how: str
 
     def at(self) -> Lab:
         """Return the lab again, as on a host that was just started."""
@@ -59,7 +65,7 @@ class Place:
         return lab
 
 
-def made(tmp_path: Path, kind: str, shared: bool) -> Place:
+def made(tmp_path: Path, kind: str, shared: bool, how: str) -> Place:
     """Make the devices; they are not mounted."""
     devices = [Device(kind, tmp_path / "root.img", tmp_path / "host")]
     if shared:
@@ -69,7 +75,7 @@ def made(tmp_path: Path, kind: str, shared: bool) -> Place:
     cache = str(tmp_path / "cache" / "uv") if shared else ""
     with mounted(devices):
         lab = Lab(tmp_path / "host")
-    return Place(lab, devices, cache)
+    return Place(lab, devices, cache, how)
 
 
 class mounted:
@@ -88,11 +94,13 @@ class mounted:
             context.__exit__(None, None, None)
 
 
-def chosen(event: str) -> tuple[bool, ...]:
-    """Choose the copies at an event: as it is, and with the names of all files on disk."""
-    if FULL:
-        return (False, True)
-    return (event.startswith("build:"),) if event in SHORT else ()
+def chosen(event: str, how: str) -> str:
+    """Choose the copy at an event. Mixed: while uv works as any program's sync leaves it, then as it is."""
+    if how != "mixed":
+        return how
+    if event not in SHORT:
+        return ""
+    return "stirred" if event.startswith("build:") else "as it is"
 
 
 def cuts(place: Place, deed: str, version: str = "0") -> Iterator[Cut]:
@@ -103,7 +111,10 @@ def cuts(place: Place, deed: str, version: str = "0") -> Iterator[Cut]:
     with mounted(place.devices):
         os.sync()  # what was there before the run is on disk
         found = power_lab.cut_at_every_event(
-            place.devices, command, {**os.environ, "PYTHONPATH": path}, chosen
+            place.devices,
+            command,
+            {**os.environ, "PYTHONPATH": path},
+            lambda event: chosen(event, place.how),
         )
     for cut in found:
         with mounted(place.devices, cut):
@@ -136,14 +147,14 @@ def restarted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("module_utils.whisperx_release.building._boot", lambda: f"boot {time.time_ns()}")
 
 
-@pytest.fixture(params=[(kind, shared) for kind in KINDS for shared in (False, True)[: 1 + FULL]])
+@pytest.fixture(params=PLACES, ids=lambda place: "-".join((place[0], "shared" * place[1], place[2])))
 def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     """A root on each kind of file system."""
-    kind, shared = request.param
+    kind, shared, how = request.param
     if not power_lab.available(kind):
         pytest.skip(f"this machine cannot make and mount {kind}")
     restarted(monkeypatch)
-    return made(tmp_path, kind, shared)
+    return made(tmp_path, kind, shared, how)
 
 
 def test_a_first_installation(place: Place) -> None:
@@ -216,16 +227,16 @@ sys.stdin.readline()
 """
 
 
-def test_the_lab_sees_what_a_cut_takes(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("how", "left"), [("as it is", None), ("stirred", b"")])
+def test_the_lab_sees_what_a_cut_takes(tmp_path: Path, how: str, left: bytes | None) -> None:
     """Without a sync the harness finds files that are cut off; else it would prove nothing."""
     if not power_lab.available("ext4"):
         pytest.skip("this machine cannot make and mount ext4")
     device = Device("ext4", tmp_path / "root.img", tmp_path / "host")
     device.make()
+    command = [sys.executable, "-c", CARELESS, str(device.place)]
     with device.mounted():
-        command = [sys.executable, "-c", CARELESS, str(device.place)]
-        plain, stirred, _end = power_lab.cut_at_every_event([device], command, dict(os.environ))
-    with device.mounted(plain.images[0]):
-        assert not (device.place / "record").exists()
-    with device.mounted(stirred.images[0]):
-        assert (device.place / "record").read_bytes() == b""
+        written, _end = power_lab.cut_at_every_event([device], command, dict(os.environ), lambda event: how)
+    with device.mounted(written.images[0]):
+        record = device.place / "record"
+        assert (record.read_bytes() if record.exists() else None) == left
