@@ -16,12 +16,13 @@ import os
 import tarfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from ..whisperx_common.durable import replace
+from ..whisperx_common.files import sha256_of
 from .layer import Entry, write_layer
 
-__all__ = ["ARCHITECTURES", "Archive", "Layer", "partial"]
+__all__ = ["ARCHITECTURES", "Archive", "Layer", "intact", "partial"]
 
 # What uname calls a machine -> what images call it.
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -143,6 +144,24 @@ def _index(digest: str, size: int, names: Sequence[str]) -> dict[str, Any]:
             for name in names
         ],
     }
+
+
+def intact(path: str) -> bool:
+    """Return whether every part of an archive has the digest that is its name. Raises OSError."""
+    manifest = False
+    try:
+        with tarfile.open(path, "r:") as archive:
+            for member in archive:
+                manifest = manifest or member.name == "manifest.json"
+                stream = archive.extractfile(member)
+                name = member.name.rpartition("/")
+                if stream is None:
+                    return False
+                if name[0] == "blobs/sha256" and sha256_of(cast(BinaryIO, stream)) != name[2]:
+                    return False
+    except (tarfile.TarError, EOFError, ValueError):
+        return False
+    return manifest
 
 
 def partial(source: str, target: str, without: Iterable[str]) -> int:

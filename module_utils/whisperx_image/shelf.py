@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from ..whisperx_common.digests import Digests
 from ..whisperx_common.files import discard, read_json, write_json
-from .archive import partial
+from .archive import intact, partial
 from .model import Job, labels, same
 
 __all__ = ["built", "expected", "keep", "note_pushed", "prune"]
@@ -17,16 +18,45 @@ UPGRADE = ".upgrade"
 
 
 def built(job: Job, base_digest: str) -> dict[str, Any] | None:
-    """Return the record of the image if it is there, whole and of the same plan, lock and base; else None."""
+    """Return the record of the image if it is there, whole and of the same plan, lock and base; else None.
+
+    An archive that is another file than was written, and a copy of it, is removed.
+    """
     record = read_json(job.archive + RECORD)
     if record is None or not same(job, base_digest, record.get("labels") or {}):
         return None
-    if _size(job.archive) != record.get("bytes"):
-        return None
-    upgrade = record.get("upgrade")
-    if upgrade and _size(job.archive + UPGRADE) != upgrade.get("bytes"):
-        record["upgrade"] = None
-    return record
+    digests = _digests(job)
+    try:
+        if not _right(digests, job.archive, record):
+            discard(job.archive + RECORD)
+            discard(job.archive)
+            return None
+        upgrade = record.get("upgrade")
+        if upgrade and not _right(digests, job.archive + UPGRADE, upgrade):
+            discard(job.archive + UPGRADE)
+            record["upgrade"] = None
+            write_json(job.archive + RECORD, record)
+        return record
+    finally:
+        digests.save()
+
+
+def _digests(job: Job) -> Digests:
+    return Digests(os.path.join(job.settings.directory, "digests.json"))
+
+
+def _right(digests: Digests, path: str, noted: dict[str, Any]) -> bool:
+    """Return whether a file is the one that was noted, by its digest.
+
+    Of one that an earlier version wrote there is no digest: its parts have theirs in their names.
+    """
+    try:
+        if os.path.islink(path) or _size(path) != noted.get("bytes"):
+            return False
+        wanted = noted.get("sha256")
+        return digests.of(path) == wanted if wanted else intact(path)
+    except OSError:
+        return False
 
 
 def expected(job: Job, base_digest: str) -> dict[str, Any]:
@@ -58,12 +88,20 @@ def keep(job: Job, result: dict[str, Any]) -> dict[str, Any]:
         size = sum(sizes[digest] for digest in common)
         if size > saved:
             nearest, shared, saved = str(record["release"]), common, size
-    result = {**result, "upgrade": None, "pushed": {}}
+    digests = _digests(job)
+    result = {**result, "sha256": digests.of(job.archive), "upgrade": None, "pushed": {}}
     if shared and 2 * saved >= sum(sizes.values()):
         path = job.archive + UPGRADE
         size = partial(job.archive, path, shared)
-        result["upgrade"] = {"from": nearest, "archive": path, "bytes": size, "without": shared}
+        result["upgrade"] = {
+            "from": nearest,
+            "archive": path,
+            "bytes": size,
+            "sha256": digests.of(path),
+            "without": shared,
+        }
     write_json(job.archive + RECORD, result)
+    digests.save()
     return result
 
 

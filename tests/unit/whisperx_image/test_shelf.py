@@ -7,8 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from module_utils.whisperx_image.archive import Archive
+from module_utils.whisperx_common.files import write_json
+from module_utils.whisperx_image.archive import Archive, intact
 from module_utils.whisperx_image.layer import Entry
 from module_utils.whisperx_image.model import Base, Job, base_of, labels
 from module_utils.whisperx_image.shelf import built, expected, keep, prune
@@ -80,6 +83,53 @@ def test_an_archive_that_was_cut_is_built_again(tmp_path):
     with open(job(tmp_path).archive, "ab") as stream:
         stream.write(b"x")
     assert built(job(tmp_path), PIN) is None
+
+
+def in_place(path: Path) -> None:
+    """Change one byte in the middle, and nothing that a listing shows."""
+    state = path.stat()
+    with path.open("r+b") as stream:
+        stream.seek(600)
+        byte = stream.read(1)
+        stream.seek(600)
+        stream.write(bytes([byte[0] ^ 1]))
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+
+
+@pytest.mark.parametrize("noted", [True, False], ids=["made by this version", "made before"])
+def test_an_archive_that_was_changed_is_removed_and_built_again(tmp_path: Path, noted: bool) -> None:
+    record = stored(job(tmp_path))
+    if not noted:  # there is no digest, only those in the names of its parts
+        write_json(record["archive"] + ".json", {key: record[key] for key in record if key != "sha256"})
+    assert built(job(tmp_path), PIN) is not None
+    in_place(Path(record["archive"]))
+    assert built(job(tmp_path), PIN) is None
+    assert not Path(record["archive"]).exists()
+    stored(job(tmp_path))
+    assert built(job(tmp_path), PIN) is not None
+
+
+def test_a_changed_copy_is_removed_alone(tmp_path: Path) -> None:
+    stored(job(tmp_path))
+    second = stored(job(tmp_path, "1.1"), top="other")
+    assert built(job(tmp_path, "1.1"), PIN) == second
+    in_place(Path(second["upgrade"]["archive"]))
+    found = built(job(tmp_path, "1.1"), PIN)
+    assert found is not None and found["upgrade"] is None
+    assert not Path(second["upgrade"]["archive"]).exists()
+
+
+@given(st.binary(max_size=100), st.integers(0, 20_000))
+def test_any_bytes_in_place_of_an_archive_are_none(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes, place: int
+) -> None:
+    folder = tmp_path_factory.mktemp("shelf")
+    path = Path(stored(job(folder))["archive"])
+    raw = path.read_bytes()
+    (folder / "other.tar").write_bytes(data)
+    assert not intact(str(folder / "other.tar"))
+    (folder / "other.tar").write_bytes(raw[:place] + data + raw[place + len(data) :])
+    intact(str(folder / "other.tar"))  # whatever it says, it says it
 
 
 def test_an_upgrade_comes_with_a_copy_of_what_changed(tmp_path):
