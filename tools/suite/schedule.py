@@ -67,8 +67,10 @@ def choose(
             return job, f"not run, {lost[0]} failed"
         if pending & {*job.after, *job.needs}:
             continue
-        if not running or (job.cost <= free and not job.holds & held):
-            return job, ""
+        if running and job.holds & held:
+            continue
+        # No smaller one overtakes a job that waits for room: it would wait for all of them.
+        return (job, "") if job.cost <= free or not running else (None, "")
     if waiting and not running:
         return waiting[0], "not run, it waits for itself"
     return None, ""

@@ -61,6 +61,19 @@ def test_every_job_ends_once_and_none_meets_what_it_must_not(plan: tuple, random
     assert sorted(passed) == sorted(TITLES)
 
 
+def test_a_job_that_waits_for_room_is_not_overtaken_but_one_that_waits_for_another_is() -> None:
+    small, large, held = (
+        Job("small", ("true",)),
+        Job("large", ("true",), cost=2),
+        Job("held", ("true",), holds=frozenset({"disk"})),
+    )
+    running = [Job("runs", ("true",), cost=2, holds=frozenset({"disk"}))]
+    assert choose([large, small], running, {}, 3) == (None, "")
+    assert choose([held, small], running, {}, 3) == (small, "")
+    assert choose([Job("behind", ("true",), after=("runs",)), small], running, {}, 3) == (small, "")
+    assert choose([large, small], [], {}, 1) == (large, "")
+
+
 class Listener:
     """Remembers what was live, and each output."""
 
