@@ -7,11 +7,12 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: whisperx_audit
-short_description: Tell what changed under a managed WhisperX environment, and what would break it
+short_description: Report what changed under a managed WhisperX environment, and what would break it
 description:
-  - Compares the host with what the release in use was proved on (C library, NVIDIA driver, interpreter), its
-    packages with its lock, its files with the RECORD of each package, and every shared object with the host.
-  - With O(libc) or O(driver) it tells as well which objects of the release would not load on that version.
+  - Compares the host with what the active release was verified on (C library, NVIDIA driver, interpreter),
+    its packages with its lock, its files with the RECORD of each package, and every shared object with the
+    host.
+  - With O(libc) or O(driver) it also reports which objects of the release would not load on that version.
   - Changes nothing. Runs the environment's interpreter once, to ask its version, and nothing else of it.
 options:
   root:
@@ -25,15 +26,15 @@ options:
     type: bool
     default: false
   libc:
-    description: A glibc version that is coming, such as V(2.41); empty for none.
+    description: A pending glibc version, such as V(2.41); empty for none.
     type: str
     default: ""
   driver:
-    description: An NVIDIA driver version that is coming; empty for none.
+    description: A pending NVIDIA driver version; empty for none.
     type: str
     default: ""
   plan:
-    description: The plan of this host, as returned by M(whisperx_plan), to tell what C(site.yml) would do.
+    description: The plan of this host, as returned by M(whisperx_plan), to report what C(site.yml) would do.
     type: dict
     default: {}
 attributes:
@@ -63,10 +64,10 @@ report:
   type: dict
   contains:
     state:
-      description: C(absent), C(same), C(drifted), or C(broken) where what is there does not fit the host.
+      description: C(absent), C(healthy), C(drifted), or C(broken) if the release does not fit the host.
       type: str
     release:
-      description: Name of the release in use, empty when there is none.
+      description: Name of the active release, empty when there is none.
       type: str
     changes:
       description: Differences, each with C(rule), C(weight), C(what), C(sentence), C(remedy), C(names).
@@ -77,7 +78,7 @@ report:
       type: list
       elements: dict
     breaks:
-      description: What the coming version breaks that fits today.
+      description: What the pending version breaks that fits today.
       type: list
       elements: dict
     would_break:
@@ -94,7 +95,7 @@ lines:
   returned: success
   type: list
   elements: str
-  sample: ["whisperx-3.8.6-cpu-0123456789ab (412 objects, proved 2026-11-23T19:14:13Z): as it was proved"]
+  sample: ["whisperx-3.8.6-cpu-0123456789ab (412 objects, verified 2026-11-23T19:14:13Z): healthy"]
 rule:
   description: Stable id of what is wrong, with C(found), C(where), C(wanted) and C(remedy).
   returned: failure

@@ -11,7 +11,7 @@ short_description: Compile, share, clean and check a root that becomes an image
 description:
   - Compiles the Python files of the releases, so that the first start is fast, makes one file of those that
     releases have alike, and removes the downloads.
-  - Removes what every machine makes anew by itself (host keys, machine id, caches, logs), and tells what a
+  - Removes what every machine makes for itself (host keys, machine id, caches, logs), and reports what a
     person has to decide about (credentials, keys, proxies, name servers).
   - Writes a bill of materials (CycloneDX) into each release.
 options:
@@ -40,7 +40,7 @@ attributes:
     description: The predicted RV(actions) are exactly those that the run then does.
   diff_mode:
     support: none
-    description: RV(actions) tells what changes.
+    description: RV(actions) says what changes.
 author:
   - The whisperx-fleet authors
 """

@@ -19,12 +19,12 @@ options:
     type: dict
     default: {}
   file:
-    description: A fact file's contents, or what C(tools/capture_host.py) printed. O(assume) lies over it.
+    description: A fact file's contents, or what C(tools/capture_host.py) printed. O(assume) overrides it.
     type: dict
     default: {}
   profiles:
     description:
-      - Environments that the image is to have, by name. Each may have C(facts), which lie over the others,
+      - Environments that the image is to have, by name. Each may have C(facts), which override the others,
         and C(packages), C(device), C(runtime), C(remedies) and C(unknown) as M(whisperx_plan) takes them.
       - One called C(default) when empty.
     type: dict
@@ -35,7 +35,7 @@ options:
     elements: str
     default: []
   root:
-    description: Directory of the environment, told apart in RV(sizes).
+    description: Directory of the environment, listed apart in RV(sizes).
     type: path
     default: /opt/whisperx
 attributes:

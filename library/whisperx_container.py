@@ -7,16 +7,16 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: whisperx_container
-short_description: Verify an image, put it to use, roll back or remove it
+short_description: Verify an image, activate it, roll back or remove it
 description:
-  - Makes the commands below O(root) run the image of a plan, after it was proved by running it through those
-    very commands. Whatever fails, and whenever the run is killed, what was in use stays in use.
-  - Changes no image. It answers which image has to be loaded (RV(load)), named C(current) (RV(tag)) or
+  - Makes the commands below O(root) run the image of a plan, after it was verified by running it through
+    those very commands. Whatever fails, and whenever the run is killed, the active release stays.
+  - Changes no image. It returns which image has to be loaded (RV(load)), named C(current) (RV(tag)) or
     removed (RV(surplus)); the role C(whisperx_container) does that with the engines' own modules.
 options:
   state:
     description:
-      - V(present) makes O(image) the one in use. V(rolled_back) goes back to the release before, or to
+      - V(present) makes O(image) the active one. V(rolled_back) returns to the previous release, or to
         O(release), of either runtime. V(absent) removes everything.
     type: str
     choices: [present, rolled_back, absent]
@@ -29,7 +29,7 @@ options:
     description: The plan of this host. Required when O(state=present).
     type: dict
   image:
-    description: What the build of the plan's class answered. Required when O(state=present).
+    description: The result of the build for the plan's class. Required when O(state=present).
     type: dict
   engine:
     description: V(podman) or V(docker); the plan's when empty.
@@ -37,7 +37,7 @@ options:
     choices: ["", podman, docker]
     default: ""
   release:
-    description: With O(state=rolled_back), the release to go back to; the previous one by default.
+    description: With O(state=rolled_back), the release to return to; the previous one by default.
     type: str
     default: ""
   keep:
@@ -45,7 +45,7 @@ options:
     type: int
     default: 2
   verify_level:
-    description: How far an image is proved before it is put to use; each level includes those before it.
+    description: How far an image is verified before it is activated; each level includes those before it.
     type: str
     choices: [import, kernels, pipeline]
     default: pipeline
@@ -90,7 +90,7 @@ options:
     elements: str
     default: []
   copied:
-    description: Whether the archive will be copied to this host, which takes room.
+    description: Whether the archive will be copied to this host, which needs space.
     type: bool
     default: true
   brought:
@@ -111,7 +111,7 @@ attributes:
     description: The predicted RV(actions) are those that the runs of the role then do.
   diff_mode:
     support: full
-    description: Package versions in use before and after.
+    description: Active package versions before and after.
 author:
   - The whisperx-fleet authors
 """
@@ -123,7 +123,7 @@ EXAMPLES = r"""
     image: "{{ __whisperx_image[__whisperx_plan.hosts[inventory_hostname].class] }}"
   become: true
 
-- name: Go back to the release before
+- name: Return to the previous release
   whisperx_container:
     state: rolled_back
   become: true
@@ -136,7 +136,7 @@ actions:
   type: list
   elements: str
 load:
-  description: Whether the host lacks the image. Then nothing was switched; load it and run again.
+  description: Whether the image is missing on the host. Then nothing was switched; load it and run again.
   returned: success
   type: bool
 there:
@@ -158,7 +158,7 @@ engine:
   returned: success
   type: str
 image:
-  description: Name of the image in use afterwards.
+  description: Name of the active image afterwards.
   returned: success
   type: str
 environment:
@@ -171,11 +171,11 @@ bytes_brought:
   returned: success
   type: int
 release:
-  description: Name of the release in use afterwards, empty when there is none.
+  description: Name of the active release afterwards, empty when there is none.
   returned: success
   type: str
 record:
-  description: The record of the release in use.
+  description: The record of the active release.
   returned: success
   type: dict
 summary:

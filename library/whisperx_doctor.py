@@ -7,13 +7,13 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: whisperx_doctor
-short_description: Tell why a WhisperX environment does not work
+short_description: Report why a WhisperX environment does not work
 version_added: 0.1.0
 description:
-  - Looks at environments that this toolkit made, and at any other Python environment of the host. Reads
-    the facts, audits every shared object, compares the files with what their packages brought, then runs
+  - Examines environments that this toolkit made, and any other Python environment of the host. Reads
+    the facts, audits every shared object, compares the files with the records of their packages, then runs
     the real thing in a child process until it fails, and names the failure if it is a known one, with the
-    evidence, the cure, and the command of this toolkit that applies it.
+    evidence, the fix, and the command of this toolkit that applies it.
   - Reads only. No byte code is written, home and caches are in a temporary directory that is removed.
   - An environment that belongs to another user than root is run as that user.
 options:
@@ -32,7 +32,7 @@ options:
     default: false
   root:
     description:
-      - Root directory of the system to look at. With another directory than C(/), a mounted or unpacked
+      - Root directory of the system to examine. With another directory than C(/), a mounted or unpacked
         image, the facts and files below it are judged and nothing is run, so RV(verdict) is never V(fit).
     type: path
     default: /
@@ -99,7 +99,7 @@ EXAMPLES = r"""
     level: import
     knowledge: "{{ lookup('ansible.builtin.file', 'knowledge.json') | from_json }}"
 
-- name: Look at an image that is mounted
+- name: Examine a mounted image
   whisperx_doctor:
     root: /mnt/image
     knowledge: "{{ lookup('ansible.builtin.file', 'knowledge.json') | from_json }}"
@@ -113,6 +113,11 @@ verdict:
   returned: success
   type: str
   sample: unfit
+condition:
+  description: The same as the condition that other reports use, C(healthy), C(broken) or C(unknown).
+  returned: success
+  type: str
+  sample: broken
 exit_code:
   description: The same as a number, 0 fit, 1 unfit, 2 unknown.
   returned: success
@@ -132,10 +137,14 @@ environments:
       description: The verdict on it.
       type: str
       sample: unfit
+    condition:
+      description: Its condition.
+      type: str
+      sample: broken
     failures:
       description:
         - Known failures that explain the verdict; C(id) is stable, C(evidence) the lines, files and facts by
-          which it was recognised, C(cure) what mends it, C(toolkit) whether and how this toolkit does that
+          which it was recognised, C(cure) the fix, C(toolkit) whether and how this toolkit does that
           (C(applies) is C(here), C(beside) for an environment that it did not make, or C(no)).
       type: list
       elements: dict

@@ -10,16 +10,16 @@ module: whisperx_env
 short_description: Build, verify, switch, roll back or remove a managed WhisperX environment
 description:
   - Makes the environment below O(root) equal a plan and its lock. A new release is built beside the one used,
-    checked, proved by running it, and only then put to use by renaming one link.
-  - Whatever fails, and whenever the run is killed, the release in use stays as it was; the next run
+    checked, verified by running it, and only then activated by renaming one link.
+  - Whatever fails, and whenever the run is killed, the active release stays; the next run
     completes.
   - The host needs Python 3.8 or newer and the planned interpreter, nothing else. The C(uv) binary and wheels
     that no index has are taken from the controller, only when they are needed.
 options:
   state:
     description:
-      - V(present) makes the environment of O(plan) and O(lock) the one in use.
-      - V(rolled_back) goes back to the release that was in use before, or to O(release). Running it again
+      - V(present) makes the environment of O(plan) and O(lock) the active one.
+      - V(rolled_back) returns to the previous release, or to O(release). Running it again
         changes nothing. It needs no network.
       - V(absent) removes all releases, links and the fact file, and nothing that this toolkit did not make.
     type: str
@@ -38,7 +38,7 @@ options:
       - Required when O(state=present).
     type: str
   release:
-    description: With O(state=rolled_back), the release to go back to; the previous one by default.
+    description: With O(state=rolled_back), the release to return to; the previous one by default.
     type: str
     default: ""
   keep:
@@ -47,14 +47,14 @@ options:
     default: 2
   activate:
     description:
-      - Whether the release is put to use. With V(false) it is built, checked, proved and recorded, and
-        nothing that is in use changes. For images of several profiles, of which the first boot chooses one.
+      - Whether the release is activated. With V(false) it is built, checked, verified and recorded, and
+        the active release does not change. For images with several profiles; the first boot selects one.
     type: bool
     default: true
   verify_level:
     description:
-      - How far a release is proved before it is put to use. Each level includes those before it.
-      - A release in use that was proved to a lesser level is verified again.
+      - How far a release is verified before it is activated. Each level includes those before it.
+      - An active release that was verified to a lower level is verified again.
     type: str
     choices: [import, kernels, pipeline]
     default: pipeline
@@ -155,11 +155,11 @@ options:
   progress:
     description:
       - File on the host that says how far a build is while it runs; the module's action plugin reads it where
-        somebody looks at a terminal. None when empty.
+        there is a terminal. None when empty.
     type: path
     default: ""
   assess:
-    description: Only say what would be done, as check mode does, and which files the host lacks.
+    description: Only report what would be done, as check mode does, and which files are missing on the host.
     type: bool
     default: false
 attributes:
@@ -168,7 +168,7 @@ attributes:
     description: The predicted RV(actions) are exactly those that the run then does.
   diff_mode:
     support: full
-    description: Package versions in use before and after.
+    description: Active package versions before and after.
 author:
   - The whisperx-fleet authors
 """
@@ -181,7 +181,7 @@ EXAMPLES = r"""
     uv: "{{ __whisperx_lock.locks['venv-cpu'].uv }}"
   become: true
 
-- name: Go back to the release before
+- name: Return to the previous release
   whisperx_env:
     state: rolled_back
   become: true
@@ -194,12 +194,12 @@ actions:
   type: list
   elements: str
 release:
-  description: Name of the release in use afterwards, empty when there is none.
+  description: Name of the active release afterwards, empty when there is none.
   returned: success
   type: str
 record:
   description:
-    - The record of the release in use (RV(ignore:release.json)), of the one made ready with
+    - The record of the active release (RV(ignore:release.json)), of the one made ready with
       O(activate=false); empty while there is none.
   returned: success
   type: dict
@@ -221,7 +221,7 @@ bytes_brought:
   returned: success
   type: int
 wanted_files:
-  description: Files that the host lacks for the build. The module's action plugin brings them.
+  description: Files that are missing on the host for the build. The module's action plugin transfers them.
   returned: success
   type: list
   elements: dict

@@ -9,7 +9,7 @@ DOCUMENTATION = r"""
 module: whisperx_firstboot
 short_description: Put the first-boot service of an image in place
 description:
-  - Writes the program that chooses and proves an environment when the image boots, with the record of what
+  - Writes the program that selects and verifies an environment when the image boots, with the record of what
     the image was baked for, and enables its unit. Needs no running systemd.
   - Until that boot every command of the environment only says that nothing was verified yet.
 options:
@@ -26,7 +26,7 @@ options:
     type: path
     default: /etc/ansible/facts.d
   level:
-    description: How far the environment is proved at boot.
+    description: How far the environment is verified at boot.
     type: str
     choices: [import, kernels, pipeline]
     default: pipeline
@@ -53,13 +53,13 @@ options:
         type: dict
         required: true
       flags:
-        description: Flags of the declared processor. A boot tells which are missing, of those that matter.
+        description: Flags of the declared processor. A boot reports which of those that matter are missing.
         type: list
         elements: str
         default: []
       variants:
         description:
-          - What M(whisperx_plan) answered for other compute capabilities, by capability. Where it is the same
+          - The plans of M(whisperx_plan) for other compute capabilities, by capability. Where it is the same
             environment, such a GPU may boot the image too.
         type: dict
         default: {}
@@ -69,7 +69,7 @@ attributes:
     description: The predicted RV(actions) are exactly those that the run then does.
   diff_mode:
     support: none
-    description: RV(actions) tells what changes.
+    description: RV(actions) says what changes.
 author:
   - The whisperx-fleet authors
 """

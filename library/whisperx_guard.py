@@ -7,13 +7,13 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: whisperx_guard
-short_description: Let the package manager ask before it replaces what a managed environment stands on
+short_description: Let the package manager check before it replaces what a managed environment depends on
 version_added: 0.1.0
 description:
-  - Puts a program on the host that C(apt) or C(dnf) calls before packages are unpacked. It looks at the
-    coming versions of glibc, the NVIDIA driver and the interpreter, and stops the run where a release below
-    one of O(roots) would no longer work, with the reason and the cure.
-  - It stops nothing else. When it fails itself, it warns and the package run goes on.
+  - Puts a program on the host that C(apt) or C(dnf) calls before packages are unpacked. It reads the
+    pending versions of glibc, the NVIDIA driver and the interpreter, and stops the run where a release below
+    one of O(roots) would no longer work, with the reason and the fix.
+  - It stops nothing else. When it fails itself, it warns and the package run continues.
   - Can also put the packages on hold, which the package manager then keeps whatever is installed.
   - The host needs Python 3.8 or newer and nothing else.
 options:
@@ -23,7 +23,7 @@ options:
     choices: [present, absent]
     default: present
   mode:
-    description: V(block) stops the package run, V(warn) only tells.
+    description: V(block) stops the package run, V(warn) only reports.
     type: str
     choices: [block, warn]
     default: block
@@ -40,7 +40,7 @@ options:
     default: []
   packages:
     description:
-      - Which packages are glibc or the driver. The role C(whisperx_guard) brings the rows.
+      - Which packages are glibc or the driver. The role C(whisperx_guard) has the rows.
       - An interpreter needs none.
     type: list
     elements: dict

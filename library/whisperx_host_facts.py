@@ -13,7 +13,7 @@ description:
   - Reads the C library, CPU, Python interpreters, NVIDIA GPUs and driver, CUDA toolkits, cuDNN, FFmpeg and
     container engines of a host, and what it runs in, and returns them as the fact C(whisperx_host).
   - Reads files in one process. A child process is started only for NVIDIA's management library (NVML), when
-    a driver is installed, and for an interpreter or a container engine whose version no file tells.
+    a driver is installed, and for an interpreter or a container engine whose version is in no file.
   - What is absent is a value (null, an empty list, the driver state C(absent)); what cannot be understood is
     an error.
 options:
@@ -31,7 +31,7 @@ options:
     default: /
   timeout:
     description:
-      - Seconds that NVML may take. A driver that does not answer in time is killed off and reported as
+      - Seconds that NVML may take. A driver that does not respond in time is killed and reported as
         C(unusable).
     type: float
     default: 20.0
@@ -106,7 +106,7 @@ ansible_facts:
           sample: {flags: [sse4_1, avx, avx2]}
         pythons:
           description:
-            - CPython interpreters, each once, by their real path. C(shared) tells whether every user can
+            - CPython interpreters, each once, by their real path. C(shared) says whether every user can
               execute it, C(distutils) whether its standard library has that module.
             - C(trusted) is there, as V(false), for one that others than root, or without root than its user,
               can change; C(weakness) then says who can, and gives the place with its owner and mode.

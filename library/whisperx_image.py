@@ -10,14 +10,14 @@ short_description: Build container images from plans and their locks
 description:
   - Runs on the machine that builds, by default the controller. For each class it makes a container from
     the base
-    that the plan names, installs, checks and proves the release in it with the code that M(whisperx_env)
+    that the plan names, installs, checks and verifies the release in it with the code that M(whisperx_env)
     uses on
     a host, and writes its files as layers in a fixed order.
   - The same plan, lock and base give the same layers, byte for byte. An image that is there already is not
     built
     again.
-  - The proof runs on the CPU, since the machine that builds need not have a GPU. Every host proves the GPU
-    itself.
+  - The verification runs on the CPU, since the machine that builds may have no GPU. Every host verifies
+    its GPU itself.
   - A build that fails or is killed leaves no image. What else it left is removed by the next build.
 version_added: 0.1.0
 options:
@@ -36,7 +36,7 @@ options:
     required: true
   roots:
     description:
-      - Class name to the tar of the root file system that its image stands on; empty or absent where the base
+      - Class name to the tar of the root file system of the base of its image; empty or absent where the base
         is an image.
     type: dict
     default: {}
@@ -80,7 +80,7 @@ options:
     type: int
     default: 2
   verify_level:
-    description: How far the release is proved before there is an image.
+    description: How far the release is verified before the image is written.
     type: str
     choices: [import, kernels, pipeline]
     default: pipeline
@@ -174,7 +174,7 @@ images:
       elements: dict
     upgrade:
       description:
-        - The copy for a host that has the image nearest to it. C(archive) lacks the layers C(without), which
+        - The copy for a host that has the image nearest to it. C(archive) has no layers of C(without), which
           are in the image of the release C(from); engines take it as they take the whole one. C(bytes) is its
           size. Null where there is no such image.
       type: dict

@@ -28,7 +28,7 @@ options:
   state:
     description:
       - V(locked) keeps a lock that still fits its plan.
-      - V(upgrade) resolves anew in any case.
+      - V(upgrade) resolves again in any case.
     type: str
     choices: [locked, upgrade]
     default: locked
@@ -43,7 +43,8 @@ options:
     type: str
   extra_index_urls:
     description:
-      - Further indexes, asked before O(index_url), in this order. What one of them lacks comes from the next.
+      - Further indexes, asked before O(index_url), in this order. The next one is asked for
+        what one does not have.
     type: list
     elements: str
     default: []
@@ -107,7 +108,7 @@ EXAMPLES = r"""
   delegate_to: localhost
   run_once: true
 
-- name: Resolve anew, from an index of one's own
+- name: Resolve again, from an index of one's own
   whisperx_lock:
     classes: "{{ plan.classes }}"
     lock_dir: "{{ inventory_dir }}/locks"
@@ -135,13 +136,13 @@ locks:
       description: Its file in O(lock_dir).
       type: str
     bytes:
-      description: Sum of the sizes of all packages; null where an index does not tell a size.
+      description: Sum of the sizes of all packages; null where an index does not list a size.
       type: int
     kept:
       description: Whether the text was there already.
       type: bool
     notes:
-      description: Sentences on why it was resolved anew, or on what could not be had.
+      description: Sentences on why it was resolved again, or on what is not available.
       type: list
       elements: str
     uv:

@@ -9,12 +9,11 @@ module: whisperx_plan
 short_description: Decide for every host which WhisperX runs there, and why not another
 description:
   - Runs on the controller, once for all hosts. From the facts that M(whisperx_host_facts) read, or that
-    somebody
-    wrote down, and a catalogue of releases and rules, it makes for every host a plan or a refusal with its
-    reasons.
+    were described, and a catalogue of releases and rules, it makes for every host a plan or a refusal
+    with its reasons.
   - An action plugin does the work in Ansible's own process, whatever host the task names; there is no need to
     delegate it.
-  - It contacts nothing, and the same facts, request and catalogue give the same answer.
+  - It contacts nothing, and the same facts, request and catalogue give the same result.
   - Facts that cannot be read refuse their host alone. A request or a catalogue that cannot be read fails
     the module.
 version_added: 0.1.0
@@ -37,8 +36,8 @@ options:
     default: {whisperx: ""}
   runtime:
     description:
-      - What the packages run in. V(auto) takes an environment on the host where one fits, and a container
-        where C library, Python or wheels of the host stand in the way and the host has an engine.
+      - What the packages run in. V(auto) takes an environment on the host if one fits, and a container
+        if C library, Python or wheels of the host do not fit and the host has an engine.
     type: str
     choices: [venv, container, auto]
     default: auto
@@ -71,7 +70,7 @@ options:
     default: refuse
   container_base:
     description:
-      - Image that containers stand on, as a reference, best with its digest. By default the catalogue's
+      - Base image of containers, as a reference, best with its digest. By default the catalogue's
         first.
     type: str
     default: ""
@@ -83,7 +82,7 @@ options:
   container_facts:
     description:
       - What is in a base that the catalogue does not know, in the layout of the hosts' facts (C(os), C(libc),
-        C(pythons), C(ffmpeg), C(machine)). Laid over what is read from O(container_root).
+        C(pythons), C(ffmpeg), C(machine)). Overrides what is read from O(container_root).
     type: dict
     default: {}
   container_engine:
@@ -92,7 +91,7 @@ options:
     choices: ["", podman, docker]
     default: ""
   container_install:
-    description: Whether a host without an engine gets a plan all the same, because one will be installed.
+    description: Whether a host without an engine gets a plan because one will be installed.
     type: bool
     default: false
   requests:
@@ -108,7 +107,7 @@ options:
     required: true
   everything:
     description:
-      - Whether RV(details) tells of every version that was ruled out, not only of the newer ones.
+      - Whether RV(details) lists every version that was ruled out, not only the newer ones.
     type: bool
     default: false
   output:
@@ -131,7 +130,7 @@ options:
     type: path
   compare:
     description:
-      - The JSON of an earlier plan, written to O(output). RV(changes) then tells what differs from it. May be
+      - The JSON of an earlier plan, written to O(output). RV(changes) then says what differs from it. May be
         the same file as O(output), it is read first.
     type: path
 attributes:
@@ -207,13 +206,13 @@ table:
   elements: str
 details:
   description: >-
-    Versions, what was ruled out, remedies and notes as lines for people; hosts with one answer together.
+    Versions, what was ruled out, remedies and notes as lines for people; hosts with one plan together.
   returned: success
   type: list
   elements: str
 changes:
   description: >-
-    What differs from the earlier plan: the hosts that would break (C(breaks)), are cured (C(cured)), move to
+    What differs from the earlier plan: the hosts that would break (C(breaks)), are fixed (C(cured)), move to
     another class (C(class)), get other versions (C(versions)), are new or gone, and how many are unchanged.
   returned: when O(compare) is set
   type: dict

@@ -13,11 +13,11 @@ description:
   - Runs on the controller, in an action plugin, which fills in O(pending), O(proved), O(failed) and
     O(unreachable) from the variables of the play's hosts.
   - First one host changes, then one of each other class, then the rest in steps.
-  - When a host of a class fails, no further host of that class is touched; other classes go on, until more
-    hosts are lost than O(budget) allows.
-  - A host that no longer answers, or that fails for a reason of its own such as a full disk, says nothing
+  - When a host of a class fails, no further host of that class is touched; other classes continue, until more
+    hosts fail than O(budget) allows.
+  - A host that no longer responds, or that fails for a reason of its own such as a full disk, says nothing
     about its class. If it was the canary, the next host of the class takes its place, alone.
-  - Asked anew before every wave, and again within it while hosts wait for a canary, with what came of the
+  - Asked again before every wave, and again within it while hosts wait for a canary, with the results of the
     others.
 options:
   pending:
@@ -48,17 +48,18 @@ options:
     default: []
   failed:
     description:
-      - Hosts that did not pass so far. For each C(message), what was said, and C(rule), the id of what is
+      - Hosts that failed so far. For each C(message), and C(rule), the id of what is
         wrong, empty when the task that failed has none.
     type: dict
     default: {}
   unreachable:
-    description: Hosts that no longer answer. They count in O(budget) and say nothing about their class.
+    description: Hosts that no longer respond. They count in O(budget) and say nothing about their class.
     type: list
     elements: str
     default: []
   budget:
-    description: How many hosts may be lost, as a number or as a share of all that change; one more ends it.
+    description: The failure budget, that is how many hosts may fail, as a number or as a share of all that
+      change; one more ends the roll-out.
     type: str
     default: "10%"
 attributes:
@@ -106,7 +107,7 @@ now:
   type: list
   elements: str
 waiting:
-  description: Hosts of O(wave) that wait until one of their class came through.
+  description: Hosts of O(wave) that wait until one of their class succeeded.
   returned: success
   type: list
   elements: str

@@ -7,10 +7,10 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: whisperx_verify
-short_description: Prove that the WhisperX environment of a host works, by running it
+short_description: Verify the WhisperX environment of a host by running it
 version_added: 0.1.0
 description:
-  - Runs the release in use below O(root) through its own launcher, on the device of its plan. Nothing is
+  - Runs the active release below O(root) through its own launcher, on the device of its plan. Nothing is
     simulated but the model, which is generated on the spot, and the sound; nothing is downloaded.
   - A package that kills the process with a signal, or hangs, is a finding that names it; the checks after it
     are still done.
@@ -47,7 +47,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Prove the environment with the whole pipeline
+- name: Verify the environment with the whole pipeline
   whisperx_verify:
 
 - name: See in a few seconds whether another environment still computes
@@ -74,7 +74,7 @@ device:
   type: str
   sample: cpu
 release:
-  description: Identity of the release in use.
+  description: Identity of the active release.
   returned: always, when there is an environment
   type: str
   sample: whisperx-3.8.6-cpu-0123456789ab

@@ -8,17 +8,18 @@ DOCUMENTATION = r"""
 module: whisperx_wheelhouse
 short_description: Keep one store of wheels for a site, and make or check bundles of it
 description:
-  - Runs on the controller. Downloads every file that O(locks) take from an index and O(dir) lacks, once for
-    all classes and hosts, in parallel, resumed where an earlier run was cut off, and verified by SHA-256.
+  - Runs on the controller. Downloads every file that O(locks) take from an index and that is missing in
+    O(dir), once for all classes and hosts, in parallel, resumed after an interruption, and verified by
+    SHA-256.
   - With O(state=served) it starts a small server for these files, which ends with the run of
     C(ansible-playbook).
   - With O(bundle) everything comes from there, and no network is used.
-  - With nothing lacking it starts no other program and uses no network.
+  - If nothing is missing, it starts no other program and uses no network.
 version_added: 0.1.0
 options:
   state:
     description:
-      - V(filled) downloads what is lacking. V(served) does too, and serves it over HTTP.
+      - V(filled) downloads what is missing. V(served) does too, and serves it over HTTP.
       - V(bundled) does too, and makes O(output) of it. V(checked) only compares O(bundle) with its digests.
     type: str
     choices: [filled, served, bundled, checked]
@@ -55,7 +56,7 @@ options:
     type: str
   address:
     description:
-      - The controller's address as hosts see it. By default the one that its way to each host begins with.
+      - The controller's address as hosts see it. By default the one from which it reaches each host.
     type: str
   bind:
     description: The address that the server listens on.
@@ -96,7 +97,7 @@ options:
     type: path
 attributes:
   check_mode:
-    description: Says whether files are lacking; downloads, serves and writes nothing.
+    description: Reports whether files are missing; downloads, serves and writes nothing.
     support: full
   diff_mode:
     support: none
@@ -135,7 +136,7 @@ urls:
   returned: when O(state=served)
   type: dict
 downloaded:
-  description: How many files and bytes were lacking, and in check mode still are.
+  description: How many files and bytes were missing, and in check mode still are.
   returned: success
   type: dict
   sample: {files: 12, bytes: 61234567}
