@@ -12,17 +12,19 @@ from ..whisperx_catalogue.catalogue import Catalogue
 from ..whisperx_catalogue.container_rows import Engine
 from ..whisperx_common.versions import Numbers, dotted, strict_numbers
 from ..whisperx_problem import Problem
+from .case import Case
 from .explain.sentences import reason
 from .findings import Finding, finding
-from .gpu.cuda import branch_for_cuda, driver_cuda
+from .gpu.driver_advice import branch_needed
+from .gpu.drivers import branch_for_cuda
 from .gpu.names import gpu_words, ways
-from .gpu.obstacles import branch_needed, without_reserved
+from .gpu.obstacles import without_reserved
 from .host import Host
 from .model import Plan, Refusal, Request
 
 __all__ = ["Base", "base_of", "engine_of", "in_container", "on_base", "remedy_for"]
 
-Judge: TypeAlias = Callable[[Host, Request, Catalogue], Plan | Refusal]
+Judge: TypeAlias = Callable[[Case], Plan | Refusal]
 # The name of every image on a host; the tag is the release, which only plan and lock together give.
 IMAGE = "localhost/whisperx-fleet"
 
@@ -91,35 +93,36 @@ def on_base(host: Host, base: Base) -> Host:
     )
 
 
-def engine_of(host: Host, request: Request, catalogue: Catalogue) -> Engine | None:
+def engine_of(case: Case) -> Engine | None:
     """Return the engine to use: the one asked for, else the first that the host has; None without one."""
-    rows = sorted(catalogue.rows.containers.engines, key=lambda row: row.order)
-    wanted = [row for row in rows if request.container_engine in ("", row.name)]
-    there = next((row for row in wanted if row.name in host.engines), None)
-    if there is None and request.container_install:
+    rows = sorted(case.catalogue.rows.containers.engines, key=lambda row: row.order)
+    wanted = [row for row in rows if case.request.container_engine in ("", row.name)]
+    there = next((row for row in wanted if row.name in case.host.engines), None)
+    if there is None and case.request.container_install:
         return next(iter(wanted), None)
     return there
 
 
-def in_container(host: Host, request: Request, catalogue: Catalogue, judge: Judge) -> Plan | Refusal:
+def in_container(case: Case, judge: Judge) -> Plan | Refusal:
     """Return the plan or the refusal of a host for a container. ``judge`` decides for what is inside."""
-    host = without_reserved(host)
-    base = base_of(request, catalogue)
-    engine = engine_of(host, request, catalogue)
-    stopped = list(_stopped(host, base, engine, request, catalogue))
+    case = replace(case, host=without_reserved(case.host))
+    catalogue = case.catalogue
+    base = base_of(case.request, catalogue)
+    engine = engine_of(case)
+    stopped = list(_stopped(case, base, engine))
     if stopped:
         return Refusal(
             [reason(said, subject, catalogue) for subject, said, _ in stopped],
             [step for _, _, step in stopped],
         )
     assert engine is not None
-    inside = judge(on_base(host, base), replace(request, runtime="venv"), catalogue)
+    inside = judge(_inside(case, base))
     if isinstance(inside, Refusal):
-        return _about(inside, request, host, catalogue, judge)
+        return _about(inside, case, judge)
     if inside.device == "cuda":
-        kept = list(_kept_from_gpu(host, base, engine, catalogue))
+        kept = list(_kept_from_gpu(case, base, engine))
         if kept:
-            on_cpu = judge(on_base(host, base), replace(request, runtime="venv", device="cpu"), catalogue)
+            on_cpu = judge(_inside(case, base, device="cpu"))
             instead = [_CPU] if isinstance(on_cpu, Plan) else []
             return Refusal(
                 [reason(said, subject, catalogue) for subject, said, _ in kept],
@@ -135,7 +138,13 @@ def in_container(host: Host, request: Request, catalogue: Catalogue, judge: Judg
         )
         step = {"kind": "base", "sentence": "Name a base that has them, or one of a known distribution"}
         return Refusal([reason(said, "the base", catalogue)], [step])
-    return _plan(host, base, engine, inside, catalogue)
+    return _plan(case, base, engine, inside)
+
+
+def _inside(case: Case, base: Base, **request: Any) -> Case:
+    """Return the case of what is inside a container of the base. ``request``: what else is asked for."""
+    asked = replace(case.request, runtime="venv", **request)
+    return replace(case, host=on_base(case.host, base), request=asked)
 
 
 _CPU: Mapping[str, Any] = {
@@ -146,12 +155,11 @@ _CPU: Mapping[str, Any] = {
 Step: TypeAlias = tuple[str, Finding, dict[str, Any]]
 
 
-def _stopped(
-    host: Host, base: Base, engine: Engine | None, request: Request, catalogue: Catalogue
-) -> Iterator[Step]:
+def _stopped(case: Case, base: Base, engine: Engine | None) -> Iterator[Step]:
     """Yield what keeps any container from running on the host, each with its remedy."""
+    host, request = case.host, case.request
     if engine is None:
-        rows = sorted(catalogue.rows.containers.engines, key=lambda row: row.order)
+        rows = sorted(case.catalogue.rows.containers.engines, key=lambda row: row.order)
         wanted = [row for row in rows if request.container_engine in ("", row.name)] or rows
         first, known = wanted[0], " or ".join(row.name for row in wanted)
         has = f" (there: {', '.join(host.engines)})" if host.engines else ""
@@ -177,8 +185,9 @@ def _stopped(
         )
 
 
-def _kept_from_gpu(host: Host, base: Base, engine: Engine, catalogue: Catalogue) -> Iterator[Step]:
+def _kept_from_gpu(case: Case, base: Base, engine: Engine) -> Iterator[Step]:
     """Yield what keeps a container from the GPU that the host itself could use, each with its remedy."""
+    host = case.host
     gpus = ways(gpu_words(gpu) for gpu in host.gpus)
     make = "nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml"
     if engine.kind not in host.cdi:
@@ -199,10 +208,10 @@ def _kept_from_gpu(host: Host, base: Base, engine: Engine, catalogue: Catalogue)
             finding("container.cdi", problem, make=make),
             {"kind": "cdi", "sentence": f"Run {make} and let the host be probed again"},
         )
-    speaks = driver_cuda(host.driver, catalogue)
+    speaks = case.gpu.cuda
     if base.requires is not None and (speaks is None or speaks[:2] < base.requires[:2]):
         cuda = dotted(base.requires[:2])
-        branch = str(branch_for_cuda(base.requires[:2], catalogue) or "")
+        branch = str(branch_for_cuda(base.requires[:2], case.catalogue.rows) or "")
         said = finding(
             "container.driver",
             f"CUDA {dotted(speaks)}" if speaks else "an unknown CUDA",
@@ -215,21 +224,22 @@ def _kept_from_gpu(host: Host, base: Base, engine: Engine, catalogue: Catalogue)
         yield "driver", said, step or {"kind": "base", "sentence": "Name a base without that condition"}
 
 
-def _about(refused: Refusal, request: Request, host: Host, catalogue: Catalogue, judge: Judge) -> Refusal:
+def _about(refused: Refusal, case: Case, judge: Judge) -> Refusal:
     """Return a refusal of what is inside, with the remedies that hold for an image."""
     kept = [step for step in refused.remedies if step["kind"] not in ("python", "container", "runtime")]
-    default = replace(request, container_base="", container_facts={})
+    request = case.request
+    default = replace(case, request=replace(request, container_base="", container_facts={}))
     if request.container_base or request.container_facts:
-        other = base_of(default, catalogue)
-        if isinstance(judge(on_base(host, other), replace(default, runtime="venv"), catalogue), Plan):
+        other = base_of(default.request, case.catalogue)
+        if isinstance(judge(_inside(default, other)), Plan):
             kept.append({"kind": "base", "base": other.name, "sentence": f"Take the base {other.name}"})
     return replace(refused, remedies=kept)
 
 
-def _plan(host: Host, base: Base, engine: Engine, inside: Plan, catalogue: Catalogue) -> Plan:
+def _plan(case: Case, base: Base, engine: Engine, inside: Plan) -> Plan:
     gpu = engine.gpu if inside.device == "cuda" else None
-    floor = _floor(host, base, inside, catalogue) if gpu else None
-    rows = catalogue.rows.containers
+    floor = _floor(case, base, inside) if gpu else None
+    rows = case.catalogue.rows.containers
     commands = [
         [word for part in command for word in (inside.system_packages if part == "{packages}" else [part])]
         for command in rows.installers.get(base.host.os_id or "", ())
@@ -252,32 +262,33 @@ def _plan(host: Host, base: Base, engine: Engine, inside: Plan, catalogue: Catal
     )
 
 
-def _floor(host: Host, base: Base, inside: Plan, catalogue: Catalogue) -> str | None:
+def _floor(case: Case, base: Base, inside: Plan) -> str | None:
     """Return the first driver branch under which the image runs on the host's GPUs: of what is in it, and of
     what the base asks for.
     """
     pins = {
         name: release
         for name, text in inside.pins.items()
-        for release in catalogue.packages[name].releases
+        for release in case.catalogue.packages[name].releases
         if release.text == text
     }
-    branches = [branch_needed(host, pins, catalogue)]
+    branches = [branch_needed(case.gpu, pins, case.catalogue)]
     if base.requires is not None:
-        branches.append(branch_for_cuda(base.requires[:2], catalogue))
+        branches.append(branch_for_cuda(base.requires[:2], case.catalogue.rows))
     return max((str(branch) for branch in branches if branch is not None), key=int, default=None)
 
 
-def remedy_for(host: Host, request: Request, device: str, catalogue: Catalogue, helps: Any) -> dict[str, Any]:
+def remedy_for(case: Case, device: str, helps: Any) -> dict[str, Any]:
     """Return the remedy of a container for a host that its C library or Python stops, {} if it is none."""
+    host, catalogue = case.host, case.catalogue
     try:
-        base = base_of(request, catalogue)
+        base = base_of(case.request, catalogue)
     except Problem:
         return {}
-    if (base.host.machine and base.host.machine != host.machine) or not helps(on_base(host, base)):
+    if (base.host.machine and base.host.machine != host.machine) or not helps(host=on_base(host, base)):
         return {}
-    engine = engine_of(host, request, catalogue)
-    steps = [] if request.runtime != "venv" else ["set whisperx_plan_runtime to auto"]
+    engine = engine_of(case)
+    steps = [] if case.request.runtime != "venv" else ["set whisperx_plan_runtime to auto"]
     row = engine or min(catalogue.rows.containers.engines, key=lambda entry: entry.order)
     if engine is None:
         steps.append(f"install the package {row.package} (or set whisperx_container_install to true)")

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..whisperx_catalogue.catalogue import Catalogue
 from ..whisperx_problem import Problem
+from .case import Case
 from .container import base_of
 from .decide_host import judge
 from .explain.driver_notes import noted_flags
@@ -61,7 +62,7 @@ def decide(hosts: Mapping[str, Mapping[str, Any]], request: Request, catalogue: 
             found[name] = _malformed(problem, catalogue)
             continue
         if host not in answers:
-            answers[host] = judge(host, request, catalogue).record()
+            answers[host] = judge(Case(host, request, catalogue)).record()
         found[name] = answers[host]
     return Decision(found, _classes(found))
 

@@ -7,15 +7,16 @@ from dataclasses import replace
 
 from ..whisperx_catalogue.catalogue import Catalogue
 from ..whisperx_common.versions import dotted
+from .case import Case
 from .container import in_container
 from .explain.notes import driver_notes, notes_of
 from .explain.remedies import Remedy, better_driver, for_refusal, used
 from .explain.ruled_out import conflict_of, python_findings, refused_releases, ruled_out
 from .explain.sentences import Spoken, reason, reasons_for, with_allowed
 from .findings import Finding, finding
-from .gpu.obstacles import Obstacle, advice, branch_needed, obstacles, without_reserved
-from .host import Host
-from .model import Plan, Reason, Refusal, Request
+from .gpu.driver_advice import advice, branch_needed
+from .gpu.obstacles import Obstacle, obstacles, without_reserved
+from .model import Plan, Reason, Refusal
 from .output.plan_fields import host_class, spell_out
 from .requested import unknown_versions
 from .solve.resolver import Conflict, Solution
@@ -27,56 +28,58 @@ _OPTION_OF = {"plan.unknown-version": "request"}
 _GPU_RULES = ("driver.", "gpu.", "soname.", "torch.", "unknown.ptx")
 
 
-def judge(host: Host, request: Request, catalogue: Catalogue) -> Plan | Refusal:
+def judge(case: Case) -> Plan | Refusal:
     """Return the plan or the refusal of one host: on its own C library, or in a container on another."""
-    if request.runtime == "container":
-        return in_container(host, request, catalogue, _on_host)
-    own = _on_host(host, request, catalogue)
-    if request.runtime == "venv" or isinstance(own, Plan):
+    if case.request.runtime == "container":
+        return in_container(case, _on_host)
+    own = _on_host(case)
+    if case.request.runtime == "venv" or isinstance(own, Plan):
         return own
-    inside = in_container(host, request, catalogue, _on_host)
+    inside = in_container(case, _on_host)
     if isinstance(inside, Refusal):
         return own
     # Why it came to a container is told first.
     return replace(inside, reasons=[*own.reasons, *inside.reasons])
 
 
-def _on_host(host: Host, request: Request, catalogue: Catalogue) -> Plan | Refusal:
-    host = without_reserved(host)
-    closed = list(_closed(host, request, catalogue))
+def _on_host(case: Case) -> Plan | Refusal:
+    case = replace(case, host=without_reserved(case.host))
+    request, catalogue = case.request, case.catalogue
+    closed = list(_closed(case))
     if closed:
         reasons = [reason(said, subject, catalogue) for subject, said in closed]
         steps = zip(closed, reasons, strict=True)
         return Refusal(reasons, [_step(said, entry) for (_, said), entry in steps])
-    ahead = _obstacles(host, request, catalogue)
+    ahead = _obstacles(case)
     real = [entry for entry in ahead if request.device == "cuda" or entry.finding.rule != "gpu.none"]
     if real and (request.device == "cuda" or any(entry.transient for entry in real)):
-        return _stopped(host, request, real, catalogue)
+        return _stopped(case, real)
     on_gpu = None
     if request.device != "cpu" and not ahead:
-        on_gpu = attempt(host, request, catalogue, "cuda")
+        on_gpu = attempt(case, "cuda")
         if on_gpu is not None and (on_gpu.solution is not None or request.device == "cuda"):
-            return _answer(host, request, on_gpu, [], catalogue)
-    on_cpu = attempt(host, request, catalogue, "cpu")
+            return _answer(case, on_gpu, [])
+    on_cpu = attempt(case, "cpu")
     if on_cpu is None:
-        return _without_python(host, request, catalogue)
+        return _without_python(case)
     before = [reason(entry.finding, entry.subject, catalogue) for entry in real]
     before += _gpu_reasons(on_gpu, catalogue)
-    return _answer(host, request, on_cpu, before, catalogue)
+    return _answer(case, on_cpu, before)
 
 
-def _obstacles(host: Host, request: Request, catalogue: Catalogue) -> list[Obstacle]:
+def _obstacles(case: Case) -> list[Obstacle]:
     """Return what keeps a GPU that is wanted from being used; a missing driver with the branch to install."""
-    if request.device == "cpu":
+    if case.request.device == "cpu":
         return []
     needed = None
-    if host.gpus and host.driver.state == "absent":
-        needed = better_driver(host, request, None, catalogue)[1]
-    return obstacles(host, request, catalogue, needed)
+    if case.host.gpus and case.host.driver.state == "absent":
+        needed = better_driver(case, None)[1]
+    return obstacles(case.host, case.gpu, case.request.unknown, needed)
 
 
-def _closed(host: Host, request: Request, catalogue: Catalogue) -> Iterable[tuple[str, Finding]]:
+def _closed(case: Case) -> Iterable[tuple[str, Finding]]:
     """Yield what ends the decision before it begins."""
+    host, catalogue = case.host, case.catalogue
     missing = [
         field
         for field, value in (
@@ -88,7 +91,7 @@ def _closed(host: Host, request: Request, catalogue: Catalogue) -> Iterable[tupl
     ]
     for field in missing:
         yield "facts", finding("facts.missing", f"no {field}", field=field)
-    for name, text in unknown_versions(request, catalogue).items():
+    for name, text in unknown_versions(case.request, catalogue).items():
         newest = catalogue.packages[name].releases[-1].text if catalogue.packages[name].releases else "none"
         yield (
             f"{name} {text}",
@@ -105,31 +108,32 @@ def _step(said: Finding, told: Reason) -> Remedy:
     )
 
 
-def _stopped(host: Host, request: Request, ahead: list[Obstacle], catalogue: Catalogue) -> Refusal:
+def _stopped(case: Case, ahead: list[Obstacle]) -> Refusal:
     """Refuse where the GPU cannot be used, and the CPU is not wanted or would be a mistake."""
-    reasons = [reason(entry.finding, entry.subject, catalogue) for entry in ahead]
+    reasons = [reason(entry.finding, entry.subject, case.catalogue) for entry in ahead]
     remedies: list[Remedy] = []
-    driver, needed = better_driver(host, request, None, catalogue)
-    if driver is not None and host.driver.state == "absent":
+    driver, needed = better_driver(case, None)
+    if driver is not None and case.host.driver.state == "absent":
         remedies.append(driver)
     if any(entry.transient for entry in ahead):
         kind = "driver" if ahead[0].finding.rule.startswith("driver.") else "gpu"
         remedies.append({"kind": kind, "sentence": reasons[0].remedy})
-    on_cpu = attempt(host, request, catalogue, "cpu")
+    on_cpu = attempt(case, "cpu")
     if on_cpu is not None and on_cpu.solution is not None:
         remedies.append({"kind": "device", "device": "cpu", "sentence": "Set whisperx_plan_device to cpu"})
-    remedies = remedies or _with_the_cpu(host, request, catalogue)
-    notes = [*driver_notes(host, remedies, request.device != "cpu", catalogue)]
-    return Refusal(reasons, remedies, _advice(host, needed, catalogue), notes)
+    remedies = remedies or _with_the_cpu(case)
+    notes = [*driver_notes(case, remedies)]
+    return Refusal(reasons, remedies, _advice(case, needed), notes)
 
 
-def _without_python(host: Host, request: Request, catalogue: Catalogue) -> Refusal:
-    refused = usable_pythons(host, catalogue)[1]
+def _without_python(case: Case) -> Refusal:
+    catalogue = case.catalogue
+    refused = usable_pythons(case)[1]
     reasons = [
         reason(said, f"Python {dotted(python.minor)} ({python.path})", catalogue) for python, said in refused
     ]
     reasons += [] if reasons else [reason(finding("python.none", "no Python"), "Python", catalogue)]
-    return Refusal(reasons, list(for_refusal(host, request, "cpu", catalogue)))
+    return Refusal(reasons, list(for_refusal(case, "cpu")))
 
 
 def _gpu_reasons(on_gpu: Attempt | None, catalogue: Catalogue) -> list[Reason]:
@@ -146,42 +150,41 @@ def _gpu_reasons(on_gpu: Attempt | None, catalogue: Catalogue) -> list[Reason]:
     return first + reasons_for(spoken, catalogue, {})
 
 
-def _answer(
-    host: Host, request: Request, found: Attempt, before: list[Reason], catalogue: Catalogue
-) -> Plan | Refusal:
+def _answer(case: Case, found: Attempt, before: list[Reason]) -> Plan | Refusal:
     pythons = [
-        reason(said, f"Python {dotted(python.minor)} ({python.path})", catalogue)
-        for python, said in python_findings(found, catalogue)
+        reason(said, f"Python {dotted(python.minor)} ({python.path})", case.catalogue)
+        for python, said in python_findings(found)
     ]
     driver, needed = (None, None)
-    if host.gpus and request.device != "cpu":
-        driver, needed = better_driver(host, request, found, catalogue)
+    if case.host.gpus and case.request.device != "cpu":
+        driver, needed = better_driver(case, found)
     remedies: list[Remedy] = [driver] if driver else []
     result = found.best.result
     if isinstance(result, Conflict):
-        remedies += for_refusal(host, request, found.device, catalogue)
+        remedies += for_refusal(case, found.device)
         if found.device == "cuda":
-            remedies += _cpu_instead(host, request, catalogue)
-        remedies = remedies or _with_the_cpu(host, request, catalogue)
+            remedies += _cpu_instead(case)
+        remedies = remedies or _with_the_cpu(case)
         # What stops the last resort comes first; why it came to that, after it.
-        reasons = [*_refused(found, result, catalogue), *before, *pythons]
+        reasons = [*_refused(found, result), *before, *pythons]
         return Refusal(
             reasons,
             remedies,
-            _advice(host, needed, catalogue),
-            [*driver_notes(host, remedies, request.device != "cpu", catalogue)],
+            _advice(case, needed),
+            [*driver_notes(case, remedies)],
         )
-    return _plan(host, found, result, [before, pythons], remedies, needed, catalogue)
+    return _plan(case, found, result, [before, pythons], remedies, needed)
 
 
-def _advice(host: Host, needed: int | None, catalogue: Catalogue) -> dict[str, str | None]:
+def _advice(case: Case, needed: int | None) -> dict[str, str | None]:
     """Return the driver branches to advise; a Jetson's driver comes with its system."""
-    if not host.gpus or host.tegra is not None:
+    if not case.host.gpus or case.host.tegra is not None:
         return {"minimum": None, "maximum": None}
-    return advice(host, needed, catalogue)
+    return advice(case.gpu, needed)
 
 
-def _refused(found: Attempt, result: Conflict, catalogue: Catalogue) -> list[Reason]:
+def _refused(found: Attempt, result: Conflict) -> list[Reason]:
+    catalogue = found.best.world.catalogue
     allowed = found.best.world.target.request.remedies
     spoken: list[Spoken] = [
         (release, with_allowed(said, allowed, catalogue))
@@ -192,42 +195,42 @@ def _refused(found: Attempt, result: Conflict, catalogue: Catalogue) -> list[Rea
     return [reason(clash, "the request", catalogue), *reasons] if clash is not None else reasons
 
 
-def _cpu_instead(host: Host, request: Request, catalogue: Catalogue) -> list[Remedy]:
-    on_cpu = attempt(host, request, catalogue, "cpu")
+def _cpu_instead(case: Case) -> list[Remedy]:
+    on_cpu = attempt(case, "cpu")
     if on_cpu is None or on_cpu.solution is None:
         return []
     return [{"kind": "device", "device": "cpu", "sentence": "Set whisperx_plan_device to auto or cpu"}]
 
 
-def _with_the_cpu(host: Host, request: Request, catalogue: Catalogue) -> list[Remedy]:
+def _with_the_cpu(case: Case) -> list[Remedy]:
     """Return the second steps for a host that is asked for a GPU, when that is not all that is in the way."""
-    if request.device != "cuda":
+    if case.request.device != "cuda":
         return []
+    on_cpu = replace(case, request=replace(case.request, device="cpu"))
     return [
         {**step, "device": "cpu", "sentence": f"Set whisperx_plan_device to cpu. {step['sentence']}"}
-        for step in for_refusal(host, replace(request, device="cpu"), "cpu", catalogue)
+        for step in for_refusal(on_cpu, "cpu")
     ]
 
 
 def _plan(
-    host: Host,
+    case: Case,
     found: Attempt,
     solution: Solution,
     reasons: list[list[Reason]],
     remedies: list[Remedy],
     needed: int | None,
-    catalogue: Catalogue,
 ) -> Plan:
     before, pythons = reasons
-    parts = spell_out(host, found, solution, catalogue)
-    if needed is None and host.gpus and found.device == "cuda":
-        needed = branch_needed(host, solution.pins, catalogue)
-    versions = reasons_for(ruled_out(found.best.world, solution.pins), catalogue, solution.pins)
+    parts = spell_out(case, found, solution)
+    if needed is None and case.host.gpus and found.device == "cuda":
+        needed = branch_needed(case.gpu, solution.pins, case.catalogue)
+    versions = reasons_for(ruled_out(found.best.world, solution.pins), case.catalogue, solution.pins)
     return Plan(
-        host_class=host_class(parts, host, found, solution, catalogue),
-        driver_advice=_advice(host, needed, catalogue),
-        remedies=[*used(found, solution, catalogue), *remedies],
+        host_class=host_class(parts, case, found, solution),
+        driver_advice=_advice(case, needed),
+        remedies=[*used(found, solution), *remedies],
         reasons=[*before, *versions, *pythons],
-        notes=list(dict.fromkeys(notes_of(host, found, solution, remedies, catalogue))),
+        notes=list(dict.fromkeys(notes_of(case, found, solution, remedies))),
         **parts,
     )

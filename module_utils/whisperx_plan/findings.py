@@ -1,34 +1,10 @@
-"""What the decision looks at and says: one way to use a host, and a finding against it. Words and numbers are
-rows.
-"""
+"""What the decision says of releases, interpreters and GPUs; the words around it are rows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
 
-from ..whisperx_catalogue.catalogue import Catalogue
-from ..whisperx_catalogue.release import Release
-from .host import Host, Interpreter
-from .model import Request
-
-__all__ = ["Finding", "Rule", "Target", "finding"]
-
-
-@dataclass(frozen=True)
-class Target:
-    """One way to use a host: the device, an interpreter, and what was asked for."""
-
-    host: Host
-    device: str
-    python: Interpreter
-    request: Request
-
-    @property
-    def gates(self) -> bool:
-        """Whether what is not known is left to the ABI gate and the pipeline."""
-        return self.request.unknown == "gate"
+__all__ = ["Finding", "finding"]
 
 
 @dataclass(frozen=True)
@@ -39,9 +15,6 @@ class Finding:
     found: str
     words: tuple[tuple[str, str], ...] = ()
     variant: str = ""
-
-
-Rule: TypeAlias = Callable[[Release, Target, Catalogue], Finding | None]
 
 
 def finding(rule: str, found: str, variant: str = "", **words: str) -> Finding:

@@ -7,7 +7,7 @@ from ..whisperx_catalogue.rows import Distro
 from ..whisperx_common.versions import Numbers
 from .host import Host
 
-__all__ = ["distro_of", "platform_of", "tag_glibc"]
+__all__ = ["distro_of", "glibc_level", "platform_of"]
 
 
 def platform_of(host: Host, catalogue: Catalogue) -> tuple[str, Numbers] | None:
@@ -25,7 +25,7 @@ def platform_of(host: Host, catalogue: Catalogue) -> tuple[str, Numbers] | None:
     return platform, minimum
 
 
-def tag_glibc(host: Host, catalogue: Catalogue) -> Numbers | None:
+def glibc_level(host: Host, catalogue: Catalogue) -> Numbers | None:
     """Return the glibc up to which wheels are taken: the platform's level, or the host's own above all
     levels.
     """

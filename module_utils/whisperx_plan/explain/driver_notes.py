@@ -12,10 +12,10 @@ from ...whisperx_catalogue.catalogue import Catalogue
 from ...whisperx_catalogue.release import Release, specifier
 from ...whisperx_common.versions import Numbers, dotted
 from ..findings import Finding, finding
-from ..gpu.cuda import branch_for_cuda, cuda_of_isa, driver_cuda, meets_floor
+from ..gpu.drivers import branch_for_cuda, cuda_of_isa
 from ..gpu.libraries_needed import cuda_major
 from ..gpu.names import gpu_words, ways
-from ..gpu.torch_builds import choose_build
+from ..gpu.profile import GpuProfile
 from ..host import Host
 from .sentences import reason
 
@@ -38,51 +38,51 @@ def marked(said: Finding, subject: str, catalogue: Catalogue) -> str:
 
 
 def toolkits_of(
-    host: Host, pins: Mapping[str, Release], catalogue: Catalogue
+    gpu: GpuProfile, pins: Mapping[str, Release], catalogue: Catalogue
 ) -> Iterator[tuple[str, Numbers]]:
     """Yield what of a set was made with which CUDA: the build of torch, and what computes by itself."""
     for name, pin in pins.items():
         info = catalogue.info(name)
         if info.builds:
-            build = choose_build(pin, host, "cuda", catalogue)
+            build = gpu.build(pin)
             if build is not None and build.cuda is not None:
                 yield f"{pin.subject} ({build.name})", build.cuda[:2]
-        elif info.computes and (abi := pin.abi.get(host.machine or "")) is not None:
-            made = cuda_of_isa(abi.ptx_isa, catalogue) if abi.ptx_isa else None
-            major = cuda_major(pin, host, catalogue)
+        elif info.computes and (abi := pin.abi.get(gpu.machine or "")) is not None:
+            made = cuda_of_isa(abi.ptx_isa, gpu.rows) if abi.ptx_isa else None
+            major = cuda_major(pin, gpu.machine, catalogue)
             # PTX of a newer major than the libraries' says nothing about the toolkit.
             if made is not None and made[0] == major:
                 yield pin.subject, made
 
 
-def driver_rule(host: Host, cuda: Numbers, catalogue: Catalogue) -> Finding | None:
+def driver_rule(gpu: GpuProfile, cuda: Numbers) -> Finding | None:
     """Say by which of NVIDIA's rules the driver serves what was made with ``cuda``; None if unknown."""
-    speaks = driver_cuda(host.driver, catalogue)
+    speaks = gpu.cuda
     if speaks is None:
         return None
     words = {"speaks": dotted(speaks), "cuda": dotted(cuda), "major": str(cuda[0])}
     if speaks[:2] >= cuda[:2]:
         return finding("driver.backward", f"CUDA {dotted(speaks)}", **words)
-    floor = catalogue.rows.floors.get(cuda[0])
-    if speaks[0] != cuda[0] or floor is None or not meets_floor(host.driver, cuda[0], catalogue):
+    floor = gpu.rows.floors.get(cuda[0])
+    if speaks[0] != cuda[0] or floor is None or not gpu.serves(cuda[0]):
         return None
     return finding("driver.minor-version", f"CUDA {dotted(speaks)}", floor=dotted(floor), **words)
 
 
-def container_gate(host: Host, cuda: Numbers, catalogue: Catalogue) -> Finding | None:
+def container_gate(gpu: GpuProfile, cuda: Numbers) -> Finding | None:
     """Say where the official image of a toolkit would refuse a driver under which the environment runs."""
-    speaks = driver_cuda(host.driver, catalogue)
+    speaks = gpu.cuda
     if speaks is None or speaks[:2] >= cuda[:2]:
         return None
-    branch = branch_for_cuda(cuda, catalogue)
+    branch = branch_for_cuda(cuda, gpu.rows)
     words = {"speaks": dotted(speaks), "cuda": dotted(cuda), "branch": str(branch or "of that CUDA")}
     return finding("container.require-cuda", f"CUDA {dotted(speaks)}", **words)
 
 
-def forward_in_use(host: Host, catalogue: Catalogue) -> Finding | None:
+def forward_in_use(gpu: GpuProfile) -> Finding | None:
     """Say where libcuda is of a newer CUDA than the driver's branch, as with forward compatibility."""
-    driver = host.driver
-    own = dict(catalogue.rows.branches).get(driver.version[0]) if driver.version else None
+    driver = gpu.driver
+    own = dict(gpu.rows.branches).get(driver.version[0]) if driver.version else None
     if own is None or driver.cuda is None or driver.cuda[:2] <= own[:2]:
         return None
     return finding(
@@ -93,18 +93,18 @@ def forward_in_use(host: Host, catalogue: Catalogue) -> Finding | None:
     )
 
 
-def forward_instead(host: Host, remedies: list[dict[str, Any]], catalogue: Catalogue) -> Finding | None:
+def forward_instead(gpu: GpuProfile, remedies: list[dict[str, Any]], catalogue: Catalogue) -> Finding | None:
     """Name cuda-compat where a newer driver is advised and all GPUs are ones that NVIDIA supports it for."""
     names = frozenset(catalogue.threshold("driver.forward", "names"))
     wanted = next((entry["branch"] for entry in remedies if "branch" in entry), None)
-    if wanted is None or host.driver.state != "running":
+    if wanted is None or gpu.driver.state != "running":
         return None
-    if not all(names & set(re.split(r"[^A-Za-z0-9]+", gpu.name)) for gpu in host.gpus):
+    if not all(names & set(re.split(r"[^A-Za-z0-9]+", one.name)) for one in gpu.gpus):
         return None
-    cuda = dict(catalogue.rows.branches).get(int(wanted))
+    cuda = dict(gpu.rows.branches).get(int(wanted))
     if cuda is None:
         return None
-    gpus = ways(gpu_words(gpu, article=True) for gpu in host.gpus)
+    gpus = ways(gpu_words(one, article=True) for one in gpu.gpus)
     return finding(
         "driver.forward",
         f"Instead of the driver, {gpus} can take a newer libcuda where NVIDIA supports it",

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from ...whisperx_catalogue.catalogue import Catalogue
+from ..case import Case
 from ..findings import finding
-from ..gpu.cuda import Code, capability, how_it_runs
+from ..gpu.device_code import code_of
 from ..gpu.names import gpu_words, ways
-from ..host import Host
-from ..platforms import distro_of
 from ..solve.resolver import Solution
 from ..solve.trials import Attempt
 from .driver_notes import (
@@ -28,23 +27,21 @@ from .sentences import sentence_of
 __all__ = ["driver_notes", "notes_of"]
 
 
-def notes_of(
-    host: Host, found: Attempt, solution: Solution, remedies: list[dict[str, Any]], catalogue: Catalogue
-) -> Iterator[str]:
+def notes_of(case: Case, found: Attempt, solution: Solution, remedies: list[dict[str, Any]]) -> Iterator[str]:
     """Yield the notes of a plan, full sentences. ``remedies``: what the plan advises."""
-    yield from _advisories(host, found, solution, catalogue)
-    yield from _amendments(solution, catalogue)
-    yield from _compiled(host, found, solution, catalogue)
-    yield from _driver(host, found, solution, remedies, catalogue)
-    yield from _processor(host, solution, catalogue)
-    yield from _ffmpeg(host, solution, catalogue)
-    if found.remedy == "tunable" and host.selinux == "enforcing":
+    yield from _advisories(case, found, solution)
+    yield from _amendments(solution, case.catalogue)
+    yield from _compiled(case, found, solution)
+    yield from _driver(case, found, solution, remedies)
+    yield from _processor(case, solution)
+    yield from _ffmpeg(case, solution)
+    if found.remedy == "tunable" and case.host.selinux == "enforcing":
         yield "SELinux is enforcing: it may refuse the executable stack; prefer a repaired wheel."
 
 
-def _advisories(host: Host, found: Attempt, solution: Solution, catalogue: Catalogue) -> Iterator[str]:
-    majors = {known[0] for gpu in host.gpus if (known := capability(gpu, catalogue))}
-    for row in catalogue.rows.advisories:
+def _advisories(case: Case, found: Attempt, solution: Solution) -> Iterator[str]:
+    majors = {known[0] for known in case.gpu.capabilities if known}
+    for row in case.catalogue.rows.advisories:
         pin = solution.pins.get(row.package)
         if pin is None or row.device not in ("any", found.device):
             continue
@@ -62,57 +59,54 @@ def _amendments(solution: Solution, catalogue: Catalogue) -> Iterator[str]:
                 yield f"{', '.join(str(entry) for entry in row.adds)} is added: {row.sentence}. [{row.id}]"
 
 
-def _compiled(host: Host, found: Attempt, solution: Solution, catalogue: Catalogue) -> Iterator[str]:
+def _compiled(case: Case, found: Attempt, solution: Solution) -> Iterator[str]:
     if found.device != "cuda":
         return
     for name, pin in solution.pins.items():
-        abi = pin.abi.get(host.machine or "")
-        if abi is None or not catalogue.info(name).computes:
+        abi = pin.abi.get(case.host.machine or "")
+        if abi is None or not case.catalogue.info(name).computes:
             continue
-        code = Code(abi.sass, abi.ptx, abi.ptx_isa)
-        gpus = [gpu for gpu in host.gpus if how_it_runs(code, capability(gpu, catalogue)) == "ptx"]
+        gpus = case.gpu.compiled(code_of(abi))
         if gpus:
             names = ways(gpu_words(gpu, article=True) for gpu in gpus)
             yield f"The first start is slow: the driver compiles the kernels of {pin.subject} for {names}."
 
 
-def _driver(
-    host: Host, found: Attempt, solution: Solution, remedies: list[dict[str, Any]], catalogue: Catalogue
-) -> Iterator[str]:
+def _driver(case: Case, found: Attempt, solution: Solution, remedies: list[dict[str, Any]]) -> Iterator[str]:
     """Yield by which rules the driver serves the set, and the other ways to a newer libcuda."""
+    gpu, catalogue = case.gpu, case.catalogue
     if found.device == "cuda":
-        made = list(toolkits_of(host, solution.pins, catalogue))
+        made = list(toolkits_of(gpu, solution.pins, catalogue))
         for subject, cuda in made:
-            if (said := driver_rule(host, cuda, catalogue)) is not None:
+            if (said := driver_rule(gpu, cuda)) is not None:
                 yield marked(said, subject, catalogue)
         newest = max((cuda for _, cuda in made), default=None)
-        if newest is not None and (said := container_gate(host, newest, catalogue)) is not None:
+        if newest is not None and (said := container_gate(gpu, newest)) is not None:
             yield marked(said, "driver", catalogue)
-        if (said := forward_in_use(host, catalogue)) is not None:
+        if (said := forward_in_use(gpu)) is not None:
             yield marked(said, "driver", catalogue)
-    wanted = found.best.world.target.request.device != "cpu"
-    yield from driver_notes(host, remedies, wanted, catalogue)
+    yield from driver_notes(case, remedies)
 
 
-def driver_notes(
-    host: Host, remedies: list[dict[str, Any]], wanted: bool, catalogue: Catalogue
-) -> Iterator[str]:
+def driver_notes(case: Case, remedies: list[dict[str, Any]]) -> Iterator[str]:
     """Yield, for a plan or a refusal, where a driver that ``remedies`` advise comes from, and the other way
-    to a newer libcuda. ``wanted``: the request does not exclude a GPU.
+    to a newer libcuda.
     """
-    for said in (forward_instead(host, remedies, catalogue), of_windows(host, remedies, wanted)):
+    wanted = case.request.device != "cpu"
+    instead = forward_instead(case.gpu, remedies, case.catalogue)
+    for said in (instead, of_windows(case.host, remedies, wanted)):
         if said is not None:
-            yield marked(said, "driver", catalogue)
+            yield marked(said, "driver", case.catalogue)
 
 
-def _processor(host: Host, solution: Solution, catalogue: Catalogue) -> Iterator[str]:
-    missing = missing_avx(host, solution.pins, catalogue)
+def _processor(case: Case, solution: Solution) -> Iterator[str]:
+    missing = missing_avx(case.host, solution.pins, case.catalogue)
     if missing is not None:
-        yield marked(missing[1], missing[0], catalogue)
+        yield marked(missing[1], missing[0], case.catalogue)
 
 
-def _ffmpeg(host: Host, solution: Solution, catalogue: Catalogue) -> Iterator[str]:
-    distro = distro_of(host, catalogue)
+def _ffmpeg(case: Case, solution: Solution) -> Iterator[str]:
+    host, distro, catalogue = case.host, case.distro, case.catalogue
     has = host.libavutil or ((distro.libavutil,) if distro and distro.libavutil else ())
     for package, versions, libraries in catalogue.rows.ffmpeg:
         pin = solution.pins.get(package)

@@ -10,12 +10,11 @@ from typing import Any
 
 from ...whisperx_catalogue.catalogue import Catalogue
 from ...whisperx_common.versions import Numbers, dotted
+from ..case import Case
 from ..container import remedy_for
-from ..gpu.cuda import modules_of
-from ..gpu.obstacles import advice, branch_needed, with_best_driver
+from ..gpu.driver_advice import advice, branch_needed, with_best_driver
 from ..host import Host, Interpreter
 from ..model import REMEDIES, Request
-from ..platforms import distro_of
 from ..solve.candidates import World
 from ..solve.resolver import Solution
 from ..solve.trials import Attempt, attempt, usable_pythons
@@ -25,7 +24,7 @@ __all__ = ["better_driver", "for_refusal", "used"]
 Remedy = dict[str, Any]
 
 
-def used(found: Attempt, solution: Solution, catalogue: Catalogue) -> Iterator[Remedy]:
+def used(found: Attempt, solution: Solution) -> Iterator[Remedy]:
     """Yield the remedies that the plan applies."""
     world = found.best.world
     for name, pin in solution.pins.items():
@@ -40,7 +39,7 @@ def used(found: Attempt, solution: Solution, catalogue: Catalogue) -> Iterator[R
                     "sentence": f"The executable-stack flag of {pin.subject} is cleared in its wheel",
                 }
             else:
-                value = str(catalogue.threshold("libc.execstack", "tunable_value"))
+                value = str(world.catalogue.threshold("libc.execstack", "tunable_value"))
                 yield {
                     "kind": "tunable",
                     "package": name,
@@ -49,10 +48,11 @@ def used(found: Attempt, solution: Solution, catalogue: Catalogue) -> Iterator[R
                     "rule": rule,
                     "sentence": f"{pin.subject} runs with an executable stack; a repaired wheel is safer",
                 }
-    yield from _upgrades(world, solution, catalogue)
+    yield from _upgrades(world, solution)
 
 
-def _upgrades(world: World, solution: Solution, catalogue: Catalogue) -> Iterator[Remedy]:
+def _upgrades(world: World, solution: Solution) -> Iterator[Remedy]:
+    catalogue = world.catalogue
     for name, pin in solution.pins.items():
         package = catalogue.packages[name]
         for row in catalogue.rows.rules.values():
@@ -74,28 +74,27 @@ def _upgrades(world: World, solution: Solution, catalogue: Catalogue) -> Iterato
                 }
 
 
-def better_driver(
-    host: Host, request: Request, found: Attempt | None, catalogue: Catalogue
-) -> tuple[Remedy | None, int | None]:
+def better_driver(case: Case, found: Attempt | None) -> tuple[Remedy | None, int | None]:
     """Return the driver that would give more than ``found`` does, and the branch to advise for this host.
 
     More is the GPU instead of the CPU, or newer versions of what is asked for or of what computes.
     """
-    improved = with_best_driver(host, catalogue)
-    if improved is None:
+    host = with_best_driver(case.host, case.gpu)
+    if host is None:
         return None, None
-    best = attempt(improved, request, catalogue, "cuda")
+    improved = replace(case, host=host)
+    best = attempt(improved, "cuda")
     if best is None or best.solution is None:
         return None, None
-    needed = branch_needed(improved, best.solution.pins, catalogue)
-    gains = _gains(found, best.solution, request, catalogue)
+    needed = branch_needed(improved.gpu, best.solution.pins, case.catalogue)
+    gains = _gains(found, best.solution, case)
     if not gains or needed is None:
         return None, needed
-    bounds = advice(host, needed, catalogue)
+    bounds = advice(case.gpu, needed)
     last = bounds["maximum"]
     until = f" to {last}, the last for this GPU" if last else " or newer"
     what = ", ".join(f"{name} {text}" for name, text in gains.items())
-    modules = None if host.wsl else modules_of(host.gpus, catalogue)
+    modules = None if host.wsl else case.gpu.modules
     kernel = f", with the {modules} kernel modules," if modules else ""
     signed = "; Secure Boot is on, its modules have to be signed" if host.secure_boot else ""
     kind = "on the GPU" if found is None or found.device != "cuda" else "instead"
@@ -109,8 +108,9 @@ def better_driver(
     }, needed
 
 
-def _gains(found: Attempt | None, best: Solution, request: Request, catalogue: Catalogue) -> dict[str, str]:
-    names = [name for name in best.pins if name in request.packages or catalogue.info(name).computes]
+def _gains(found: Attempt | None, best: Solution, case: Case) -> dict[str, str]:
+    asked = case.request.packages
+    names = [name for name in best.pins if name in asked or case.catalogue.info(name).computes]
     now = (
         found.solution.pins
         if found is not None and found.solution is not None and found.device == "cuda"
@@ -123,37 +123,39 @@ def _gains(found: Attempt | None, best: Solution, request: Request, catalogue: C
     }
 
 
-def for_refusal(host: Host, request: Request, device: str, catalogue: Catalogue) -> Iterator[Remedy]:
+def for_refusal(case: Case, device: str) -> Iterator[Remedy]:
     """Yield the remedies that give this host a plan: each was tried on the facts before it is named."""
 
-    def helps(changed: Host, asked: Request = request) -> bool:
-        tried = attempt(changed, asked, catalogue, device)
+    request = case.request
+
+    def helps(**changed: Any) -> bool:
+        tried = attempt(replace(case, **changed), device)
         return tried is not None and tried.solution is not None
 
     missing = tuple(kind for kind in REMEDIES if kind not in request.remedies)
     for kind in missing:
-        if helps(host, replace(request, remedies=(kind,))):
+        if helps(request=replace(request, remedies=(kind,))):
             yield {
                 "kind": kind,
                 "allowed": False,
                 "sentence": f"Add {kind} to whisperx_plan_remedies",
             }
-    yield from _pythons(host, catalogue, helps)
+    yield from _pythons(case, helps)
     if len([text for text in request.packages.values() if text]) > 0:
-        yield from _looser(host, request, helps)
-    if request.runtime != "container" and (image := remedy_for(host, request, device, catalogue, helps)):
+        yield from _looser(request, helps)
+    if request.runtime != "container" and (image := remedy_for(case, device, helps)):
         yield image
 
 
-def _pythons(host: Host, catalogue: Catalogue, helps: Any) -> Iterator[Remedy]:
+def _pythons(case: Case, helps: Any) -> Iterator[Remedy]:
     """Yield the interpreters to install: of the distribution's own packages the newest that helps, else any
     that does.
     """
-    distro = distro_of(host, catalogue)
-    have = {python.minor for python in usable_pythons(host, catalogue)[0]}
+    distro = case.distro
+    have = {python.minor for python in usable_pythons(case)[0]}
     offered = sorted(distro.offered, reverse=True) if distro else []
     for version, package in offered:
-        if version[:2] not in have and helps(_with_python(host, version)):
+        if version[:2] not in have and helps(host=_with_python(case.host, version)):
             yield {
                 "kind": "python",
                 "package": package,
@@ -161,8 +163,8 @@ def _pythons(host: Host, catalogue: Catalogue, helps: Any) -> Iterator[Remedy]:
                 "sentence": f"Install the package {package}",
             }
             return
-    for version in _known_pythons(catalogue):
-        if version not in have and helps(_with_python(host, version)):
+    for version in _known_pythons(case.catalogue):
+        if version not in have and helps(host=_with_python(case.host, version)):
             yield {
                 "kind": "python",
                 "package": None,
@@ -184,9 +186,9 @@ def _with_python(host: Host, version: Numbers) -> Host:
     return replace(host, pythons=(*host.pythons, extra))
 
 
-def _looser(host: Host, request: Request, helps: Any) -> Iterator[Remedy]:
+def _looser(request: Request, helps: Any) -> Iterator[Remedy]:
     for name, text in request.packages.items():
-        if text and helps(host, replace(request, packages={**request.packages, name: ""})):
+        if text and helps(request=replace(request, packages={**request.packages, name: ""})):
             yield {
                 "kind": "request",
                 "package": name,

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from ...whisperx_catalogue.catalogue import Catalogue
 from ...whisperx_catalogue.release import Release
 from ...whisperx_common.versions import dotted
 from ..findings import Finding, finding
@@ -152,13 +151,13 @@ def conflict_of(needs: Iterable[Need]) -> Finding | None:
     return finding("plan.conflict", said, conflict=said) if said else None
 
 
-def python_findings(chosen: Attempt, catalogue: Catalogue) -> Iterator[tuple[Interpreter, Finding]]:
+def python_findings(chosen: Attempt) -> Iterator[tuple[Interpreter, Finding]]:
     """Yield why the other interpreters were not taken, where they could not have been."""
     yield from chosen.refused
     for trial in chosen.trials:
         if trial is chosen.best or isinstance(trial.result, Solution):
             continue
-        why = _why_unfit(trial, catalogue)
+        why = _why_unfit(trial)
         if why:
             name = next(iter(trial.world.target.request.packages))
             yield (
@@ -167,15 +166,15 @@ def python_findings(chosen: Attempt, catalogue: Catalogue) -> Iterator[tuple[Int
             )
 
 
-def _why_unfit(trial: Trial, catalogue: Catalogue) -> str:
+def _why_unfit(trial: Trial) -> str:
     world = trial.world
     for name in world.target.request.packages:
-        for release in catalogue.packages[name].members(world.asked[name]):
+        for release in world.catalogue.packages[name].members(world.asked[name]):
             if release.version.is_prerelease:
                 continue
-            said = first_said(world.blocking(release), catalogue)
+            said = first_said(world.blocking(release), world.catalogue)
             if said is not None:
-                return say(said, release, catalogue)
+                return say(said, release, world.catalogue)
             if id(release) in world.failed:
-                return say(_unmet(world, release, world.failed[id(release)]), release, catalogue)
+                return say(_unmet(world, release, world.failed[id(release)]), release, world.catalogue)
     return ""

@@ -1,4 +1,4 @@
-"""Which build of a torch release serves a host's GPUs, and which CUDA libraries it brings along."""
+"""Which builds a torch release has, and which CUDA libraries each brings along."""
 
 from __future__ import annotations
 
@@ -6,49 +6,16 @@ from collections.abc import Iterable
 
 from ...whisperx_catalogue.catalogue import Catalogue
 from ...whisperx_catalogue.release import Release
-from ...whisperx_catalogue.rows import Build, Series
-from ..host import Host
-from .cuda import Code, capability, driver_cuda, how_it_runs, isa_of_cuda, meets_floor
+from ...whisperx_catalogue.rows import Build, Rows, Series
 from .cuda_libraries import Library, brought, filled
 
-__all__ = ["brings", "build_fits", "choose_build", "occupied", "series_of"]
+__all__ = ["brings", "occupied", "series_of"]
 
 
-def series_of(release: Release, machine: str | None, catalogue: Catalogue) -> Series | None:
+def series_of(release: Release, machine: str | None, rows: Rows) -> Series | None:
     """Return the row of a torch release's series on a machine."""
     key = ".".join(str(part) for part in release.version.release[:2])
-    return catalogue.rows.series.get((key, machine or ""))
-
-
-def build_fits(build: Build, host: Host, catalogue: Catalogue) -> bool:
-    """Say whether a CUDA build runs on every GPU of the host under its driver."""
-    if build.cuda is None or not meets_floor(host.driver, build.cuda[0], catalogue):
-        return False
-    isa = isa_of_cuda(build.cuda, catalogue)
-    speaks = driver_cuda(host.driver, catalogue)
-    code = Code(build.sass, build.ptx, isa)
-    for gpu in host.gpus:
-        found = capability(gpu, catalogue)
-        how = how_it_runs(code, found) if found else None
-        if how is None or (how == "ptx" and (speaks is None or speaks < build.cuda[:2])):
-            return False
-    return True
-
-
-def choose_build(release: Release, host: Host, device: str, catalogue: Catalogue) -> Build | None:
-    """Return the build to take: the CPU one for a CPU, else the first that fits all GPUs (the default
-    index's first).
-    """
-    if device == "cpu":
-        series = series_of(release, host.machine, catalogue)
-        return next((build for build in series.builds if build.cuda is None), None) if series else None
-    key = ("build", release.package, release.index, host.machine, host.gpus, host.driver)
-    if key not in catalogue.scratch:
-        series = series_of(release, host.machine, catalogue)
-        fitting = (build for build in (series.builds if series else ()) if build_fits(build, host, catalogue))
-        catalogue.scratch[key] = next(fitting, None)
-    found: Build | None = catalogue.scratch[key]
-    return found
+    return rows.series.get((key, machine or ""))
 
 
 def brings(build: Build | None, wanted: Library, machine: str | None, catalogue: Catalogue) -> bool:

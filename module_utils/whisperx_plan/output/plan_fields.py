@@ -7,18 +7,16 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ...whisperx_catalogue.catalogue import Catalogue
 from ...whisperx_catalogue.release import Release, canonical, specifier
 from ...whisperx_catalogue.rows import Build
 from ...whisperx_common.versions import dotted
+from ..case import Case
 from ..explain.ruled_out import admitted
-from ..gpu.cuda import capability
 from ..gpu.cuda_libraries import Library
+from ..gpu.driver_advice import cuda_level
 from ..gpu.libraries_needed import wanted_libraries
-from ..gpu.obstacles import cuda_level
-from ..gpu.torch_builds import brings, choose_build, series_of
-from ..host import Host, Interpreter
-from ..platforms import distro_of, platform_of
+from ..gpu.torch_builds import brings, series_of
+from ..host import Interpreter
 from ..solve.dependencies import wants_of
 from ..solve.resolver import Solution
 from ..solve.trials import Attempt, distutils_package, lacks_distutils
@@ -31,25 +29,24 @@ Parts = dict[str, Any]
 _LAST_PATCH = 999
 
 
-def spell_out(host: Host, found: Attempt, solution: Solution, catalogue: Catalogue) -> Parts:
+def spell_out(case: Case, found: Attempt, solution: Solution) -> Parts:
     """Return the fields of a Plan that follow from the set; reasons, remedies, notes and class are added
     elsewhere.
     """
-    world = found.best.world
+    host, catalogue, world = case.host, case.catalogue, found.best.world
     python = world.target.python
     pins = solution.pins
     torch = next((pin for name, pin in pins.items() if catalogue.info(name).builds), None)
-    build = choose_build(torch, host, found.device, catalogue) if torch else None
-    series = series_of(torch, host.machine, catalogue) if torch else None
-    libraries = _libraries(host, found, pins, catalogue)
-    platform = platform_of(host, catalogue)
-    repairs, environment = _cured(found, pins, catalogue)
+    build = case.gpu.build(torch, found.device) if torch else None
+    series = series_of(torch, host.machine, catalogue.rows) if torch else None
+    libraries = _libraries(found, pins)
+    repairs, environment = _cured(found, pins)
     infos = [catalogue.info(name) for name in pins]
     return {
         "request": dict(world.target.request.packages),
         "machine": host.machine or "",
         "libc": {"family": host.libc_family or "", "version": dotted(host.libc_version or ())},
-        "platform": platform[0] if platform else "",
+        "platform": case.platform[0] if case.platform else "",
         "runtime": "venv",
         "device": found.device,
         "python": dotted(python.minor),
@@ -57,12 +54,12 @@ def spell_out(host: Host, found: Attempt, solution: Solution, catalogue: Catalog
         "torch_build": build.name if build else None,
         "default_torch_build": series.default if series else None,
         "pins": {name: pin.text for name, pin in pins.items()},
-        "constraints": _constraints(found, pins, catalogue),
-        "requirements": _requirements(found, pins, build, libraries, catalogue),
+        "constraints": _constraints(found, pins),
+        "requirements": _requirements(found, pins, build, libraries),
         "environment": environment,
         "loader_paths": sorted({row.path for row in libraries}),
         "repairs": repairs,
-        "system_packages": system_packages(host, python, pins, catalogue),
+        "system_packages": system_packages(case, python, pins),
         "imports": [
             {"package": info.name, "module": info.module, "optional": info.optional}
             for info in infos
@@ -81,24 +78,29 @@ def spell_out(host: Host, found: Attempt, solution: Solution, catalogue: Catalog
     }
 
 
-def _libraries(
-    host: Host, found: Attempt, pins: Mapping[str, Release], catalogue: Catalogue
-) -> list[Library]:
+def _libraries(found: Attempt, pins: Mapping[str, Release]) -> list[Library]:
     if found.device != "cuda":
         return []
-    return [row for release in pins.values() for row in wanted_libraries(release, host, catalogue)]
+    target = found.best.world.target
+    return [
+        row
+        for release in pins.values()
+        for row in wanted_libraries(release, target.machine, target.catalogue)
+    ]
 
 
-def _constraints(found: Attempt, pins: Mapping[str, Release], catalogue: Catalogue) -> dict[str, str]:
+def _constraints(found: Attempt, pins: Mapping[str, Release]) -> dict[str, str]:
     """Return a specifier per catalogued package, and the bounds that amendments set for others."""
     world = found.best.world
     texts = {
-        name: specifier_for(catalogue.packages[name], mask, world.passing[name], world.target.request.unknown)
+        name: specifier_for(
+            world.catalogue.packages[name], mask, world.passing[name], world.target.request.unknown
+        )
         for name, mask in admitted(world, pins).items()
     }
     bounds: dict[str, set[str]] = {}
     for release in pins.values():
-        wants = wants_of(release, world.target, catalogue)
+        wants = wants_of(release, world.target)
         for need in wants.needs:
             if need.limit and need.name not in pins and need.text:
                 bounds.setdefault(need.name, set()).add(need.text)
@@ -115,15 +117,14 @@ def _requirements(
     pins: Mapping[str, Release],
     build: Build | None,
     libraries: list[Library],
-    catalogue: Catalogue,
 ) -> list[str]:
     """Return what the resolver is asked for: the requested packages, what METADATA forgot, libraries nobody
     brings.
     """
     world = found.best.world
-    machine = world.target.host.machine
+    machine, catalogue = world.target.machine, world.catalogue
     lines = [f"{name}=={pins[name].text}" for name in world.target.request.packages]
-    more = {line for release in pins.values() for line in wants_of(release, world.target, catalogue).extra}
+    more = {line for release in pins.values() for line in wants_of(release, world.target).extra}
     more |= {f"{row.package}{row.range}" for row in libraries if not brings(build, row, machine, catalogue)}
     asked = {canonical(name) for name in world.target.request.packages}
     more |= {
@@ -135,9 +136,7 @@ def _requirements(
     return lines + sorted(more)
 
 
-def _cured(
-    found: Attempt, pins: Mapping[str, Release], catalogue: Catalogue
-) -> tuple[list[dict[str, str]], dict[str, str]]:
+def _cured(found: Attempt, pins: Mapping[str, Release]) -> tuple[list[dict[str, str]], dict[str, str]]:
     """Return the wheels to repair, or the environment to set, for the rules that the remedy made harmless."""
     world = found.best.world
     hurt = [
@@ -147,61 +146,61 @@ def _cured(
         return [], {}
     if found.remedy == "repair":
         return [{"package": pin.package, "version": pin.text, "clear": "execstack"} for pin in hurt], {}
-    name = str(catalogue.threshold("libc.execstack", "tunable_name"))
-    return [], {name: str(catalogue.threshold("libc.execstack", "tunable_value"))}
+    name = str(world.catalogue.threshold("libc.execstack", "tunable_name"))
+    return [], {name: str(world.catalogue.threshold("libc.execstack", "tunable_value"))}
 
 
-def system_packages(
-    host: Host, python: Interpreter, pins: Mapping[str, Release], catalogue: Catalogue
-) -> list[str]:
+def system_packages(case: Case, python: Interpreter, pins: Mapping[str, Release]) -> list[str]:
     """Return the distribution's packages of the programs that the set calls; none for a program that is
     there.
     """
+    distro, catalogue = case.distro, case.catalogue
     wanted = {program for name in pins for program in catalogue.info(name).system}
-    if "ffmpeg" in wanted and host.ffmpeg_path:
+    if "ffmpeg" in wanted and case.host.ffmpeg_path:
         wanted.discard("ffmpeg")
-    distro = distro_of(host, catalogue)
     found = {distro.ffmpeg if distro is not None and program == "ffmpeg" else program for program in wanted}
     if lacks_distutils(python, catalogue):
-        found.add(distutils_package(python, host, catalogue))
+        found.add(distutils_package(python, distro))
     return sorted(package for package in found if package)
 
 
-def host_class(parts: Parts, host: Host, found: Attempt, solution: Solution, catalogue: Catalogue) -> str:
+def host_class(parts: Parts, case: Case, found: Attempt, solution: Solution) -> str:
     """Return the readable id of the hosts with this answer.
 
     The digest covers the answer but its versions, and of the host what the versions depend on: it stays
     when a newer release enters the catalogue, and differs where constraints differ.
     """
-    request = found.best.world.target.request
+    host, request = case.host, case.request
     identity: dict[str, Any] = {
         key: parts[key]
         for key in ("request", "platform", "libc", "python", "device", "torch_build", "environment")
     }
     identity["unknown"], identity["remedy"] = request.unknown, found.remedy
     identity["repairs"] = sorted(row["package"] for row in parts["repairs"])
-    identity["cpu"] = _missing_flags(host, solution, catalogue)
-    identity["bands"] = _own_bands(found, solution, catalogue)
+    identity["cpu"] = _missing_flags(case, solution)
+    identity["bands"] = _own_bands(found, solution)
     if found.device == "cuda":
-        identity["gpus"] = sorted({dotted(capability(gpu, catalogue) or ()) for gpu in host.gpus})
-        identity["driver"] = cuda_level(host, solution.pins, catalogue)
+        identity["gpus"] = sorted({dotted(capability or ()) for capability in case.gpu.capabilities})
+        identity["driver"] = cuda_level(case.gpu, solution.pins, case.catalogue)
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
     libc = f"{host.libc_family}{dotted(host.libc_version or ())}"
     tag = found.best.python.tag
     return "-".join((host.machine or "", libc, tag, parts["torch_build"] or found.device, digest))
 
 
-def _missing_flags(host: Host, solution: Solution, catalogue: Catalogue) -> list[str]:
+def _missing_flags(case: Case, solution: Solution) -> list[str]:
     """Return the CPU flags that the set's packages are compiled for and this CPU is known to lack."""
+    host = case.host
     if host.cpu_flags is None:
         return []
-    wanted = {flag for name in solution.pins for flag in catalogue.info(name).cpu.get(host.machine or "", ())}
+    infos = [case.catalogue.info(name) for name in solution.pins]
+    wanted = {flag for info in infos for flag in info.cpu.get(host.machine or "", ())}
     return sorted(wanted - host.cpu_flags)
 
 
-def _own_bands(found: Attempt, solution: Solution, catalogue: Catalogue) -> list[str]:
+def _own_bands(found: Attempt, solution: Solution) -> list[str]:
     """Return the ranges of Python that this patch release is outside of, and its minor version is not."""
-    python = found.best.python
+    python, catalogue = found.best.python, found.best.world.catalogue
     bands = {
         release.requires_python for name in solution.pins for release in catalogue.packages[name].releases
     }

@@ -4,25 +4,18 @@ builds, sonames.
 
 from __future__ import annotations
 
-from ...whisperx_catalogue.catalogue import Catalogue
 from ...whisperx_catalogue.release import Release
 from ...whisperx_common.versions import Numbers, dotted
-from ..findings import Finding, Target, finding
-from ..gpu.cuda import (
-    Code,
-    branch_for_cuda,
-    capability,
-    cuda_of_isa,
-    driver_cuda,
-    highest_branch,
-    how_it_runs,
-    meets_floor,
-)
+from ..case import Target
+from ..findings import Finding, finding
 from ..gpu.cuda_libraries import providers
+from ..gpu.device_code import code_of
+from ..gpu.drivers import branch_for_cuda, cuda_of_isa
 from ..gpu.libraries_needed import cuda_major, opened
 from ..gpu.names import gpu_words, ways
-from ..gpu.torch_builds import choose_build, series_of
-from ..host import Gpu, Host
+from ..gpu.profile import GpuProfile
+from ..gpu.torch_builds import series_of
+from ..host import Gpu
 
 __all__ = [
     "driver_floor",
@@ -34,15 +27,15 @@ __all__ = [
 ]
 
 
-def _computes(release: Release, target: Target, catalogue: Catalogue) -> bool:
-    return target.device == "cuda" and catalogue.info(release.package).computes
+def _computes(release: Release, target: Target) -> bool:
+    return target.device == "cuda" and target.catalogue.info(release.package).computes
 
 
-def no_cuda_build(release: Release, target: Target, catalogue: Catalogue) -> Finding | None:
+def no_cuda_build(release: Release, target: Target) -> Finding | None:
     """The wheel for this machine has no device code at all."""
-    if not _computes(release, target, catalogue):
+    if not _computes(release, target):
         return None
-    machine = target.host.machine or ""
+    machine = target.machine
     abi = release.abi.get(machine)
     if abi is None or abi.has_device_code:
         return None
@@ -51,28 +44,23 @@ def no_cuda_build(release: Release, target: Target, catalogue: Catalogue) -> Fin
     return finding("gpu.no-cuda-build", f"{machine} wheels without device code", machine=machine)
 
 
-def _uncovered(release: Release, target: Target, catalogue: Catalogue) -> tuple[Gpu, Numbers] | None:
+def _uncovered(release: Release, target: Target) -> tuple[Gpu, Numbers] | None:
     """Return the first GPU that neither machine code nor PTX of the wheel can serve."""
-    abi = release.abi.get(target.host.machine or "")
+    abi = release.abi.get(target.machine)
     if abi is None or not abi.has_device_code:
         return None
-    code = Code(abi.sass, abi.ptx, abi.ptx_isa)
-    for gpu in target.host.gpus:
-        found = capability(gpu, catalogue)
-        if found is not None and how_it_runs(code, found) is None:
-            return gpu, found
-    return None
+    return target.gpu.uncovered(code_of(abi))
 
 
-def machine_code(release: Release, target: Target, catalogue: Catalogue) -> Finding | None:
+def machine_code(release: Release, target: Target) -> Finding | None:
     """Some GPU of the host is served by neither machine code nor PTX."""
-    if not _computes(release, target, catalogue):
+    if not _computes(release, target):
         return None
-    missing = _uncovered(release, target, catalogue)
+    missing = _uncovered(release, target)
     if missing is None:
         return None
     gpu, found = missing
-    abi = release.abi[target.host.machine or ""]
+    abi = release.abi[target.machine]
     return finding(
         "gpu.machine-code",
         f"{gpu_words(gpu)} ({dotted(found)})",
@@ -81,19 +69,18 @@ def machine_code(release: Release, target: Target, catalogue: Catalogue) -> Find
     )
 
 
-def ptx(release: Release, target: Target, catalogue: Catalogue) -> Finding | None:
+def ptx(release: Release, target: Target) -> Finding | None:
     """A GPU newer than the wheel's machine code: the driver must be able to compile the wheel's PTX."""
-    if not _computes(release, target, catalogue):
+    if not _computes(release, target):
         return None
-    abi = release.abi.get(target.host.machine or "")
+    abi = release.abi.get(target.machine)
     if abi is None or not abi.has_device_code:
         return None
-    code = Code(abi.sass, abi.ptx, abi.ptx_isa)
-    compiled = [gpu for gpu in target.host.gpus if how_it_runs(code, capability(gpu, catalogue)) == "ptx"]
+    compiled = target.gpu.compiled(code_of(abi))
     if not compiled:
         return None
-    wanted = cuda_of_isa(abi.ptx_isa, catalogue) if abi.ptx_isa else None
-    speaks = driver_cuda(target.host.driver, catalogue)
+    wanted = cuda_of_isa(abi.ptx_isa, target.catalogue.rows) if abi.ptx_isa else None
+    speaks = target.gpu.cuda
     if wanted is None or speaks is None:
         return (
             None
@@ -102,86 +89,80 @@ def ptx(release: Release, target: Target, catalogue: Catalogue) -> Finding | Non
         )
     if speaks >= wanted:
         return None
-    branch = branch_for_cuda(wanted, catalogue)
+    branch = branch_for_cuda(wanted, target.catalogue.rows)
     return finding(
         "driver.ptx",
-        f"driver {_driver(target.host)}",
-        variant=_capped(target.host, branch, catalogue),
+        f"driver {target.gpu.driver_words}",
+        variant=_capped(target.gpu, branch),
         branch=str(branch or "?"),
         gpu=gpu_words(compiled[0], article=True),
         newest=abi.sass[-1] if abi.sass else "none",
         isa=dotted(abi.ptx_isa or ()),
-        driver=_driver(target.host),
-        last=str(highest_branch(target.host.gpus, catalogue) or ""),
+        driver=target.gpu.driver_words,
+        last=str(target.gpu.last_branch or ""),
     )
 
 
-def driver_floor(release: Release, target: Target, catalogue: Catalogue) -> Finding | None:
+def driver_floor(release: Release, target: Target) -> Finding | None:
     """The driver is older than the floor of the CUDA major (minor-version rule)."""
-    if not _computes(release, target, catalogue):
+    if not _computes(release, target):
         return None
-    major = cuda_major(release, target.host, catalogue)
-    if major is None or meets_floor(target.host.driver, major, catalogue) is not False:
+    major = cuda_major(release, target.machine, target.catalogue)
+    if major is None or target.gpu.serves(major) is not False:
         return None
-    return _floor_finding(target, major, catalogue)
+    return _floor_finding(target, major)
 
 
-def _floor_finding(target: Target, major: int, catalogue: Catalogue) -> Finding:
-    floor = catalogue.rows.floors.get(major, ())
+def _floor_finding(target: Target, major: int) -> Finding:
+    floor = target.catalogue.rows.floors.get(major, ())
     return finding(
         "driver.floor",
-        f"driver {_driver(target.host)}",
-        variant=_capped(target.host, floor[0] if floor else None, catalogue),
+        f"driver {target.gpu.driver_words}",
+        variant=_capped(target.gpu, floor[0] if floor else None),
         major=str(major),
         floor=dotted(floor),
         branch=str(floor[0] if floor else "?"),
-        last=str(highest_branch(target.host.gpus, catalogue) or ""),
+        last=str(target.gpu.last_branch or ""),
     )
 
 
-def _capped(host: Host, branch: int | None, catalogue: Catalogue) -> str:
-    last = highest_branch(host.gpus, catalogue)
+def _capped(gpu: GpuProfile, branch: int | None) -> str:
+    last = gpu.last_branch
     return "capped" if branch is not None and last is not None and branch > last else ""
 
 
-def _driver(host: Host) -> str:
-    return host.driver.text or (
-        f"of CUDA {dotted(host.driver.cuda)}" if host.driver.cuda else "of unknown version"
-    )
-
-
-def torch_build(release: Release, target: Target, catalogue: Catalogue) -> Finding | None:
+def torch_build(release: Release, target: Target) -> Finding | None:
     """No build of this torch release serves all GPUs under this driver."""
-    if not catalogue.info(release.package).builds:
+    if not target.catalogue.info(release.package).builds:
         return None
-    series = series_of(release, target.host.machine, catalogue)
+    series = series_of(release, target.machine, target.catalogue.rows)
     if series is None:
-        if target.gates or not release.fitting(target.host.machine or "", target.host.libc_family or "glibc"):
+        if target.gates or not release.fitting(target.machine, target.host.libc_family or "glibc"):
             return None
         return finding("unknown.torch-build", "a torch series without a row of builds")
-    if target.device != "cuda" or choose_build(release, target.host, "cuda", catalogue) is not None:
+    if target.device != "cuda" or target.gpu.build(release) is not None:
         return None
     majors = sorted({build.cuda[0] for build in series.builds if build.cuda})
-    if majors and all(meets_floor(target.host.driver, major, catalogue) is False for major in majors):
-        return _floor_finding(target, majors[0], catalogue)
+    if majors and all(target.gpu.serves(major) is False for major in majors):
+        return _floor_finding(target, majors[0])
     gpus = ways(
         f"{gpu_words(gpu)} ({dotted(found)})"
-        for gpu in target.host.gpus
-        if (found := capability(gpu, catalogue))
+        for gpu, found in zip(target.gpu.gpus, target.gpu.capabilities, strict=True)
+        if found
     )
     builds = ", ".join(build.name for build in series.builds if build.cuda) or "none"
-    return finding("torch.no-build", f"{gpus} with driver {_driver(target.host)}", builds=builds)
+    return finding("torch.no-build", f"{gpus} with driver {target.gpu.driver_words}", builds=builds)
 
 
-def no_provider(release: Release, target: Target, catalogue: Catalogue) -> Finding | None:
+def no_provider(release: Release, target: Target) -> Finding | None:
     """The package looks up a library that nothing installable brings."""
-    if not _computes(release, target, catalogue):
+    if not _computes(release, target):
         return None
-    machine = target.host.machine
+    machine = target.machine
     missing = [
         name
-        for name in opened(release, target.host, catalogue)
-        if _is_cuda(name) and not providers(name, machine, catalogue)
+        for name in opened(release, machine, target.catalogue)
+        if _is_cuda(name) and not providers(name, machine, target.catalogue)
     ]
     return finding("soname.no-provider", missing[0], soname=missing[0]) if missing else None
 

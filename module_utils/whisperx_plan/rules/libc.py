@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from ...whisperx_catalogue.catalogue import Catalogue
 from ...whisperx_catalogue.release import Release, Wheel
 from ...whisperx_common.versions import Numbers, dotted, strict_numbers
-from ..findings import Finding, Target, finding
-from ..platforms import tag_glibc
+from ..case import Target
+from ..findings import Finding, finding
 
 __all__ = ["cpu_instructions", "execstack", "floor_of", "glibc_floor", "musl"]
 
 
-def execstack(release: Release, target: Target, catalogue: Catalogue) -> Finding | None:
+def execstack(release: Release, target: Target) -> Finding | None:
     """A new glibc does not load an object that asks for an executable stack."""
     host = target.host
     abi = release.abi.get(host.machine or "")
     if abi is None or not abi.execstack or host.libc_family != "glibc" or host.libc_version is None:
         return None
-    limit = strict_numbers(str(catalogue.threshold("libc.execstack", "glibc"))) or ()
+    limit = strict_numbers(str(target.catalogue.threshold("libc.execstack", "glibc"))) or ()
     if host.libc_version < limit:
         return None
     return finding("libc.execstack", host.libc, limit=dotted(limit))
@@ -31,7 +30,7 @@ def floor_of(wheel: Wheel, release: Release, machine: str) -> Numbers:
     return max(tag, abi.glibc) if native and abi is not None and abi.glibc is not None else tag
 
 
-def glibc_floor(release: Release, target: Target, catalogue: Catalogue) -> Finding | None:
+def glibc_floor(release: Release, target: Target) -> Finding | None:
     """Every wheel for this machine needs a newer glibc."""
     host = target.host
     if host.libc_family != "glibc" or host.libc_version is None or host.machine is None:
@@ -40,13 +39,13 @@ def glibc_floor(release: Release, target: Target, catalogue: Catalogue) -> Findi
     if not wheels:
         return None
     floor = min(floor_of(wheel, release, host.machine) for wheel in wheels)
-    level = tag_glibc(host, catalogue)
+    level = target.case.glibc_level
     if level is None or floor <= level:
         return None
     return finding("libc.glibc-floor", host.libc, floor=dotted(floor))
 
 
-def musl(release: Release, target: Target, catalogue: Catalogue) -> Finding | None:
+def musl(release: Release, target: Target) -> Finding | None:
     """A musl host, and no wheel for musl."""
     host = target.host
     if host.libc_family != "musl" or not release.wheels or release.fitting(host.machine or "", "musl"):
@@ -54,12 +53,12 @@ def musl(release: Release, target: Target, catalogue: Catalogue) -> Finding | No
     return finding("libc.musl", host.libc)
 
 
-def cpu_instructions(release: Release, target: Target, catalogue: Catalogue) -> Finding | None:
+def cpu_instructions(release: Release, target: Target) -> Finding | None:
     """The CPU lacks instructions the wheel is compiled with; asked only where the CPU's flags are known."""
     host = target.host
     if host.cpu_flags is None:
         return None
-    wanted = catalogue.info(release.package).cpu.get(host.machine or "", ())
+    wanted = target.catalogue.info(release.package).cpu.get(host.machine or "", ())
     missing = [flag for flag in wanted if flag not in host.cpu_flags]
     if not missing:
         return None

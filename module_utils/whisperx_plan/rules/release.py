@@ -6,11 +6,10 @@ from __future__ import annotations
 
 from packaging.version import Version
 
-from ...whisperx_catalogue.catalogue import Catalogue
 from ...whisperx_catalogue.release import Release, specifier
 from ...whisperx_common.versions import dotted
-from ..findings import Finding, Target, finding
-from ..platforms import tag_glibc
+from ..case import Target
+from ..findings import Finding, finding
 from .libc import floor_of
 
 __all__ = [
@@ -37,22 +36,22 @@ def asked_exactly(release: Release, target: Target) -> bool:
     )
 
 
-def yanked(release: Release, target: Target, catalogue: Catalogue) -> Finding | None:
+def yanked(release: Release, target: Target) -> Finding | None:
     """Withdrawn by its authors; taken only where it is asked for by its exact version."""
     if release.yanked is None or asked_exactly(release, target):
         return None
     return finding("release.yanked", "a withdrawn release", why=release.yanked.rstrip("."))
 
 
-def blocked(release: Release, target: Target, catalogue: Catalogue) -> Finding | None:
+def blocked(release: Release, target: Target) -> Finding | None:
     """Never taken."""
-    for row in catalogue.rows.blocked:
+    for row in target.catalogue.rows.blocked:
         if row.package == release.package and row.versions.contains(release.version, prereleases=True):
             return finding("release.blocked", "a blocked release", why=row.why, evidence=row.source)
     return None
 
 
-def prerelease(release: Release, target: Target, catalogue: Catalogue) -> Finding | None:
+def prerelease(release: Release, target: Target) -> Finding | None:
     """A pre-release is taken only where the request names one."""
     if not release.version.is_prerelease:
         return None
@@ -61,14 +60,14 @@ def prerelease(release: Release, target: Target, catalogue: Catalogue) -> Findin
     return finding("release.prerelease", "a pre-release")
 
 
-def sdist_only(release: Release, target: Target, catalogue: Catalogue) -> Finding | None:
+def sdist_only(release: Release, target: Target) -> Finding | None:
     """No wheel at all, and nobody builds one."""
-    if release.wheels or release.invented or release.package in catalogue.rows.built_from_sdist:
+    if release.wheels or release.invented or release.package in target.catalogue.rows.built_from_sdist:
         return None
     return finding("release.sdist-only", "a source distribution only")
 
 
-def no_wheel(release: Release, target: Target, catalogue: Catalogue) -> Finding | None:
+def no_wheel(release: Release, target: Target) -> Finding | None:
     """No wheel for this machine, whatever its C library."""
     machine = target.host.machine or "an unknown machine"
     if not release.wheels or any(release.fitting(machine, family) for family in ("glibc", "musl")):
@@ -77,9 +76,9 @@ def no_wheel(release: Release, target: Target, catalogue: Catalogue) -> Finding 
     return finding("wheel.machine", machine, made=", ".join(made))
 
 
-def not_measured(release: Release, target: Target, catalogue: Catalogue) -> Finding | None:
+def not_measured(release: Release, target: Target) -> Finding | None:
     """A native wheel whose ELF files were not read: nobody knows whether it loads."""
-    if target.gates or not catalogue.info(release.package).measured:
+    if target.gates or not target.catalogue.info(release.package).measured:
         return None
     machine = target.host.machine or ""
     if machine in release.abi or not release.fitting(machine, target.host.libc_family or "glibc"):
@@ -87,11 +86,11 @@ def not_measured(release: Release, target: Target, catalogue: Catalogue) -> Find
     return finding("unknown.not-measured", "a wheel that was not measured", machine=machine)
 
 
-def python_band(release: Release, target: Target, catalogue: Catalogue) -> Finding | None:
+def python_band(release: Release, target: Target) -> Finding | None:
     """The interpreter is outside what METADATA, or experience, allows; upper bounds count too."""
     python = dotted(target.python.version)
     bands = [release.requires_python or ""] + [
-        row.python for row in catalogue.amendments(release) if row.python
+        row.python for row in target.catalogue.amendments(release) if row.python
     ]
     for band in bands:
         if band and not specifier(band).contains(python, prereleases=True):
@@ -99,13 +98,13 @@ def python_band(release: Release, target: Target, catalogue: Catalogue) -> Findi
     return None
 
 
-def python_wheel(release: Release, target: Target, catalogue: Catalogue) -> Finding | None:
+def python_wheel(release: Release, target: Target) -> Finding | None:
     """There are wheels for the machine, but none for this interpreter."""
-    if python_band(release, target, catalogue) is not None:
+    if python_band(release, target) is not None:
         return None
     host = target.host
     wheels = release.fitting(host.machine or "", host.libc_family or "glibc")
-    level = tag_glibc(host, catalogue)
+    level = target.case.glibc_level
     reachable = [
         wheel
         for wheel in wheels

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from typing import TypeAlias
 
-from ..findings import Rule, Target
+from ...whisperx_catalogue.release import Release
+from ..case import Target
+from ..findings import Finding
 from . import gpu, libc, release
 
-__all__ = ["KEYS", "RULES"]
+__all__ = ["KEYS", "RULES", "Rule"]
+
+Rule: TypeAlias = Callable[[Release, Target], Finding | None]
 
 RULES: dict[str, tuple[Rule, ...]] = {
     "release": (release.yanked, release.blocked, release.prerelease, release.sdist_only),
@@ -39,7 +44,7 @@ KEYS: dict[str, Callable[[Target, str], Hashable]] = {
         target.host.libc_family,
         target.device,
         target.gates,
-        (target.host.gpus, target.host.driver) if target.device == "cuda" else None,
+        target.gpu if target.device == "cuda" else None,
     ),
     "python": lambda target, _: (
         target.python.version,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from ...whisperx_catalogue.catalogue import Catalogue, Package
-from ..findings import Finding, Rule, Target
-from .table import KEYS, RULES
+from ...whisperx_catalogue.catalogue import Package
+from ..case import Target
+from ..findings import Finding
+from .table import KEYS, RULES, Rule
 
 __all__ = ["Verdicts", "verdicts"]
 
@@ -28,27 +29,28 @@ class Verdicts:
         return mask
 
 
-def verdicts(package: Package, target: Target, catalogue: Catalogue) -> Verdicts:
+def verdicts(package: Package, target: Target) -> Verdicts:
     """Ask every rule about every release of a package; answers are kept in the catalogue's scratch."""
+    scratch = target.catalogue.scratch
     parts = []
     for group, key in KEYS.items():
         place = ("rules", package.name, group, key(target, package.name))
-        if place not in catalogue.scratch:
-            catalogue.scratch[place] = _ask(RULES[group], package, target, catalogue)
-        parts.append(catalogue.scratch[place])
+        if place not in scratch:
+            scratch[place] = _ask(RULES[group], package, target)
+        parts.append(scratch[place])
     whole = ("verdicts", *map(id, parts))
-    if whole not in catalogue.scratch:
-        catalogue.scratch[whole] = _joined(parts)
-    found: Verdicts = catalogue.scratch[whole]
+    if whole not in scratch:
+        scratch[whole] = _joined(parts)
+    found: Verdicts = scratch[whole]
     return found
 
 
-def _ask(rules: Iterable[Rule], package: Package, target: Target, catalogue: Catalogue) -> Verdicts:
+def _ask(rules: Iterable[Rule], package: Package, target: Target) -> Verdicts:
     said: dict[int, tuple[Finding, ...]] = {}
     hits: dict[str, int] = {}
     for release in package.releases:
         for function in rules:
-            answer = function(release, target, catalogue)
+            answer = function(release, target)
             if answer is not None:
                 said[release.index] = (*said.get(release.index, ()), answer)
                 hits[answer.rule] = hits.get(answer.rule, 0) | release.bit

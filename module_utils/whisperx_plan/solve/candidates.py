@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from ...whisperx_catalogue.catalogue import Catalogue
 from ...whisperx_catalogue.release import Release
-from ..findings import Finding, Target
+from ..case import Target
+from ..findings import Finding
 from ..rules.verdicts import Verdicts, verdicts
 from .dependencies import Need, library_needs, wants_of
 
@@ -22,10 +22,10 @@ class World:
 
     def __init__(
         self,
-        catalogue: Catalogue,
         target: Target,
         cures: frozenset[str] = frozenset(),
     ) -> None:
+        catalogue = target.catalogue
         self.catalogue, self.target, self.cures = catalogue, target, cures
         self._verdicts: dict[str, Verdicts] = {}
         self.passing: dict[str, int] = {}
@@ -55,7 +55,7 @@ class World:
         """Ask the rules about every release of a package; return the set that passes."""
         if name not in self.passing:
             package = self.catalogue.packages[name]
-            found = self._verdicts[name] = verdicts(package, self.target, self.catalogue)
+            found = self._verdicts[name] = verdicts(package, self.target)
             self.passing[name] = package.everything & ~found.blocked(self.cures)
         return self.passing[name]
 
@@ -69,20 +69,16 @@ class World:
             names.add(name)
             package = self.catalogue.packages[name]
             for release in package.members(self._look(name) & self.asked.get(name, package.everything)):
-                todo += [
-                    need.name
-                    for need in wants_of(release, self.target, self.catalogue).needs
-                    if not need.limit
-                ]
+                todo += [need.name for need in wants_of(release, self.target).needs if not need.limit]
         return frozenset(names)
 
     def needs(self, release: Release) -> tuple[Need, ...]:
         """Return what a release wants of the packages that can be part of the set."""
         key = id(release)
         if key not in self._needs:
-            wants = wants_of(release, self.target, self.catalogue)
+            wants = wants_of(release, self.target)
             self._needs[key] = tuple(need for need in wants.needs if need.name in self.names) + library_needs(
-                release, self.target, self.torch, self.catalogue
+                release, self.target, self.torch
             )
         return self._needs[key]
 

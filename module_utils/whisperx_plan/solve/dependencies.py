@@ -14,10 +14,10 @@ from packaging.requirements import Requirement
 from ...whisperx_catalogue.catalogue import Catalogue
 from ...whisperx_catalogue.release import Release, canonical
 from ...whisperx_common.versions import dotted
-from ..findings import Target
+from ..case import Target
 from ..gpu.cuda_libraries import Library
 from ..gpu.libraries_needed import wanted_libraries
-from ..gpu.torch_builds import choose_build, occupied
+from ..gpu.torch_builds import occupied
 
 __all__ = ["Need", "Wants", "wants_of"]
 
@@ -65,18 +65,18 @@ def _holds(marker: Marker, python: str, minor: str, machine: str) -> bool:
     )
 
 
-def wants_of(release: Release, target: Target, catalogue: Catalogue) -> Wants:
+def wants_of(release: Release, target: Target) -> Wants:
     """Return what a release wants on this target, libraries apart (they depend on the host's GPUs)."""
-    python, machine = target.python, target.host.machine or ""
+    python, machine = target.python, target.machine
     key = ("wants", python.version, machine, target.device)
     found: Wants | None = release.cache.get(key)
     if found is None:
-        found = release.cache[key] = _wants_of(release, target, catalogue)
+        found = release.cache[key] = _wants_of(release, target)
     return found
 
 
-def _wants_of(release: Release, target: Target, catalogue: Catalogue) -> Wants:
-    machine = target.host.machine or ""
+def _wants_of(release: Release, target: Target) -> Wants:
+    machine, catalogue = target.machine, target.catalogue
     needs: list[Need] = []
     extra: list[str] = []
     bounds: list[tuple[str, str]] = []
@@ -137,22 +137,21 @@ def _add(
     return True
 
 
-def library_needs(
-    release: Release, target: Target, torch: str | None, catalogue: Catalogue
-) -> tuple[Need, ...]:
+def library_needs(release: Release, target: Target, torch: str | None) -> tuple[Need, ...]:
     """Return which torch releases leave room for the libraries a computing package looks up, if torch is
     about.
     """
+    catalogue = target.catalogue
     if torch is None or target.device != "cuda" or not catalogue.info(release.package).computes:
         return ()
-    wanted = wanted_libraries(release, target.host, catalogue)
+    wanted = wanted_libraries(release, target.machine, catalogue)
     if not wanted:
         return ()
     package = catalogue.packages[torch]
     mask, culprit = 0, None
     for candidate in package.releases:
-        build = choose_build(candidate, target.host, "cuda", catalogue)
-        clash = occupied(build, wanted, target.host.machine, catalogue)
+        build = target.gpu.build(candidate)
+        clash = occupied(build, wanted, target.machine, catalogue)
         if clash:
             culprit = clash[0]
         else:

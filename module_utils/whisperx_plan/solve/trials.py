@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ...whisperx_catalogue.catalogue import Catalogue
+from ...whisperx_catalogue.rows import Distro
 from ...whisperx_common.versions import strict_numbers
-from ..findings import Finding, Target, finding
-from ..host import Host, Interpreter
+from ..case import Case, Target
+from ..findings import Finding, finding
+from ..host import Interpreter
 from ..model import Request
-from ..platforms import distro_of
 from .candidates import World
 from .resolver import Conflict, Solution, resolve
 
@@ -47,20 +48,21 @@ class Attempt:
 
 
 def usable_pythons(
-    host: Host, catalogue: Catalogue
+    case: Case,
 ) -> tuple[list[Interpreter], tuple[tuple[Interpreter, Finding], ...]]:
     """Return one interpreter per minor version, and those ruled out as such with what was found."""
+    catalogue = case.catalogue
     reserved = tuple(catalogue.threshold("python.platform", "paths"))
     refused: list[tuple[Interpreter, Finding]] = []
     best: dict[tuple[int, ...], Interpreter] = {}
-    for python in sorted(host.pythons, key=_preference):
+    for python in sorted(case.host.pythons, key=_preference):
         if python.path.startswith(reserved):
             refused.append((python, finding("python.platform", python.path)))
         elif python.weakness is not None:
             refused.append((python, finding("python.untrusted", f"{python.path}: {python.weakness}")))
         elif not python.shared:
             refused.append((python, finding("python.private", python.path)))
-        elif lacks_distutils(python, catalogue) and distutils_package(python, host, catalogue) is None:
+        elif lacks_distutils(python, catalogue) and distutils_package(python, case.distro) is None:
             refused.append(
                 (
                     python,
@@ -82,9 +84,8 @@ def lacks_distutils(python: Interpreter, catalogue: Catalogue) -> bool:
     return not python.distutils and python.minor < before
 
 
-def distutils_package(python: Interpreter, host: Host, catalogue: Catalogue) -> str | None:
+def distutils_package(python: Interpreter, distro: Distro | None) -> str | None:
     """Return the distribution's package that completes its own interpreter, if there is one."""
-    distro = distro_of(host, catalogue)
     own = python.path.startswith("/usr/bin/") and distro is not None and distro.python == python.minor
     return distro.distutils if own and distro is not None else None
 
@@ -109,16 +110,17 @@ def _modes(request: Request, catalogue: Catalogue) -> Iterable[tuple[str | None,
             yield kind, cured
 
 
-def attempt(host: Host, request: Request, catalogue: Catalogue, device: str) -> Attempt | None:
+def attempt(case: Case, device: str) -> Attempt | None:
     """Return the best that one device can give, None if the host has no interpreter to use."""
-    pythons, refused = usable_pythons(host, catalogue)
+    pythons, refused = usable_pythons(case)
     if not pythons:
         return None
     first: Attempt | None = None
-    for remedy, cures in _modes(request, catalogue):
+    request = case.request
+    for remedy, cures in _modes(request, case.catalogue):
         trials = []
         for python in pythons:
-            world = World(catalogue, Target(host, device, python, request), cures)
+            world = World(Target(case, device, python), cures)
             trials.append(Trial(world, resolve(world)))
         solved = [trial for trial in trials if isinstance(trial.result, Solution)]
         if solved:

@@ -185,7 +185,7 @@ def test_the_rows_of_default_torch_builds_agree_with_the_wheels():
     seen = 0
     for release in catalogue().packages["torch"].releases:
         for machine, abi in release.abi.items():
-            series = series_of(release, machine, catalogue())
+            series = series_of(release, machine, catalogue().rows)
             assert series is not None, release.subject
             build = next(build for build in series.builds if build.name == series.default)
             assert (build.sass, build.ptx) == (abi.sass, abi.ptx), (release.subject, machine)
@@ -195,7 +195,7 @@ def test_the_rows_of_default_torch_builds_agree_with_the_wheels():
 
 def test_every_torch_series_that_is_catalogued_has_its_row():
     for release in load(CATALOGUE).packages["torch"].releases:
-        assert series_of(release, "x86_64", catalogue()) is not None, release.subject
+        assert series_of(release, "x86_64", catalogue().rows) is not None, release.subject
 
 
 def test_what_is_looked_up_is_brought_or_known():

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
 
+from module_utils.whisperx_plan.case import Case, Target
 from module_utils.whisperx_plan.decide import decide
-from module_utils.whisperx_plan.findings import Target
 from module_utils.whisperx_plan.model import Host, Interpreter, Request
 from module_utils.whisperx_plan.solve.candidates import World
 from tests.unit.whisperx_catalogue.knowledge import catalogue
@@ -82,7 +82,7 @@ def test_constraints_admit_only_what_every_rule_lets_pass(found, packages):
     python = Interpreter(
         record["python_path"], next(p.version for p in host.pythons if p.path == record["python_path"])
     )
-    world = World(catalogue(), Target(host, record["device"], python, request))
+    world = World(Target(Case(host, request, catalogue()), record["device"], python))
     for name, text in record["constraints"].items():
         package = catalogue().packages.get(name)
         if package is None or name not in world.passing:

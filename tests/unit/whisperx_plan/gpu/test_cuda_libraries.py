@@ -86,7 +86,7 @@ def wishes(release: Release, machine: str) -> Iterator[Requirement]:
 def test_every_library_of_a_default_torch_build_is_measured(machine):
     known, seen = load(CATALOGUE), 0
     for release in known.packages["torch"].releases:
-        series = series_of(release, machine, known)
+        series = series_of(release, machine, known.rows)
         cuda = series.builds[0].cuda if series else None
         if cuda is None or not family(cuda[0], known):
             continue
@@ -103,7 +103,7 @@ def test_every_library_of_a_default_torch_build_is_measured(machine):
 def test_a_build_of_cuda_13_leaves_room_for_cublas_12_and_not_for_cudnn_12():
     known = catalogue()
     newest = known.packages["torch"].members(known.packages["torch"].mask("<2.16"))[0]
-    series = series_of(newest, "x86_64", known)
+    series = series_of(newest, "x86_64", known.rows)
     assert series is not None
     build = series.builds[0]
     assert build.cuda is not None and build.cuda[0] == 13
@@ -117,7 +117,7 @@ def test_a_build_of_cuda_13_leaves_room_for_cublas_12_and_not_for_cudnn_12():
 
 def test_a_build_whose_libraries_were_not_measured_may_lie_anywhere():
     known = catalogue()
-    first = series_of(known.packages["torch"].releases[0], "x86_64", known)
+    first = series_of(known.packages["torch"].releases[0], "x86_64", known.rows)
     assert (
         first is not None and first.builds[0].cuda is not None and not family(first.builds[0].cuda[0], known)
     )
