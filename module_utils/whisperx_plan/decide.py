@@ -10,6 +10,7 @@ from typing import Any
 
 from ..whisperx_catalogue.catalogue import Catalogue
 from ..whisperx_problem import Problem
+from .alike import key_of
 from .case import Case
 from .container import base_of
 from .decide_host import judge
@@ -53,9 +54,14 @@ def decide(hosts: Mapping[str, Mapping[str, Any]], request: Request, catalogue: 
     flags = frozenset(
         flag for info in catalogue.rows.packages.values() for own in info.cpu.values() for flag in own
     ) | noted_flags(catalogue)
+    alike: dict[bytes, dict[str, Any]] = {}
     answers: dict[Host, dict[str, Any]] = {}
     found: dict[str, dict[str, Any]] = {}
     for name, facts in hosts.items():
+        key = key_of(facts, flags)
+        if key is not None and key in alike:
+            found[name] = alike[key]
+            continue
         try:
             host = Host.from_facts(name, facts, flags)
         except Problem as problem:
@@ -64,6 +70,8 @@ def decide(hosts: Mapping[str, Mapping[str, Any]], request: Request, catalogue: 
         if host not in answers:
             answers[host] = judge(Case(host, request, catalogue)).record()
         found[name] = answers[host]
+        if key is not None:
+            alike[key] = answers[host]
     return Decision(found, _classes(found))
 
 
