@@ -123,7 +123,7 @@ class ActionModule(ActionBase):
         if not os.path.isfile(path):
             raise AnsibleActionFail(
                 f"{item['file']} is not on the controller ({path}); wanted: the file with SHA-256 "
-                f"{item['sha256']}. Lock anew, which makes or fetches it again."
+                f"{item['sha256']}. Resolve a new lock, which builds or downloads it again."
             )
         return path
 

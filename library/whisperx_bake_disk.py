@@ -116,7 +116,7 @@ def main() -> None:
             error.strerror or str(error),
             str(error.filename or disk.path),
             "a disk that can be written",
-            "Mend that, then bake again.",
+            "Fix that, then bake again.",
         )
         module.fail_json(msg=problem.sentence(), **problem.record())
     partitions = [asdict(part) for part in parts(disk.used, disk.free)]

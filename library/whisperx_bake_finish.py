@@ -215,7 +215,7 @@ def unexpected(error: OSError) -> Problem:
         error.strerror or str(error),
         str(error.filename or ""),
         "a root that can be read and written",
-        "Mend that, then bake again.",
+        "Fix that, then bake again.",
     )
 
 

@@ -266,7 +266,7 @@ def main() -> None:
             error.strerror or str(error),
             str(error.filename or ""),
             "a file system that does what it is asked",
-            "Mend that, then run again; nothing half-made is in use.",
+            "Fix that, then run again; nothing incomplete is active.",
         )
         failed = [told(given, "failed: " + problem.sentence())]
         module.fail_json(

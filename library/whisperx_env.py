@@ -372,7 +372,7 @@ def unexpected(error: OSError) -> Problem:
         error.strerror or str(error),
         str(error.filename or ""),
         "a file system that does what it is asked",
-        "Mend that, then run again; nothing half-made is in use.",
+        "Fix that, then run again; nothing incomplete is active.",
     )
 
 

@@ -170,7 +170,7 @@ def main() -> None:
             error.strerror or str(error),
             str(error.filename or ""),
             "a root that can be written",
-            "Mend that, then bake again.",
+            "Fix that, then bake again.",
         )
         module.fail_json(msg=problem.sentence(), **problem.record())
     finally:

@@ -114,7 +114,7 @@ table:
   returned: always, when there is an environment
   type: list
   elements: str
-  sample: ["proved: import on cpu, 3.1 s, release whisperx-3.8.6-cpu-0123456789ab"]
+  sample: ["verified: import on cpu, 3.1 s, release whisperx-3.8.6-cpu-0123456789ab"]
 rule:
   description: Stable identity of what is wrong, with C(found), C(where), C(wanted) and C(remedy).
   returned: failure

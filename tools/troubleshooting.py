@@ -36,7 +36,7 @@ _FAMILIES = {
     "B": "CUDA libraries, driver, GPU",
     "C": "Resolver, Python, packaging",
     "D": "torch, pyannote, Hugging Face",
-    "E": "Surroundings",
+    "E": "Environment",
     "F": "Containers",
     "": "What any environment can have",
 }

@@ -263,10 +263,10 @@ def _removals(names: AbstractSet[str]) -> List[Step]:
 def _gone(engine: str, release: Release) -> Problem:
     return Problem(
         "container.previous-gone",
-        "{} does not have the image that release {} was proved with".format(engine, release.name),
+        "{} does not have the image that release {} was verified with".format(engine, release.name),
         str(release.value("image")),
         "the image to go back to",
-        "Run site.yml with the older lock instead; it brings that image anew.",
+        "Run site.yml with the older lock instead; it transfers that image again.",
     )
 
 
@@ -275,6 +275,6 @@ def _unfit(release: Release, why: str) -> Problem:
         "container.previous-unfit",
         "release {} no longer fits this host: {}".format(release.name, why),
         release.path,
-        "the driver it was proved on, or a newer one",
+        "the driver it was verified on, or a newer one",
         "Keep the current release, or run site.yml for one that fits.",
     )

@@ -173,7 +173,7 @@ def complaint(name: str, arguments: Tuple[str, ...], text: str) -> Problem:
         told,
         where,
         "an engine that does what it is asked",
-        "Try '{}' by hand; what was in use is untouched.".format(where),
+        "Try '{}' by hand; the active release is untouched.".format(where),
     )
 
 

@@ -64,5 +64,5 @@ def _failure(path: str, wanted: Wanted, options: Options, report: Dict[str, Any]
         + ("; and {} more".format(more) if more > 0 else ""),
         wanted.image,
         "level {} to succeed on {}".format(options.verify_level, wanted.device),
-        "What was in use is untouched. Lock anew (whisperx_plan_state: upgrade), or report the finding.",
+        "The active release is untouched. Resolve again (whisperx_plan_state: upgrade), or report it.",
     )

@@ -121,7 +121,7 @@ def _check_driver(wanted: Wanted, root: str) -> None:
             "NVIDIA driver {}".format(driver) if driver else "no NVIDIA driver is loaded",
             "/sys/module/nvidia/version",
             "{} or newer, for {}".format(wanted.driver, wanted.image),
-            "Upgrade the driver, or plan anew with this host's facts.",
+            "Upgrade the driver, or plan again with this host's facts.",
         )
     if not os.path.exists(os.path.join(root, "dev/nvidiactl")):
         raise Problem(

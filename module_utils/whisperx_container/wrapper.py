@@ -103,7 +103,7 @@ if ! [ -e '@ROOT@/dev/dxg' ]; then
 wanted: @DRIVER@ or newer. Install it, or boot the kernel it was built for."
     if older "$driver" '@DRIVER@'; then
         die "the NVIDIA driver is $driver; \\
-wanted: @DRIVER@ or newer, for this image. Upgrade the driver, or plan anew with site.yml."
+wanted: @DRIVER@ or newer, for this image. Upgrade the driver, or plan again with site.yml."
     fi
     [ -e '@ROOT@/dev/nvidiactl' ] || die "/dev/nvidiactl does not exist; \\
 wanted: the driver's device nodes. Run nvidia-smi once as root."

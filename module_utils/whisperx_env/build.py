@@ -165,7 +165,7 @@ def _python_problem(interpreter: str, said: str) -> Problem:
         "no environment could be made with {}: {}".format(interpreter, _tail(said)),
         interpreter,
         "a working Python of the planned version",
-        "Gather the facts anew (the interpreter may have been removed), or install that Python.",
+        "Gather the facts again (the interpreter may have been removed), or install that Python.",
     )
 
 
@@ -194,7 +194,7 @@ def _install_problem(code: int, said: str, options: Options) -> Problem:
             "a downloaded file is not the locked one: {}".format(_tail(said)),
             commands.redact(source, options.sources),
             "the SHA-256 in the lock",
-            "Find out why the index serves another file under that name, then lock anew.",
+            "Find out why the index serves another file under that name, then resolve a new lock.",
         )
     if _RESERVED in said:
         return protect.refusal(_tail(said), commands.redact(source, options.sources))

@@ -93,7 +93,7 @@ def _one(layout: Layout, item: LockedPackage, wheelhouse: str, limits: Limits) -
             "the wheelhouse serves {}".format(why),
             item.file,
             "SHA-256 {}".format(item.sha256),
-            "Remove that file from the wheelhouse; the next run fetches it anew.",
+            "Remove that file from the wheelhouse; the next run downloads it again.",
         )
     raise Problem(
         "env.wheelhouse",

@@ -22,16 +22,16 @@ def check_fit(release: Release) -> None:
             "release {} is no longer as it was verified: {}".format(release.name, "; ".join(hurt[:3])),
             release.path,
             "a whole release to go back to",
-            "Run site.yml with the older lock instead; it builds that release anew.",
+            "Run site.yml with the older lock instead; it builds that release again.",
         )
     then, now = release.value("host", {}), host.here()
     found = host.unfit(str(release.value("device")), then, now)
-    wanted = "the driver it was proved on, or a newer one"
+    wanted = "the driver it was verified on, or a newer one"
     if not found and (then.get("glibc"), then.get("machine")) != (now.glibc, now.machine):
         try:
             gate.check(release.site_packages, release.value("needs", {}))
         except Problem as problem:
-            found = "it was proved on glibc {}, and this is {}: {}".format(
+            found = "it was verified on glibc {}, and this is {}: {}".format(
                 then.get("glibc") or "of another time", now.glibc or "another C library", problem.found
             )
             wanted = problem.wanted

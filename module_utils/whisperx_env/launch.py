@@ -89,7 +89,7 @@ def write(wanted: Wanted, release: str, site_packages: str) -> None:
         if not os.access(program, os.X_OK):
             raise Problem(
                 "env.command-missing",
-                "the locked packages brought no command '{}'".format(name),
+                "the locked packages have no command '{}'".format(name),
                 program,
                 "a command of that name",
                 "Check 'scripts' in the plan: the package that has the command must be in the request.",

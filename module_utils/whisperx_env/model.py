@@ -125,7 +125,7 @@ def want(plan: Mapping[str, Any], text: str) -> Wanted:
                 "the lock is for {} {}".format(key, lock.header[key]),
                 "option lock",
                 "{} {}, as the plan says".format(key, plan[key]),
-                "Lock anew (whisperx_plan_state: upgrade).",
+                "Resolve a new lock (whisperx_plan_state: upgrade).",
             )
     parts = {key: plan.get(key) for key in _PLAN_PARTS}
     parts["packages"] = lock.header["content"]
@@ -147,5 +147,5 @@ def _main_package(plan: Mapping[str, Any], lock: lockfile.Lock) -> str:
         "none of the requested packages ({}) is in the lock".format(asked),
         "option lock",
         "a lock of this plan",
-        "Lock anew (whisperx_plan_state: upgrade).",
+        "Resolve a new lock (whisperx_plan_state: upgrade).",
     )

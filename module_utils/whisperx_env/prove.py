@@ -38,6 +38,6 @@ def prove(path: str, wanted: Wanted, options: Options) -> Dict[str, Any]:
             + ("; and {} more".format(more) if more > 0 else ""),
             path,
             "level {} to succeed on {}".format(options.verify_level, wanted.device),
-            "What was in use is untouched. Lock anew (whisperx_plan_state: upgrade), or report the finding.",
+            "The active release is untouched. Resolve again (whisperx_plan_state: upgrade), or report it.",
         )
     return report

@@ -14,7 +14,7 @@ from ..whisperx_common.versions import Numbers, dotted
 __all__ = ["DRIVER_STATES", "Driver", "Gpu", "Host", "Interpreter"]
 
 DRIVER_STATES = ("running", "absent", "mismatch", "unusable")
-_REMEDY = "Mend the facts (whisperx_host_assume, or the file they came from), or let the host be probed again"
+_REMEDY = "Correct the facts (whisperx_host_assume, or their file), or let the host be probed again"
 
 
 @dataclass(frozen=True)

@@ -172,5 +172,5 @@ def _nothing_to_return_to(layout: Layout, state: State, release: str) -> Problem
         "no release {}".format("'{}'".format(release) if release else "other than the current one"),
         layout.releases,
         "a complete release to go back to (there: {})".format(", ".join(complete) or "none"),
-        "Run site.yml with the older lock instead; it builds that release anew.",
+        "Run site.yml with the older lock instead; it builds that release again.",
     )

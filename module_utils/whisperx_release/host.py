@@ -63,5 +63,5 @@ def unfit(device: str, recorded: Mapping[str, Any], now: Here) -> str:
     if not now.driver:
         return "the NVIDIA driver (then {}) is gone".format(then)
     if numbers(now.driver) < numbers(then):
-        return "the NVIDIA driver is {}, older than {} on which it was proved".format(now.driver, then)
+        return "the NVIDIA driver is {}, older than {} on which it was verified".format(now.driver, then)
     return ""

@@ -6,14 +6,27 @@ from typing import Any, Dict, List, Mapping, Sequence
 
 from .model import Layout, Outcome
 
-__all__ = ["diff", "lines"]
+__all__ = ["VERBS", "diff", "lines"]
 
-# Worth telling apart from the rest of the time.
-_TOLD = ("build", "verify")
+# Shown apart from the rest of the time.
+_SHOWN = ("build", "verify")
+# The first word of a step that was done, and of one that would be.
+VERBS = {
+    "Built": "build",
+    "Checked": "check",
+    "Discarded": "discard",
+    "Linked": "link",
+    "Loaded": "load",
+    "Named": "name",
+    "Removed": "remove",
+    "Switched": "switch",
+    "Verified": "verify",
+    "Wrote": "write",
+}
 
 
 def diff(outcome: Outcome) -> Dict[str, str]:
-    """Return Ansible's before and after: the package versions in use, one a line."""
+    """Return Ansible's before and after: the active package versions, one a line."""
     return {"before": _listed(outcome.before), "after": _listed(outcome.after)}
 
 
@@ -22,28 +35,34 @@ def lines(
 ) -> List[str]:
     """Return what is there now, where, how to run it, and how long it took.
 
-    ``record`` is the release.json of the release in use, {} when there is none (yet).
+    ``record`` is the release.json of the active release, {} if there is none (yet).
     """
-    told: List[str] = []
+    found: List[str] = []
     if record:
         versions = record.get("versions") or {}
         names = [name for name in record.get("requested") or [] if name in versions]
         names += [name for name in ("ctranslate2", "torch") if name in versions and name not in names]
         shown = ", ".join("{} {}".format(name, versions[name]) for name in names)
-        told.append("{} on {}, Python {}".format(shown, record.get("device"), record.get("python")))
-        told.append("in {}, packages: {}".format(layout.release(str(record.get("id"))), len(versions)))
-        told.append("run it with {}".format(_how(layout, record.get("scripts") or [])))
+        found.append("{} on {}, Python {}".format(shown, record.get("device"), record.get("python")))
+        found.append("in {}, packages: {}".format(layout.release(str(record.get("id"))), len(versions)))
+        found.append("run it with {}".format(_how(layout, record.get("scripts") or [])))
     elif not predicted:
-        told.append("nothing is installed")
+        found.append("nothing is installed")
     if predicted and outcome.actions:
-        told.append("predicted: {}".format("; ".join(outcome.actions)))
+        found.append("would {}".format("; ".join(map(_planned, outcome.actions))))
     elif outcome.actions:
-        known = [kind for kind in _TOLD if kind in outcome.timings]
+        known = [kind for kind in _SHOWN if kind in outcome.timings]
         parts = ["{} {:.1f} s".format(kind, outcome.timings[kind]) for kind in known]
-        told.append("took {:.1f} s{}".format(seconds, " ({})".format(", ".join(parts)) if parts else ""))
+        found.append("took {:.1f} s{}".format(seconds, " ({})".format(", ".join(parts)) if parts else ""))
     else:
-        told.append("unchanged, checked in {:.2f} s".format(seconds))
-    return told + list(outcome.notes)
+        found.append("unchanged, checked in {:.2f} s".format(seconds))
+    return found + list(outcome.notes)
+
+
+def _planned(action: str) -> str:
+    """Return the sentence of a step as one that is still to be done."""
+    verb, space, rest = action.partition(" ")
+    return VERBS.get(verb, verb) + space + rest
 
 
 def _how(layout: Layout, scripts: Sequence[str]) -> str:

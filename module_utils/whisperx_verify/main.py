@@ -74,6 +74,6 @@ def _parser(known: Dict[str, Any]) -> argparse.ArgumentParser:
 
 def _table(report: Dict[str, Any]) -> str:
     lines = [Check(**record).line() for record in report["checks"]]
-    word = "proved" if report["ok"] else "NOT proved"
+    word = "verified" if report["ok"] else "NOT verified"
     lines.append(f"{word}: {report['level']} on {report['device']}, {report['seconds']:.1f} s")
     return "\n".join(lines)

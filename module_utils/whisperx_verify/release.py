@@ -63,7 +63,7 @@ def failure(report: Dict[str, Any]) -> Problem:
 def table(report: Dict[str, Any]) -> List[str]:
     """Return the report as lines for a person to read."""
     checks = [Check(**record) for record in report["checks"]]
-    word = "proved" if report["ok"] else "NOT proved"
+    word = "verified" if report["ok"] else "NOT verified"
     level, device, seconds = report["level"], report["device"], report["seconds"]
     last = f"{word}: {level} on {device}, {seconds:.1f} s, release {report['release']}"
     return [check.line() for check in checks] + [last]

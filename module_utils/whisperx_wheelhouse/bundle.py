@@ -175,7 +175,7 @@ def _file(out: Path, name: str, source: Path, mode: int) -> dict[str, str]:
                 f"{printable(source.name)} has SHA-256 {copied.hexdigest()}",
                 printable(str(source)),
                 f"SHA-256 {wanted}",
-                "The file was changed on the controller; run again, which fetches or makes it anew.",
+                "The file was changed on the controller; run again, which downloads or builds it again.",
             )
         beside.chmod(mode)
         replace(str(beside), str(target))

@@ -149,7 +149,7 @@ def _refuse_unlisted(root: Path, names: Sequence[str]) -> None:
             + named([printable(name) for name in sorted(names)], _SHOWN),
             str(root),
             "the files that the bundle was made of, and no more",
-            "Remove them if you know where they come from, or copy the bundle anew.",
+            "Remove them if you know where they come from, or copy the bundle again.",
         )
 
 

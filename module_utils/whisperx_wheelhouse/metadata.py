@@ -42,5 +42,5 @@ def read_metadata(wheel: Path) -> Message:
             f"{printable(wheel.name)} cannot be read: {printable(str(error))[:200] or type(error).__name__}",
             printable(str(wheel)),
             "a wheel with one METADATA in its .dist-info",
-            "Remove the file and run again: it is fetched or made anew.",
+            "Remove the file and run again: it is downloaded or built again.",
         ) from None

@@ -162,7 +162,7 @@ def test_the_summary_names_a_host_that_was_refused(tmp_path: Path) -> None:
     fleet.want("1.0")
     with pytest.raises(AssertionError) as raised:
         fleet.play("--check", "-e", "refused=two")
-    assert "one: predicted: Built" in str(raised.value)
+    assert "one: would build" in str(raised.value)
     assert "two: failed: stopped, nothing was touched" in str(raised.value)
 
 

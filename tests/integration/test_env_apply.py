@@ -109,7 +109,7 @@ def test_rollback_to_a_release_that_this_host_no_longer_loads_is_refused(lab: La
         with pytest.raises(Problem) as raised:
             lab.rolled_back(check=check)
         assert raised.value.rule == "env.previous-unfit" and "native.so" in raised.value.found
-        assert "it was proved on glibc 2.17, and this is" in raised.value.found
+        assert "it was verified on glibc 2.17, and this is" in raised.value.found
     assert lab.says() == "tiny 2.0"
 
 

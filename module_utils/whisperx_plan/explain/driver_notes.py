@@ -87,9 +87,9 @@ def forward_in_use(gpu: GpuProfile) -> Finding | None:
         return None
     return finding(
         "driver.forward",
-        f"libcuda speaks CUDA {dotted(driver.cuda)} on a kernel driver of CUDA {dotted(own)} "
+        f"libcuda supports CUDA {dotted(driver.cuda)} on a kernel driver of CUDA {dotted(own)} "
         f"({driver.text}): a forward-compatibility package is in use",
-        step="Keep it on the loader path of whoever runs the commands; without it the driver is too old.",
+        step="Keep it on the loader path of the commands; without it the driver is too old.",
     )
 
 

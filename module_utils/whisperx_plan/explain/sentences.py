@@ -44,7 +44,7 @@ def _row(found: Finding, catalogue: Catalogue) -> Any:
             f"there is no row for the rule {found.rule}",
             "rules.yml",
             "one row per rule",
-            "Mend the catalogue",
+            "Correct the catalogue",
         )
     return row
 

@@ -47,7 +47,7 @@ def test_well(tmp_path, capsys):
     assert (result["level"], result["device"], result["release"]) == ("import", "cpu", "small-1")
     assert [check["name"] for check in result["checks"]] == ["import well", "import codec"]
     assert "no libavutil" in json.dumps(result["warnings"])
-    assert result["table"][-1].startswith("proved: import on cpu")
+    assert result["table"][-1].startswith("verified: import on cpu")
     assert files(tmp_path) == before
 
 

@@ -419,7 +419,7 @@ def test_summary_tells_what_where_how_and_how_long(host: Host) -> None:
         "took 6.0 s (build 2.0 s, verify 3.0 s)",
     ]
     assert diff(outcome) == {"before": "", "after": "a==1\n"}
-    assert lines(host.layout, {}, outcome, 1, predicted=True) == ["predicted: Built"]
+    assert lines(host.layout, {}, outcome, 1, predicted=True) == ["would build"]
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def test_by_hand(tmp_path):
     probe = str(tmp_path / "verify" / "probe.py")
     good = subprocess.run([python, probe], capture_output=True, text=True, cwd="/")
     assert good.returncode == 0, good.stderr
-    assert "ok" in good.stdout and good.stdout.splitlines()[-1].startswith("proved: import on cpu")
+    assert "ok" in good.stdout and good.stdout.splitlines()[-1].startswith("verified: import on cpu")
     plan = tmp_path / "verify" / "plan.json"
     record = json.loads(plan.read_text())
     record["imports"].append({"package": "broken", "module": "broken", "optional": False})
