@@ -44,6 +44,14 @@ options:
     description: How many releases stay; the current and the previous one always do.
     type: int
     default: 2
+  rollback_verify:
+    description:
+      - With O(state=rolled_back), how far the release is verified before the switch. One that does not work
+        is refused, and nothing is switched. V(none) only looks whether its files are there.
+      - Check mode does not run the checks.
+    type: str
+    choices: [none, import, kernels, pipeline]
+    default: import
   verify_level:
     description: How far an image is verified before it is activated; each level includes those before it.
     type: str
@@ -228,6 +236,7 @@ ARGUMENTS: Dict[str, Any] = {
     "keep": {"type": "int", "default": 2},
     "verify_level": {"choices": ["import", "kernels", "pipeline"], "default": "pipeline"},
     "verify_timeout": {"type": "int", "default": 600},
+    "rollback_verify": {"choices": ["none", "import", "kernels", "pipeline"], "default": "import"},
     "bin_dir": {"type": "path", "default": "/usr/local/bin"},
     "facts_dir": {"type": "path", "default": "/etc/ansible/facts.d"},
     "store": {"type": "path", "default": ""},
@@ -303,6 +312,7 @@ def answer(given: Dict[str, Any], layout: Layout, check: bool) -> Result:
         keep=given["keep"],
         verify_level=given["verify_level"],
         verify_timeout=given["verify_timeout"],
+        rollback_verify=given["rollback_verify"],
         store=given["store"],
         storage_driver=given["storage_driver"],
         network=given["network"],
@@ -318,7 +328,8 @@ def answer(given: Dict[str, Any], layout: Layout, check: bool) -> Result:
         return engine.find(name, conf, run, missing_is_well=check and given["installing"])
 
     # The releases of this root that are no image.
-    other = Venv(layout, VenvOptions(), Hooks())
+    again = VenvOptions(rollback_verify=options.rollback_verify, verify_timeout=options.verify_timeout)
+    other = Venv(layout, again, Hooks())
     if given["state"] == "absent":
         return apply.absent(layout, options, find, given["engine"], Hooks(), check, other)
     if given["state"] == "rolled_back":

@@ -51,6 +51,14 @@ options:
         the active release does not change. For images with several profiles; the first boot selects one.
     type: bool
     default: true
+  rollback_verify:
+    description:
+      - With O(state=rolled_back), how far the release is verified before the switch. One that does not work
+        is refused, and nothing is switched. V(none) only looks whether its files are there.
+      - Check mode does not run the checks.
+    type: str
+    choices: [none, import, kernels, pipeline]
+    default: import
   verify_level:
     description:
       - How far a release is verified before it is activated. Each level includes those before it.
@@ -280,6 +288,7 @@ ARGUMENTS: Dict[str, Any] = {
     "hashes": {"type": "bool", "default": False},
     "timeout": {"type": "int", "default": 3600},
     "verify_timeout": {"type": "int", "default": 600},
+    "rollback_verify": {"choices": ["none", "import", "kernels", "pipeline"], "default": "import"},
     **index_options(find_links="str"),
     "offline": {"type": "bool", "default": False},
     "uv": {
@@ -346,6 +355,7 @@ def answer(given: Dict[str, Any], layout: Layout, check: bool) -> Outcome:
         timeout=given["timeout"],
         verify_timeout=given["verify_timeout"],
         hashes=given["hashes"],
+        rollback_verify=given["rollback_verify"],
         sources=Sources(
             offline=given["offline"],
             **index_values(given),

@@ -172,6 +172,12 @@ class Container(Runtime):
         if unfit:
             raise _unfit(release, unfit)
 
+    def prove_again(self, release: Release) -> Dict[str, Any]:
+        """Verify an image before it is gone back to. Raises Problem "container.previous-damaged"."""
+        from .prove import prove_again
+
+        return prove_again(self.engine, release, self.options)
+
     def returned(self, state: State, target: Release) -> Sequence[Step]:
         """Return the step that moves the tag `current`, unless it leads to the image of ``target``."""
         self._look()

@@ -114,6 +114,12 @@ class Venv(Runtime):
         """Return what is wrong with the download of every locked package that is not as it was unpacked."""
         return dict(cache.edited(self.layout, sorted(self.wanted.lock.versions), self.options.hashes))
 
+    def prove_again(self, release: Release) -> Dict[str, Any]:
+        """Verify an environment before it is gone back to. Raises Problem "env.previous-damaged"."""
+        from .prove import prove_again
+
+        return prove_again(release, self.options, self.layout.cache)
+
     def _damage(self, state: State) -> Dict[str, List[str]]:
         """Return what is wrong with every release that could be the wanted one."""
         return {

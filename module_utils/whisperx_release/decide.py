@@ -61,6 +61,9 @@ def rolled_back(layout: Layout, state: State, target: Release, runtime: Runtime)
     steps: List[Step] = []
     if moves or further:
         steps.append(Step("fits", target.name))
+    level = runtime.common.rollback_verify
+    if moves and level != "none":
+        steps.append(Step("verify-again", target.name, "Verified {} ({})".format(target.name, level)))
     if moves:
         # Noted first, so that a run that is killed in between is not undone by the next. A full disk may
         # keep the note, and what users read of the release, from being written; it never keeps the switch.

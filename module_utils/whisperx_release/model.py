@@ -150,12 +150,14 @@ class Options:
     """How to apply, whatever the runtime. ``keep`` complete releases stay; times in seconds.
 
     Without ``activate`` the release is made ready beside the others, and nothing that is in use changes.
+    ``rollback_verify`` is the level to which a release is verified before it is gone back to, or "none".
     """
 
     keep: int = 2
     activate: bool = True
     verify_level: str = "pipeline"
     verify_timeout: int = 600
+    rollback_verify: str = "none"
 
 
 @dataclass(frozen=True)

@@ -161,6 +161,10 @@ def _fits(run: Run, step: Step) -> None:
     run.runtime.check_return(run.before.releases[step.subject])
 
 
+def _verify_again(run: Run, step: Step) -> None:
+    run.outcome.verify = run.runtime.prove_again(run.before.releases[step.subject])
+
+
 def _link(run: Run, step: Step) -> None:
     outside.write_command(run.layout, step.subject)
 
@@ -212,4 +216,5 @@ DEEDS: Dict[str, Deed] = {
     "switch": _switch,
     "unlink": _unlink,
     "verify": _verify,
+    "verify-again": _verify_again,
 }

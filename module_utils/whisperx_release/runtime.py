@@ -118,6 +118,10 @@ class Runtime:
     def check_return(self, release: Release) -> None:
         """Raise Problem when a release cannot be gone back to: damaged, or the host has changed."""
 
+    def prove_again(self, release: Release) -> Dict[str, Any]:
+        """Verify a release before it is gone back to; return the report. Raises Problem if it fails."""
+        raise NotImplementedError
+
     def returned(self, state: State, target: Release) -> Sequence[Step]:
         """Return the steps after a rollback to ``target``."""
         return ()
