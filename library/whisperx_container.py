@@ -221,6 +221,9 @@ from ..module_utils.whisperx_container.model import Options, Result, want
 from ..module_utils.whisperx_container.prove import prover
 from ..module_utils.whisperx_env.model import Options as VenvOptions
 from ..module_utils.whisperx_env.venv import Venv
+from ..module_utils.whisperx_firstboot import withdraw
+from ..module_utils.whisperx_firstboot.records import Places
+from ..module_utils.whisperx_guard import install as guard
 from ..module_utils.whisperx_problem import Problem
 from ..module_utils.whisperx_release import state, summary
 from ..module_utils.whisperx_release.hooks import Hooks
@@ -331,7 +334,11 @@ def answer(given: Dict[str, Any], layout: Layout, check: bool) -> Result:
     again = VenvOptions(rollback_verify=options.rollback_verify, verify_timeout=options.verify_timeout)
     other = Venv(layout, again, Hooks())
     if given["state"] == "absent":
-        return apply.absent(layout, options, find, given["engine"], Hooks(), check, other)
+        result = apply.absent(layout, options, find, given["engine"], Hooks(), check, other)
+        # What other verbs put on the host for this environment.
+        result.actions += guard.forget(guard.Places(), layout.root, check)
+        result.actions += withdraw.remove(Places(), layout.root, check)
+        return result
     if given["state"] == "rolled_back":
         return apply.rolled_back(layout, given["release"], options, find, Hooks(), check, other)
     wanted = want(given["plan"], given["image"], given["engine"])

@@ -184,6 +184,7 @@ class Venv(Runtime):
             "versions": wanted.lock.versions,
             "environment": wanted.environment,
             "scripts": list(wanted.scripts),
+            "system_packages": [str(name) for name in plan.get("system_packages") or []],
             "needs": gate.needs(wanted),
             "replaces": run.before.current or None,
         }

@@ -83,10 +83,22 @@ def absent(layout: Layout, state: State, runtime: Runtime) -> Decision:
     steps += _unlinks(layout, outside.ours(layout))
     if outside.has_fact(layout):
         steps.append(Step("forget", layout.fact, "Removed {}".format(layout.fact)))
+    steps += [Step("sweep", path, "Removed {}".format(path)) for path in outside.emptied(layout)]
     if state.exists:
         steps.append(Step("erase", layout.root, "Removed {}".format(layout.root)))
     steps += last
-    return Decision(tuple(steps), "", current.versions if current else {}, {})
+    before = current.versions if current else {}
+    return Decision(tuple(steps), "", before, {}, notes=_left(state) if state.exists else ())
+
+
+def _left(state: State) -> Tuple[str, ...]:
+    """Return what a removal leaves, as a sentence: what the package manager installed is not ours."""
+    releases = state.releases.values()
+    names = sorted({name for release in releases for name in release.value("system_packages", ())})
+    if not names:
+        return ()
+    sentence = "left the distribution's packages {}, which other programs may use by now"
+    return (sentence.format(", ".join(names)),)
 
 
 def _decision(proposal: Proposal, steps: List[Step]) -> Decision:

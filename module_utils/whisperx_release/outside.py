@@ -6,13 +6,14 @@ import json
 import os
 from typing import Any, Dict, List, Mapping, Sequence
 
-from ..whisperx_common.files import discard, link, read_text, write_text
+from ..whisperx_common.files import discard, link, read_json, read_text, write_json, write_text
 from ..whisperx_problem import Problem
 from . import records
 from .model import SCHEMA, Layout
 
 __all__ = [
     "check",
+    "emptied",
     "fact_is",
     "fact_text",
     "has_fact",
@@ -70,7 +71,7 @@ def wrong_commands(layout: Layout, scripts: Sequence[str]) -> List[str]:
 
 def write_command(layout: Layout, name: str) -> None:
     """Link one command to the launch script of whatever release is current."""
-    os.makedirs(layout.bin_dir, exist_ok=True)
+    _make(layout, layout.bin_dir)
     link(layout.command(name), layout.launcher(name))
 
 
@@ -96,7 +97,7 @@ def fact_text(layout: Layout, record: Mapping[str, Any]) -> str:
 
 def write_fact(layout: Layout, record: Mapping[str, Any]) -> None:
     """Write the fact file of a release's record."""
-    os.makedirs(layout.facts_dir, exist_ok=True)
+    _make(layout, layout.facts_dir)
     write_text(layout.fact, fact_text(layout, record))
 
 
@@ -115,6 +116,38 @@ def remove_fact(layout: Layout) -> None:
     """Remove the fact file if it is about this root."""
     if has_fact(layout):
         discard(layout.fact)
+
+
+def emptied(layout: Layout) -> List[str]:
+    """Return the directories that this toolkit made and that hold only what goes, the innermost first."""
+    going = {layout.fact} | {layout.command(name) for name in ours(layout)}
+    for path in sorted(_made(layout), reverse=True):
+        try:
+            left = {os.path.join(path, name) for name in os.listdir(path)} - going
+        except OSError:
+            continue
+        if not left:
+            going.add(path)
+    return sorted(going & set(_made(layout)), reverse=True)
+
+
+def _make(layout: Layout, directory: str) -> None:
+    """Make a directory; what was not there is noted first, for the removal."""
+    path, missing = directory, []
+    while not os.path.lexists(path):
+        missing.append(path)
+        path = os.path.dirname(path)
+    marker = read_json(layout.marker)
+    if missing and marker is not None:
+        write_json(layout.marker, dict(marker, made=sorted({*_made(layout), *missing})))
+    os.makedirs(directory, exist_ok=True)
+
+
+def _made(layout: Layout) -> List[str]:
+    """Return what the marker says was made outside of the root; nothing else than absolute paths counts."""
+    noted = (read_json(layout.marker) or {}).get("made")
+    found = noted if isinstance(noted, list) else []
+    return [path for path in found if isinstance(path, str) and os.path.isabs(path)]
 
 
 def _commands(layout: Layout, scripts: Sequence[str]) -> Dict[str, str]:

@@ -182,6 +182,14 @@ def _forget(run: Run, step: Step) -> None:
     outside.remove_fact(run.layout)
 
 
+def _sweep(run: Run, step: Step) -> None:
+    """Remove a directory that is empty by now; one that somebody uses stays."""
+    try:
+        os.rmdir(step.subject)
+    except OSError:
+        return
+
+
 def _erase(run: Run, step: Step) -> None:
     """Remove what is ours in the root, the marker last, and the root itself when nothing else is in it."""
     layout = run.layout
@@ -213,6 +221,7 @@ DEEDS: Dict[str, Deed] = {
     "forget": _forget,
     "link": _link,
     "remember": _remember,
+    "sweep": _sweep,
     "switch": _switch,
     "unlink": _unlink,
     "verify": _verify,

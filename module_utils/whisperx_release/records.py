@@ -68,6 +68,7 @@ RELEASE = Schema(
         "environment": table(text),
         "scripts": each(identifier),
         "replaces": text,
+        "system_packages": each(text),
         "needs": object_of(_NEEDS),
         "gate": object_of(_GATE),
         "verify": object_of(_VERIFY),
