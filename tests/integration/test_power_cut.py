@@ -211,7 +211,7 @@ def test_a_removal(place: Place) -> None:
         lab = place.at()
         whole(lab)
         lab.absent()
-        assert not lab.root.exists() and not os.listdir(lab.layout.bin_dir)
+        assert not lab.root.exists() and not os.path.lexists(lab.layout.bin_dir)
         lab.present(lab.tiny("1.0"))
         assert lab.says() == "tiny 1.0"
 

@@ -198,5 +198,6 @@ def test_removal_names_what_is_ours(host: Host) -> None:
     host.release(wanted())
     host.use(wanted())
     venv = Venv(host.layout, OPTIONS, Hooks())
-    assert kinds(decide.absent(host.layout, state.read(host.layout), venv)) == ["unlink", "forget", "sweep", "sweep", "erase"]
+    steps = kinds(decide.absent(host.layout, state.read(host.layout), venv))
+    assert steps == ["unlink", "forget", "sweep", "sweep", "erase"]
     assert decide.absent(host.layout, State(exists=False), venv).before == {}
