@@ -6,6 +6,7 @@ hosts of the play, and contact none.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,7 +31,10 @@ class ControllerAction(ActionBase):  # type: ignore[misc]
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
         try:
-            found = self.answer(dict(self._task.args), variables, Fleet(variables))
+            # Relative paths begin at the playbook's directory, as for a module on the local connection.
+            # The process is one of Ansible's workers, which has this task alone.
+            with contextlib.chdir(self._loader.get_basedir()):
+                found = self.answer(dict(self._task.args), variables, Fleet(variables))
             result.update({"changed": False, **found})
         except Problem as problem:
             result.update(failed=True, msg=problem.sentence(), **problem.record())
