@@ -78,7 +78,7 @@ class Box:
         mounts = ["--volume", f"{ROOT}:/checkout:ro", "--volume", f"{work}:/lab:ro"]
         image = "localhost/whisperx-lab:bookworm"
         self._podman(
-            "run", "--detach", "--network", "host", "--name", self.name, *mounts, image, "sleep", "900"
+            "run", "--detach", "--network", "host", "--name", self.name, *mounts, image, "sleep", "3600"
         )
         self.run("python3", "-c", _SETUP, json.dumps(_RECORD))
 
