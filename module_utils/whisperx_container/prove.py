@@ -50,8 +50,8 @@ def prove_again(engine: Engine, release: Release, options: Options) -> Dict[str,
             "release {} does not work: {}".format(release.name, _findings(report)),
             str(release.value("image")),
             "level {} to succeed before the switch (whisperx_container_rollback_verify)".format(level),
-            "What is in use is untouched. To have that image anew, remove it with {} and run site.yml with "
-            "the older lock.".format(engine.name),
+            "The active release is untouched. To build that image again, remove it with {} and run site.yml "
+            "with the older lock.".format(engine.name),
         )
     return report
 

@@ -72,7 +72,7 @@ def prove_again(release: Release, options: Options, cache: str) -> Dict[str, Any
             "level {} to succeed before the switch (whisperx_venv_rollback_verify)".format(
                 options.rollback_verify
             ),
-            "What is in use is untouched. To have that release anew, remove it and {}, which shares its "
-            "files, and run site.yml with the older lock.".format(cache),
+            "The active release is untouched. To build that release again, remove it and {}, which has the "
+            "same files, and run site.yml with the older lock.".format(cache),
         )
     return report
