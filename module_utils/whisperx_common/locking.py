@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import re
+import stat
 from typing import Iterator, List, Tuple
 
 from .beneath import parent
@@ -35,7 +36,9 @@ def exclusive(path: str, below: str = "") -> Iterator[int]:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         descriptor = os.open(name, flags, 0o600, dir_fd=within)
     try:
-        if os.fstat(descriptor).st_uid == os.geteuid():
+        facts = os.fstat(descriptor)
+        # Not again when it is so: whoever finds the lock taken leaves the file as it was, its times too.
+        if facts.st_uid == os.geteuid() and stat.S_IMODE(facts.st_mode) != 0o600:
             os.fchmod(descriptor, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

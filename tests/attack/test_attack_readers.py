@@ -22,12 +22,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from strength import amount
 
-from module_utils.whisperx_common import lockfile
+from module_utils.whisperx_common import ldcache, lockfile, tree
 from module_utils.whisperx_firstboot import records as firstboot
 from module_utils.whisperx_firstboot import withdraw
 from module_utils.whisperx_guard import dpkg, install, main, rpm
 from module_utils.whisperx_guard.managed import managed
-from module_utils.whisperx_host import elf, ldcache, nvml, tree
+from module_utils.whisperx_host import elf, nvml
 from module_utils.whisperx_problem import Problem
 from module_utils.whisperx_release import state
 

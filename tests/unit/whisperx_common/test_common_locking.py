@@ -122,3 +122,16 @@ def test_a_planted_link_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="symbolic"), locking.exclusive(str(tmp_path / "lock")):
         pass
     assert (tmp_path / "victim").read_text() == "of somebody else"
+
+
+def test_a_run_that_is_refused_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with locking.exclusive(str(path)):
+        pass
+    with held_by_another(path) as pid:
+        before = path.stat()
+        for _ in range(2):
+            with pytest.raises(locking.Held) as raised, locking.exclusive(str(path)):
+                pass
+            assert raised.value.pid == pid
+        assert path.stat() == before and path.stat().st_ctime_ns == before.st_ctime_ns
