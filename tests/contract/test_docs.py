@@ -26,6 +26,20 @@ def anchors(text: str) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+def broken_lines(text: str) -> list[str]:
+    """Return the lines of prose that end in the middle of a sentence, or have a second sentence."""
+    found, before = [], ""
+    for line in [*re.sub(r"(?s)```.*?```|<!--.*?-->", "", text).splitlines(), ""]:
+        prose = bool(line.strip()) and not re.match(r"[#|>!*-]|\d+\. | {2,}", line)
+        goes_on = bool(before) and line.strip() and not re.match(r"[#|>!-]|\d+\. ", line)
+        if goes_on and not re.search(r"[.:;?!]\)?$", before):
+            found.append(before)
+        if prose and re.search(r"[a-z`)][.?!] [A-Z]", re.sub(r"`[^`]*`", "`", line)):
+            found.append(line)
+        before = line if prose or re.match(r"[-*] |\d+\. ", line) else ""
+    return found
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 class TestDocument:
     def test_make_targets_exist(self, document: Path) -> None:
@@ -49,6 +63,10 @@ class TestDocument:
             if anchor not in anchors((document.parent / file).read_text(encoding="utf-8") if file else text)
         ]
         assert missing == []
+
+    def test_a_line_is_a_sentence(self, document: Path) -> None:
+        """Prose has one sentence on a line, so that a changed word is one changed line."""
+        assert broken_lines(document.read_text(encoding="utf-8")) == []
 
     def test_playbooks_and_tools_exist(self, document: Path) -> None:
         named = set(
