@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from typing import AbstractSet, Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from ..whisperx_common.durable import make_directories
 from ..whisperx_common.files import discard, read_text, write_text
 from ..whisperx_problem import Problem
 from ..whisperx_release import host
@@ -251,7 +252,7 @@ class Container(Runtime):
         directory = os.path.join(run.path(step), "launch")
         if os.path.lexists(directory) and not os.path.isdir(directory):
             discard(directory)
-        os.makedirs(directory, exist_ok=True)
+        make_directories(directory)
         for name, text in self._texts().items():
             write_text(os.path.join(directory, name), text, 0o755)
 

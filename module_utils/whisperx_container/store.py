@@ -6,6 +6,7 @@ import os
 import subprocess
 from typing import Any, Iterator, Optional
 
+from ..whisperx_common.durable import make_directories
 from ..whisperx_common.files import discard, read_text, write_text
 from ..whisperx_problem import Problem
 from ..whisperx_release.model import Layout
@@ -33,7 +34,7 @@ def make(engine: Engine, options: Options) -> None:
     """Make the store and the files that lead to it, where one is wanted, and open it to every user."""
     if not engine.storage_conf:
         return
-    os.makedirs(options.store, exist_ok=True)
+    make_directories(options.store)
     head = '# Written by whisperx-fleet.\n[storage]\ndriver = "{}"\ngraphroot = "{}"\nrunroot = "{}"\n'
     driver, run = options.storage_driver, "/run/whisperx-fleet"
     own = os.path.join(options.store, "containers")

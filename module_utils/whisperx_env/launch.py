@@ -12,6 +12,7 @@ import shlex
 from typing import Dict, List, Pattern, Sequence
 
 from ..whisperx_common import telemetry
+from ..whisperx_common.durable import make_directories
 from ..whisperx_common.files import read_text, write_text
 from ..whisperx_problem import Problem
 from .model import Wanted
@@ -83,7 +84,7 @@ def write(wanted: Wanted, release: str, site_packages: str) -> None:
     Raises Problem "env.command-missing" when a package that should bring a command did not.
     """
     directory = os.path.join(release, "launch")
-    os.makedirs(directory, exist_ok=True)
+    make_directories(directory)
     for name, text in render(wanted, release, site_packages).items():
         program = os.path.join(release, "bin", name)
         if not os.access(program, os.X_OK):

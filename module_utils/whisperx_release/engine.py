@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from typing import Callable, Dict, Sequence, Tuple
 
+from ..whisperx_common.durable import make_directories
 from ..whisperx_common.files import open_umask
 from . import decide, disk, state
 from .hooks import Hooks
@@ -97,7 +98,7 @@ def _act(layout: Layout, hooks: Hooks, choose: Choose, activates: bool = False) 
 
     with open_umask():
         if activates:
-            os.makedirs(layout.root, exist_ok=True)
+            make_directories(layout.root)
         if not os.path.isdir(layout.root):
             # What an interrupted removal left outside: the root, and with it the lock, is gone already.
             return perform(run(State(exists=False)))

@@ -6,6 +6,7 @@ import json
 import os
 from typing import Any, Dict, List, Mapping, Sequence
 
+from ..whisperx_common.durable import make_directories
 from ..whisperx_common.files import discard, link, read_json, read_text, write_json, write_text
 from ..whisperx_problem import Problem
 from . import records
@@ -140,7 +141,7 @@ def _make(layout: Layout, directory: str) -> None:
     marker = read_json(layout.marker)
     if missing and marker is not None:
         write_json(layout.marker, dict(marker, made=sorted({*_made(layout), *missing})))
-    os.makedirs(directory, exist_ok=True)
+    make_directories(directory)
 
 
 def _made(layout: Layout) -> List[str]:

@@ -55,7 +55,7 @@ def perform(run: Run) -> Outcome:
             _do(deeds[step.kind], run, step)
         except BaseException:
             if made and run.activates:
-                discard(run.layout.release(made))
+                discard(run.layout.release(made), run.layout.root)
             raise
         made = "" if step.kind == "complete" else made
         spent = run.outcome.timings.get(step.kind, 0.0) + time.monotonic() - started
@@ -80,7 +80,7 @@ def _do(deed: Deed, run: Run, step: Step) -> None:
 def _discard(run: Run, step: Step) -> None:
     if os.path.basename(state.read_link(run.layout.previous)) == step.subject:
         discard(run.layout.previous)
-    discard(run.path(step))
+    discard(run.path(step), run.layout.root)
 
 
 def _verify(run: Run, step: Step) -> None:
@@ -196,7 +196,7 @@ def _erase(run: Run, step: Step) -> None:
     for path in (layout.current, layout.previous, layout.rolled_back, layout.path(building.NAME)):
         discard(path)
     for name in sorted(run.before.releases):
-        discard(layout.release(name))
+        discard(layout.release(name), layout.root)
         run.hooks.emit("erase:release")
     links = [layout.current, layout.previous, layout.rolled_back, layout.marker, layout.path(".progress")]
     links.append(layout.path(building.NAME))

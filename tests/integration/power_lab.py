@@ -13,10 +13,11 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-__all__ = ["Cut", "Device", "available", "cut_at_every_event"]
+__all__ = ["Cut", "Device", "available", "cut_at_every_event", "small_host"]
 
 # How large the devices are; XFS takes none below 300 MB. They are sparse.
 _MIB = {"ext4": 320, "xfs": 512, "btrfs": 512}
@@ -152,25 +153,48 @@ def _copied(devices: list[Device], number: int, event: str, stirred: bool) -> Cu
     return cut
 
 
-def main() -> None:
-    """Run one deed, waiting at each event: BASE DEED VERSION [SHARED-CACHE]."""
-    from dataclasses import replace
+def wait(event: str) -> None:
+    """Say what was done, and go on when a line comes."""
+    print(event, flush=True)
+    sys.stdin.readline()
 
+
+def small_host(runtime: str, base: Path) -> Any:
+    """Return a host of the engine's own tests, with its root on the device at ``base``/disk, that syncs."""
+    from module_utils.whisperx_common.durable import sync_tree
+    from module_utils.whisperx_release.model import Layout
+    from tests.unit.whisperx_release.release_hosts import HOSTS
+
+    kind: Any = HOSTS[runtime]
+
+    class Syncing(kind):  # type: ignore[misc]
+        @property
+        def hooks(self) -> Any:
+            return replace(super().hooks, settle=sync_tree)
+
+    host = Syncing(base)
+    disk = base / "disk"
+    host.layout = Layout(str(disk / "root"), str(disk / "bin"), str(disk / "facts"))
+    return host
+
+
+def main() -> None:
+    """Run one deed, waiting at each event: BASE DEED VERSION SHARED-CACHE, or BASE DEED RUNTIME."""
+    base, deed, word, *rest = sys.argv[1:]
+    if not rest:
+        host = small_host(word, Path(base))
+        host.emit = wait
+        host.do(deed)
+        return
     import env_lab
 
     from module_utils.whisperx_release.hooks import Hooks
 
-    base, deed, version, cache = sys.argv[1:]
     lab = env_lab.Lab(Path(base))
-    lab.layout = replace(lab.layout, shared_cache=cache)
-
-    def emit(event: str) -> None:
-        print(event, flush=True)
-        sys.stdin.readline()
-
-    lab.hooks = lambda: Hooks(env_lab.prove, emit=emit)  # type: ignore[method-assign]
+    lab.layout = replace(lab.layout, shared_cache=rest[0])
+    lab.hooks = lambda: Hooks(env_lab.prove, emit=wait)  # type: ignore[method-assign]
     if deed == "present":
-        lab.present(lab.tiny(version))
+        lab.present(lab.tiny(word))
     elif deed == "rolled_back":
         lab.rolled_back()
     else:
