@@ -50,6 +50,7 @@ class Package:
     releases: tuple[Release, ...]
     cuda: int | None = None
     _masks: dict[str, int] = field(default_factory=dict, repr=False)
+    _members: dict[int, tuple[Release, ...]] = field(default_factory=dict, repr=False)
 
     @property
     def everything(self) -> int:
@@ -67,9 +68,11 @@ class Package:
             )
         return self._masks[text]
 
-    def members(self, mask: int) -> list[Release]:
+    def members(self, mask: int) -> tuple[Release, ...]:
         """Return the releases of a set, newest first."""
-        return [release for release in reversed(self.releases) if mask & release.bit]
+        if mask not in self._members:
+            self._members[mask] = tuple(release for release in reversed(self.releases) if mask & release.bit)
+        return self._members[mask]
 
 
 @dataclass(eq=False)

@@ -14,8 +14,9 @@ __all__ = ["brings", "occupied", "series_of"]
 
 def series_of(release: Release, machine: str | None, rows: Rows) -> Series | None:
     """Return the row of a torch release's series on a machine."""
-    key = ".".join(str(part) for part in release.version.release[:2])
-    return rows.series.get((key, machine or ""))
+    if "series" not in release.cache:
+        release.cache["series"] = ".".join(str(part) for part in release.version.release[:2])
+    return rows.series.get((release.cache["series"], machine or ""))
 
 
 def brings(build: Build | None, wanted: Library, machine: str | None, catalogue: Catalogue) -> bool:

@@ -17,6 +17,7 @@ from ...whisperx_common.versions import dotted
 from ..case import Target
 from ..gpu.cuda_libraries import Library
 from ..gpu.libraries_needed import wanted_libraries
+from ..gpu.profile import GpuProfile
 from ..gpu.torch_builds import occupied
 
 __all__ = ["Need", "Wants", "wants_of"]
@@ -141,17 +142,25 @@ def library_needs(release: Release, target: Target, torch: str | None) -> tuple[
     """Return which torch releases leave room for the libraries a computing package looks up, if torch is
     about.
     """
-    catalogue = target.catalogue
-    if torch is None or target.device != "cuda" or not catalogue.info(release.package).computes:
+    if torch is None or target.device != "cuda" or not target.catalogue.info(release.package).computes:
         return ()
-    wanted = wanted_libraries(release, target.machine, catalogue)
+    # Whatever the interpreter and the C library, it follows from the GPUs alone.
+    key = ("library needs", id(target.gpu), id(release), torch)
+    scratch = target.catalogue.scratch
+    if key not in scratch:
+        scratch[key] = _library_needs(release, target.gpu, torch, target.catalogue)
+    needs: tuple[Need, ...] = scratch[key]
+    return needs
+
+
+def _library_needs(release: Release, gpu: GpuProfile, torch: str, catalogue: Catalogue) -> tuple[Need, ...]:
+    wanted = wanted_libraries(release, gpu.machine, catalogue)
     if not wanted:
         return ()
     package = catalogue.packages[torch]
     mask, culprit = 0, None
     for candidate in package.releases:
-        build = target.gpu.build(candidate)
-        clash = occupied(build, wanted, target.machine, catalogue)
+        clash = occupied(gpu.build(candidate), wanted, gpu.machine, catalogue)
         if clash:
             culprit = clash[0]
         else:
