@@ -86,7 +86,9 @@ def rollback(repeat: int) -> list[Row]:
 
 
 def plan(repeat: int) -> list[Row]:
-    """10,000 described hosts in 50 classes, and what a host more costs up to 20,000 and up to 40,000."""
+    """One described host in a run of Ansible; 10,000 in 50 classes, and what a host more costs beyond."""
+    described = ["ansible-playbook", "-i", "bench/described.yml", "playbooks/plan.yml"]
+    one_host = [tasks(described, "Resolve plans") for _ in range(repeat)]
     sizes = (10_000, 20_000, 40_000)
     found = [[planned(size) for size in sizes] for _ in range(repeat)]
     extra = [
@@ -97,11 +99,12 @@ def plan(repeat: int) -> list[Row]:
         for one, two, four in found
     ]
     return [
+        Row("deciding for one host, the whole task", one_host, bound="<= 0.5 s"),
         Row("10,000 hosts in 50 classes", [one["seconds"] for one, _, _ in found], bound="<= 5 s"),
         Row("  of it processor time", [one["cpu_seconds"] for one, _, _ in found], bound="none"),
         Row("  peak memory", [one["peak_mib"] for one, _, _ in found], bound="<= 300 MiB", unit="MiB"),
-        Row("  one host more, beyond 10,000", [first for first, _ in extra], bound="constant", unit="us"),
-        Row("  one host more, beyond 20,000", [second for _, second in extra], bound="constant", unit="us"),
+        Row("  one host more, beyond 10,000", [first for first, _ in extra], bound="<= 20", unit="us"),
+        Row("  one host more, beyond 20,000", [second for _, second in extra], bound="<= 20", unit="us"),
     ]
 
 
