@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -22,6 +23,8 @@ __all__ = [
     "is_leftover",
     "leftovers",
     "link",
+    "make_way",
+    "names_in",
     "open_umask",
     "opened",
     "read_json",
@@ -41,6 +44,8 @@ _LEFTOVER = re.compile(r"(?P<name>.+?)(\.[0-9a-f]{8})?\.new", re.DOTALL)
 _BLOCK = 1 << 20
 # A FIFO that somebody put there must not keep a run waiting.
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+# What opening says of something that is neither a file nor a directory: a socket, a link to itself.
+_NO_FILE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.ENODEV)
 # Another run may take what is being written for what a killed one left.
 _TRIES = 10
 
@@ -74,12 +79,24 @@ def read_text(path: str) -> Optional[str]:
     """Return a file's text, None when it is absent or no ordinary file. Raises OSError."""
     try:
         stream = _regular(os.open(path, _READ))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+    except OSError as error:
+        if error.errno in _NO_FILE:
+            return None
+        raise
     if stream is None:
         return None
     with stream:
         return stream.read().decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def names_in(path: str) -> List[str]:
+    """Return the names in a directory, none for what is no directory. Raises OSError."""
+    try:
+        return os.listdir(path)
+    except OSError as error:
+        if error.errno in _NO_FILE:
+            return []
+        raise
 
 
 def read_json(path: str) -> Optional[Dict[str, Any]]:
@@ -154,6 +171,16 @@ def discard(path: str, below: str = "") -> None:
             remove(name, within)
     except (FileNotFoundError, NotADirectoryError):
         return
+
+
+def make_way(path: str, directory: bool = False) -> None:
+    """Remove what is in the way of a file or a link at ``path``, or of a directory. Raises OSError.
+
+    For paths that are ours alone: a directory goes with all that is in it, a link without what it leads to.
+    """
+    is_directory = os.path.isdir(path) and not os.path.islink(path)
+    if os.path.lexists(path) and is_directory != directory and (directory or is_directory):
+        discard(path)
 
 
 def sha256(path: str) -> str:

@@ -10,7 +10,7 @@ import os
 from typing import AbstractSet, Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ..whisperx_common.durable import make_directories
-from ..whisperx_common.files import discard, read_text, write_text
+from ..whisperx_common.files import discard, make_way, read_text, write_text
 from ..whisperx_problem import Problem
 from ..whisperx_release import host
 from ..whisperx_release.hooks import Hooks
@@ -250,10 +250,10 @@ class Container(Runtime):
 
     def _write(self, run: Run, step: Step) -> None:
         directory = os.path.join(run.path(step), "launch")
-        if os.path.lexists(directory) and not os.path.isdir(directory):
-            discard(directory)
+        make_way(directory, directory=True)
         make_directories(directory)
         for name, text in self._texts().items():
+            make_way(os.path.join(directory, name))
             write_text(os.path.join(directory, name), text, 0o755)
 
     def _open(self, run: Run, step: Step) -> None:

@@ -13,14 +13,19 @@ import os
 import re
 from typing import Any, Dict, Iterator, List
 
-from ..whisperx_common.files import read_json, read_text
+from ..whisperx_common import records
+from ..whisperx_common.files import names_in, read_text
 from ..whisperx_common.names import normalise
+from ..whisperx_common.records import Schema, table, text, whole
 from ..whisperx_release.model import Release
 from .wheel_record import rows
 
 __all__ = ["MANIFEST", "damage", "manifest", "packages", "poisoned"]
 
 MANIFEST = "manifest.json"
+
+_FIELDS = {"entries": table(whole), "sizes": table(whole), "packages": table(text)}
+_NOTED = Schema(_FIELDS, frozenset(_FIELDS))
 
 _CACHE = "__pycache__"
 _NATIVE = re.compile(r"\.so(\.[0-9.]+)?$")
@@ -30,11 +35,7 @@ _DIST_INFO = re.compile(r"(?P<name>[^-]+)-(?P<version>[^-]+)\.dist-info$")
 def packages(site_packages: str) -> Dict[str, str]:
     """Return name -> version of what is installed, {} when the directory is absent."""
     found: Dict[str, str] = {}
-    try:
-        names = os.listdir(site_packages)
-    except (FileNotFoundError, NotADirectoryError):
-        return found
-    for name in sorted(names):
+    for name in sorted(names_in(site_packages)):
         match = _DIST_INFO.match(name)
         if match:
             found[normalise(match.group("name"))] = match.group("version")
@@ -59,14 +60,12 @@ def damage(release: Release) -> List[str]:
     """Return what is no longer as it was verified, as sentences; [] when all is well."""
     if not os.access(os.path.join(release.path, "bin", "python"), os.X_OK):
         return ["its Python interpreter ({}) is gone".format(release.value("python_path", "bin/python"))]
-    noted = read_json(os.path.join(release.path, MANIFEST))
+    path = os.path.join(release.path, MANIFEST)
+    noted = records.read(path, _NOTED)
     if noted is None:
-        return ["{} is missing".format(MANIFEST)]
-    try:
-        found = list(_package_damage(noted["packages"], packages(release.site_packages)))
-        return found or list(_file_damage(release.path, noted))
-    except (KeyError, TypeError, AttributeError):
-        return ["{} is not as it was written".format(MANIFEST)]
+        return ["{} is {}".format(MANIFEST, "not as it was written" if os.path.exists(path) else "missing")]
+    found = list(_package_damage(noted["packages"], packages(release.site_packages)))
+    return found or list(_file_damage(release.path, noted))
 
 
 def poisoned(release: Release) -> List[str]:

@@ -13,7 +13,7 @@ from typing import Dict, List, Pattern, Sequence
 
 from ..whisperx_common import telemetry
 from ..whisperx_common.durable import make_directories
-from ..whisperx_common.files import read_text, write_text
+from ..whisperx_common.files import make_way, read_text, write_text
 from ..whisperx_problem import Problem
 from .model import Wanted
 
@@ -84,6 +84,7 @@ def write(wanted: Wanted, release: str, site_packages: str) -> None:
     Raises Problem "env.command-missing" when a package that should bring a command did not.
     """
     directory = os.path.join(release, "launch")
+    make_way(directory, directory=True)
     make_directories(directory)
     for name, text in render(wanted, release, site_packages).items():
         program = os.path.join(release, "bin", name)
@@ -95,6 +96,7 @@ def write(wanted: Wanted, release: str, site_packages: str) -> None:
                 "a command of that name",
                 "Check 'scripts' in the plan: the package that has the command must be in the request.",
             )
+        make_way(os.path.join(directory, name))
         write_text(os.path.join(directory, name), text, 0o755)
 
 

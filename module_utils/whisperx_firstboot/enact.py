@@ -11,8 +11,8 @@ import shlex
 from typing import Any, Dict, Iterable, Mapping
 
 from ..whisperx_common.durable import make_directories
-from ..whisperx_common.files import link, read_json, write_json, write_text
-from ..whisperx_release import host, outside
+from ..whisperx_common.files import link, write_json, write_text
+from ..whisperx_release import host, outside, records
 from ..whisperx_release.model import Layout
 from ..whisperx_release.state import RECORD
 from .records import Image, Places, Verdict
@@ -63,7 +63,7 @@ def put_to_use(image: Image, release: str, report: Mapping[str, Any], at: str) -
     """Note in the release's record what proved it here, point `current` at it, write the static fact."""
     where = layout(image)
     path = os.path.join(where.release(release), RECORD)
-    record = read_json(path) or {}
+    record = records.release(path) or {}
     kept = {key: report.get(key) for key in ("level", "device", "seconds", "warnings")}
     record.update(verify=dict(kept, at=at), host=host.record(where.release(release)))
     write_json(path, record)

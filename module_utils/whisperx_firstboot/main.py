@@ -17,12 +17,12 @@ import time
 from typing import Any, Callable, Dict, List, Mapping, Optional
 
 from ..whisperx_common.conditions import FIT, UNFIT
-from ..whisperx_common.files import read_json, read_text
+from ..whisperx_common.files import read_text
 from ..whisperx_host.probe import probe
 from ..whisperx_problem import Problem
 from . import enact, fit
 from .proof import prove
-from .records import LEVELS, Image, Places, Profile, Settings, Verdict, read_image
+from .records import LEVELS, Image, Places, Profile, Settings, Verdict, read_image, read_verdict
 
 __all__ = ["judge", "main", "settings"]
 
@@ -78,7 +78,7 @@ def judge(
     """Come to a verdict and make it true on the machine. Raises Problem, OSError."""
     began = time.monotonic()
     digest = fit.stamp(facts, image, asked)
-    last = read_json(places.verdict) or {}
+    last = read_verdict(places.verdict) or {}
     if not force and _still_holds(image, last, digest):
         verdict = _again(last)
     else:

@@ -8,9 +8,9 @@ import time
 from typing import Any, Dict, List
 
 from ..whisperx_common import process
-from ..whisperx_common.files import read_json
 from ..whisperx_env import gate
 from ..whisperx_problem import Problem
+from ..whisperx_release import records
 from ..whisperx_release.model import Release
 from ..whisperx_release.state import RECORD
 from .enact import layout
@@ -30,7 +30,7 @@ def prove(image: Image, profile: Profile, level: str, timeout: float) -> Dict[st
     began = time.monotonic()
     report: Dict[str, Any] = {"ok": False, "findings": [], "level": level, "device": profile.device}
     path = layout(image).release(profile.release)
-    release = Release(profile.release, path, read_json(os.path.join(path, RECORD)))
+    release = Release(profile.release, path, records.release(os.path.join(path, RECORD)))
     if not release.complete:
         report["findings"] = ["release {} is not on this image".format(profile.release)]
     elif not os.access(os.path.join(path, "bin", "python"), os.X_OK):

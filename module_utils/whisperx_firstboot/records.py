@@ -7,13 +7,28 @@ import os
 from dataclasses import asdict, dataclass, field
 from typing import Any, Dict, Mapping, Optional, Tuple
 
+from ..whisperx_common import records
 from ..whisperx_common.conditions import FIT, VERDICTS
+from ..whisperx_common.records import Schema, each, number, one_of, table, text
 from ..whisperx_problem import Problem
 
-__all__ = ["SCHEMA", "Image", "Places", "Profile", "Settings", "Verdict", "read_image"]
+__all__ = ["SCHEMA", "Image", "Places", "Profile", "Settings", "Verdict", "read_image", "read_verdict"]
 
 SCHEMA = 1
 LEVELS = ("import", "kernels", "pipeline")
+
+_WORDS = ("verdict", "rule", "sentence", "profile", "release", "device", "level", "stamp", "at")
+_VERDICT = Schema(
+    {
+        **dict.fromkeys(_WORDS, text),
+        "verdict": one_of(*VERDICTS),
+        **{name: each(text) for name in ("findings", "warnings", "notes")},
+        "misfits": table(each(text)),
+        "seconds": table(number),
+        "facts": lambda value: isinstance(value, dict),
+    },
+    frozenset(("verdict", "rule", "sentence")),
+)
 
 
 @dataclass(frozen=True)
@@ -131,6 +146,11 @@ class Verdict:
     def record(self) -> Dict[str, Any]:
         """Return the JSON object that is written to the machine."""
         return dict(asdict(self), condition=VERDICTS[self.verdict], schema=SCHEMA)
+
+
+def read_verdict(path: str) -> Optional[Dict[str, Any]]:
+    """Return the verdict of an earlier boot as it was written, None for none that can be read."""
+    return records.read(path, _VERDICT)
 
 
 def read_image(path: str) -> Image:

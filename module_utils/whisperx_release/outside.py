@@ -7,7 +7,7 @@ import os
 from typing import Any, Dict, List, Mapping, Sequence
 
 from ..whisperx_common.durable import make_directories
-from ..whisperx_common.files import discard, link, read_json, read_text, write_json, write_text
+from ..whisperx_common.files import discard, link, names_in, read_json, read_text, write_json, write_text
 from ..whisperx_problem import Problem
 from . import records
 from .model import SCHEMA, Layout
@@ -56,10 +56,7 @@ def check(layout: Layout, scripts: Sequence[str]) -> None:
 
 def ours(layout: Layout) -> List[str]:
     """Return the names of the links in the command directory that lead into the root."""
-    try:
-        names = os.listdir(layout.bin_dir) if layout.bin_dir else []
-    except (FileNotFoundError, NotADirectoryError):
-        return []
+    names = names_in(layout.bin_dir) if layout.bin_dir else []
     return sorted(name for name in names if _is_ours(layout, layout.command(name)))
 
 

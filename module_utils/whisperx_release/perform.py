@@ -11,7 +11,7 @@ import os
 import time
 from typing import Dict, List
 
-from ..whisperx_common.files import discard, leftovers, link, read_json, write_json
+from ..whisperx_common.files import discard, leftovers, link, make_way, read_json, write_json
 from . import building, outside, state
 from .model import SCHEMA, Layout, Outcome, Step
 from .records import RECORD
@@ -22,6 +22,8 @@ __all__ = ["claim", "perform"]
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 # What the record keeps of the report of a verification.
 _KEPT = ("level", "device", "seconds", "warnings")
+# A link from one of our directories to somewhere else is removed: what lies there is not ours. Downloads may.
+_MAY_BE_LINKS = ("cache",)
 # What the engine itself keeps in the root, beside the releases and the three links.
 _OWN = frozenset(("releases", ".progress"))
 
@@ -32,8 +34,8 @@ def claim(layout: Layout, runtime: Runtime) -> None:
         write_json(layout.marker, {"schema": SCHEMA, "made_by": "whisperx-fleet"})
     for name in sorted({"releases"} | runtime.directories):
         path = layout.path(name)
-        if os.path.lexists(path) and not os.path.isdir(path):
-            discard(path)
+        if name not in _MAY_BE_LINKS or not os.path.isdir(path):
+            make_way(path, directory=True)
 
 
 def perform(run: Run) -> Outcome:
@@ -148,8 +150,7 @@ def _before_record(run: Run, step: Step) -> None:
 
 def _point(path: str, release: str) -> None:
     """Let a link of the root lead to a release, whatever stands there."""
-    if os.path.isdir(path) and not os.path.islink(path):
-        discard(path)
+    make_way(path)
     link(path, os.path.join("releases", release))
 
 

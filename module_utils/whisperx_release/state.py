@@ -6,7 +6,7 @@ import os
 import stat
 from typing import Any, Dict
 
-from ..whisperx_common.files import GOING, is_leftover
+from ..whisperx_common.files import GOING, is_leftover, names_in
 from ..whisperx_problem import Problem
 from . import building, records
 from .model import Layout, Release, State
@@ -75,11 +75,8 @@ def _is_file(path: str) -> bool:
 
 
 def _releases(layout: Layout) -> Dict[str, Release]:
-    """Return everything below releases/ by name."""
-    try:
-        names = sorted(os.listdir(layout.releases))
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
+    """Return everything below releases/ by name. What a link there leads to is not ours."""
+    names = [] if os.path.islink(layout.releases) else sorted(names_in(layout.releases))
     unfinished = building.read(layout).release
     return {name: _release(layout, name, unfinished) for name in names}
 

@@ -19,6 +19,7 @@ from env_lab import Lab
 from module_utils.whisperx_common.files import sha256
 from module_utils.whisperx_env.model import Carried, Sources, Wanted
 from module_utils.whisperx_problem import Problem
+from module_utils.whisperx_release import building
 
 SECRET = "s3cret-and-l0ng"
 
@@ -41,8 +42,12 @@ def untouched(lab: Lab) -> Iterator[None]:
 
 
 def tree(lab: Lab) -> list[tuple[str, str]]:
-    """Return everything that matters below the root and where links lead."""
-    paths = [path for path in lab.base.rglob("*") if not {"cache", "wheels"} & set(path.parts)]
+    """Return everything that matters below the root and where links lead.
+
+    That a build was begun stays noted until one ends: what uv wrote meanwhile was not put on disk.
+    """
+    ignored = {"cache", "wheels", building.NAME}
+    paths = [path for path in lab.base.rglob("*") if not ignored & set(path.parts)]
     return sorted((str(path), str(path.readlink()) if path.is_symlink() else "") for path in paths)
 
 
