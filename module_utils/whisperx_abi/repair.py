@@ -39,6 +39,8 @@ TOOL = "whisperx-fleet clear_execstack 1"
 
 _LABEL = re.compile(r"[a-z0-9]+(\.[a-z0-9]+)*\Z")
 _VERSION = re.compile(rb"^(Version:[ \t]*)([^\r\n]+?)[ \t]*$", re.MULTILINE)
+# Bytes of one unpacked member. The largest library that was ever repaired has a quarter; a bomb has more.
+_LARGEST = 2 << 30
 _SIGNATURES = ("RECORD.jws", "RECORD.p7s")
 
 
@@ -159,6 +161,9 @@ def _members(
     archive: zipfile.ZipFile, source: BinaryIO, names: _Names, where: str, label: str
 ) -> Tuple[List[Member], List[str]]:
     """All members but RECORD, as they go into the new wheel, and the names of the libraries changed."""
+    for info in archive.infolist():
+        if info.file_size > _LARGEST:
+            raise _no_wheel(where, f"{info.filename!a} unpacks to {info.file_size} bytes")
     recorded = _recorded(archive.read(names.info + "/RECORD"), where)
     members: List[Member] = []
     changed: List[str] = []

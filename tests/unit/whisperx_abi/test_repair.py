@@ -194,6 +194,18 @@ def test_damaged_wheels(tmp_path: Path, asking: bytes) -> None:
     assert refusal(other, tmp_path / "out").rule == "repair.wheel"
 
 
+def test_a_member_that_unpacks_to_more_than_any_library_is_not_unpacked(
+    tmp_path: Path, asking: bytes
+) -> None:
+    path = make_wheel(tmp_path, {"tiny/lib.so": asking})
+    raw = bytearray(path.read_bytes())
+    place = raw.index(b"PK\1\2")
+    raw[place + 24 : place + 28] = (3 << 30).to_bytes(4, "little")
+    path.write_bytes(raw)
+    assert refusal(path, tmp_path / "out").rule == "repair.wheel"
+    assert "3221225472 bytes" in refusal(path, tmp_path / "out").found
+
+
 def test_a_member_that_is_not_what_record_says(tmp_path: Path, asking: bytes) -> None:
     path = make_wheel(tmp_path, {"sample/a.so": asking})
     members = contents(path)
