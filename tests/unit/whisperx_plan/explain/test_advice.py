@@ -28,7 +28,7 @@ def answer(
 def test_the_reason_chain_in_one_sentence():
     found = answer("NVIDIA H100", "9.0", ("535.183.01", "12.2"), {"whisperx": ""})
     first = found["reasons"][0]
-    assert (found["pins"]["ctranslate2"], first["sentence"]) == ("4.6.0", SAMPLE + ", or take 4.6.0.")
+    assert (found["pins"]["ctranslate2"], first["sentence"]) == ("4.6.0", SAMPLE + ", or use 4.6.0.")
     assert found["driver_advice"] == {"minimum": "570", "maximum": None}
 
 
