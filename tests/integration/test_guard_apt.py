@@ -168,3 +168,32 @@ def test_it_leaves_nothing(box: Box) -> None:
     assert box.guard(state="absent")["actions"] == []
     assert box.run("apt-mark", "showhold") == ""
     assert box.shell(f"ls -d {HOOK} /etc/apt/apt.conf.d/*guard* 2>/dev/null", code=None) == ""
+
+
+_REMOVE = """
+import sys
+sys.dont_write_bytecode = True
+sys.path.insert(0, "/checkout")
+from module_utils.whisperx_env.model import Options
+from module_utils.whisperx_env.venv import Venv
+from module_utils.whisperx_guard import install
+from module_utils.whisperx_release import engine
+from module_utils.whisperx_release.hooks import Hooks
+from module_utils.whisperx_release.model import Layout
+layout = Layout("/opt/whisperx", "/usr/local/bin", "/etc/ansible/facts.d")
+for check in (True, False):
+    outcome = engine.absent(layout, [Venv(layout, Options(), Hooks())], Hooks(), check)
+    print(outcome.actions + install.forget(install.Places(), "/opt/whisperx", check))
+"""
+
+
+def test_the_environment_s_removal_takes_it_and_leaves_the_host_as_before(box: Box) -> None:
+    listing = "find / -xdev -not -path '/proc/*' -not -path '/tmp/*' -not -path '/opt/whisperx*' | sort"
+    box.guard(state="absent")
+    before = box.shell(listing)
+    box.guard(hold=["libc"])
+    assert box.shell(listing) != before
+    foreseen, done = box.run("python3", "-c", _REMOVE).splitlines()
+    assert foreseen == done and "Removed /opt/whisperx" in done and "Removed the guard" in done
+    assert box.shell(listing) == before
+    assert box.run("apt-mark", "showhold") == "" and box.shell("ls /opt").strip() == ""
