@@ -13,6 +13,9 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
+from module_utils.whisperx_common.files import write_json
+from module_utils.whisperx_verify.main import PLAN
+
 ROOT = Path(__file__).resolve().parents[3]
 from ansible.modules import whisperx_env  # noqa: E402
 
@@ -49,6 +52,12 @@ def run(host: Any, **options: Any) -> dict[str, Any]:
         whisperx_env.main()
     result: dict[str, Any] = json.loads(printed.getvalue())
     return result
+
+
+def runs(release: Path) -> Path:
+    """Let the interpreter of a release find the packages of it; return the release."""
+    (release / "pyvenv.cfg").write_text(f"home = {sys.base_prefix}/bin\n")
+    return release
 
 
 def asking(version: str) -> dict[str, Any]:
@@ -106,8 +115,11 @@ def test_present_needs_plan_and_lock(host: Any) -> None:
 
 def test_rollback_and_removal_need_neither(host: Any) -> None:
     assert run(host, state="rolled_back")["rule"] == "env.no-previous"
-    host.release(env_hosts.wanted("0.9"))
-    host.before(env_hosts.wanted("0.9").name)
+    earlier = runs(host.release(what := env_hosts.wanted("0.9", python="{}.{}".format(*sys.version_info))))
+    host.before(what.name)
+    assert run(host, state="rolled_back")["rule"] == "env.previous-damaged"  # nothing says what to import
+    (earlier / "verify").mkdir()
+    write_json(str(earlier / "verify" / PLAN), {"imports": [{"package": "whisperx", "module": "whisperx"}]})
     result = run(host, state="rolled_back")
     assert result["changed"] is True and result["record"]["versions"]["whisperx"] == "0.9"
     assert run(host, state="rolled_back")["changed"] is False
