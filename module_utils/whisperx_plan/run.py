@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..whisperx_catalogue.catalogue import load
+from ..whisperx_common import trust
 from ..whisperx_common.wording import write_whole
 from ..whisperx_problem import Problem
 from .decide import Decision, decide
@@ -30,6 +31,7 @@ def run(options: Mapping[str, Any], probe: Probe) -> dict[str, Any]:
             "the directory of the page's templates",
             "Set the option templates",
         )
+    _check_places(options)
     before = read_plan(options["compare"]) if options["compare"] else None
     decision = _decision(options, probe)
     result: dict[str, Any] = {
@@ -69,6 +71,14 @@ def _decision(options: Mapping[str, Any], probe: Probe) -> Decision:
     )
     parts = [decide({name: hosts[name] for name in names}, request, catalogue) for request, names in groups]
     return merged(parts)
+
+
+def _check_places(options: Mapping[str, Any]) -> None:
+    """Raise Problem "plan.untrusted-directory" for a file in a directory that others can change."""
+    for option in ("output", "page"):
+        if options[option]:
+            name = f"whisperx_plan_{option}"
+            trust.check_file(options[option], name, "plan.untrusted-directory", trust.controller_users())
 
 
 def _write(path: str, text: str, option: str) -> None:

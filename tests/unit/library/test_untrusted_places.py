@@ -16,11 +16,17 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
+from ansible.parsing.dataloader import DataLoader
+from ansible.playbook.play_context import PlayContext
+from ansible.playbook.task import Task
+from ansible.plugins.loader import connection_loader
 
 from module_utils.whisperx_firstboot import records, sources
 from module_utils.whisperx_guard import install as guard
 from module_utils.whisperx_guard.model import Config
 from module_utils.whisperx_problem import Problem
+from tests.unit.whisperx_catalogue.knowledge import CATALOGUE
+from tests.unit.whisperx_plan.hosts import facts
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give directories to others")
 
@@ -144,28 +150,85 @@ def test_refused_and_nothing_written(
     assert tree(shared) == before
 
 
-@pytest.mark.parametrize("made", [given_away, open_above])
-@pytest.mark.parametrize("module", ["whisperx_plan", "whisperx_report"])
-def test_files_on_the_controller(shared: Path, made: Any, module: str) -> None:
-    write = importlib.import_module(f"ansible.modules.{module}").write
+def act(module: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Run an action plugin, as a task with these options does, and return its result."""
+    task, context = Task(), PlayContext()
+    task.action, task.args = module, options
+    plugin = importlib.import_module(f"ansible.plugins.action.{module}").ActionModule(
+        task=task,
+        connection=connection_loader.get("local", context),
+        play_context=context,
+        loader=DataLoader(),
+        templar=None,
+        shared_loader_obj=None,
+    )
+    result: dict[str, Any] = plugin.run(task_vars={"hostvars": {}})
+    return result
+
+
+# How a file is written on the controller, with an option that names it.
+FILES = [
+    *[(how, "whisperx_plan", option) for how in (run, act) for option in ("output", "page")],
+    *[(how, "whisperx_report", option) for how in (run, act) for option in ("output", "page", "resume")],
+    (run, "whisperx_host_inventory", "output"),
+]
+FURTHER: dict[str, dict[str, Any]] = {
+    "whisperx_plan": {
+        "hosts": {"a": facts()},
+        "catalogue": str(CATALOGUE),
+        "packages": {"ctranslate2": ""},
+        "templates": str(CATALOGUE.parent / "page"),
+    },
+    "whisperx_report": {
+        "hosts": ["a"],
+        "known": {},
+        "run": {"playbook": "site.yml", "at": "2026-01-01 00:00 UTC", "check": False, "notes": []},
+        "templates": str(CATALOGUE.parents[2] / "whisperx_report/files/page"),
+    },
+    "whisperx_host_inventory": {"hosts": {"a": facts()}},
+}
+
+
+@pytest.mark.parametrize("made", [given_away, open_above, behind_a_link])
+@pytest.mark.parametrize(("how", "module", "option"), FILES)
+def test_files_on_the_controller(shared: Path, made: Any, how: Any, module: str, option: str) -> None:
     place = made(shared)
     before = tree(shared)
-    with pytest.raises(Exception) as caught:  # the class is loaded twice, as Ansible lays the files out
-        write(str(place / "out.json"), "{}", f"{module}_output")
-    assert caught.value.rule == f"{module.removeprefix('whisperx_')}.untrusted-directory"
+    file = str(place / "out.md")
+    result = how(module, {**FURTHER[module], option: file})
     assert tree(shared) == before
+    if module == "whisperx_report":  # it fails nothing, for the summary must still be printed
+        said = [line for line in result["lines"] if file in line]
+        assert not result.get("failed") and len(said) == 1 and "can change" in said[0], result
+    else:
+        area = module.removeprefix("whisperx_").removesuffix("_inventory")
+        assert result.get("failed") and result["rule"] == f"{area}.untrusted-directory", result
 
 
-def test_a_file_in_a_directory_like_tmp_is_written_under_a_name_of_its_own(shared: Path) -> None:
-    write = importlib.import_module("ansible.modules.whisperx_plan").write
+def test_no_file_of_a_plan_is_written_when_one_is_refused(shared: Path) -> None:
+    place = given_away(shared)
+    before = tree(shared)
+    files = {"output": str(shared / "plan.json"), "page": str(place / "plan.md")}
+    result = act("whisperx_plan", {**FURTHER["whisperx_plan"], **files})
+    assert result["rule"] == "plan.untrusted-directory" and tree(shared) == before
+
+
+@pytest.mark.parametrize(("how", "module", "option"), FILES)
+def test_a_file_in_a_directory_like_tmp_is_written_under_a_name_of_its_own(
+    shared: Path, how: Any, module: str, option: str
+) -> None:
     shared.chmod(0o1777)
     victim = shared / "victim"
     victim.write_text("root's own")
-    (shared / "out.json").symlink_to(victim)
-    os.lchown(shared / "out.json", NOBODY, NOBODY)
-    write(str(shared / "out.json"), "{}", "whisperx_plan_output")
+    file = shared / "out.md"
+    file.symlink_to(victim)
+    os.lchown(file, NOBODY, NOBODY)
+    known = {"known": {"lost": {"a": {"state": "failed", "message": "no"}}}} if option == "resume" else {}
+    result = how(module, {**FURTHER[module], **known, option: str(file)})
+    assert not result.get("failed"), result
     assert victim.read_text() == "root's own"
-    assert not (shared / "out.json").is_symlink() and (shared / "out.json").read_text() == "{}"
+    assert not file.is_symlink() and "a" in file.read_text()
+    assert sorted(path.name for path in shared.iterdir()) == ["out.md", "victim"]
 
 
 @pytest.mark.parametrize("folder", ["usr/local/lib/whisperx-guard", "etc/apt/apt.conf.d"])
