@@ -24,7 +24,7 @@ LINT = (
 UNIT = (
     Job(
         "unit tests",
-        (*_PYTEST, "--numprocesses=auto", "--dist=worksteal", "tests/unit", "tests/contract", "tests/attack"),
+        (*_PYTEST, "--numprocesses=auto", "--dist=worksteal", "tests/unit", "tests/contract"),
         cost=2,
         tests=True,
     ),
