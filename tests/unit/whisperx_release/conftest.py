@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.unit.whisperx_release.release_hosts import HOSTS, Host
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_power_cut() -> Iterator[None]:
+    """Do not wait for the disk: a kill loses nothing that was written, and nobody cuts the power."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
 
 
 @pytest.fixture(params=sorted(HOSTS))

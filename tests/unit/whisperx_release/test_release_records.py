@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from module_utils.whisperx_common import records
 from module_utils.whisperx_release.records import RELEASE
+from tests.attack.strength import amount
 from tests.unit.whisperx_release.release_hosts import HOSTS, Host
 from tests.unit.whisperx_release.spoiled_hosts import Template, attempt, look
 
@@ -63,7 +64,7 @@ def template(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return Template(HOSTS[request.param](tmp_path_factory.mktemp("host")))
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=amount(10, 100), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_value_anywhere(template: Template, data: st.DataObject) -> None:
     host = template.restore()
@@ -84,7 +85,7 @@ def test_any_value_anywhere(template: Template, data: st.DataObject) -> None:
     assert not os.path.lexists(host.layout.root)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=amount(6, 50), deadline=None, suppress_health_check=list(HealthCheck))
 @given(text=BYTES, data=st.data())
 def test_any_bytes(template: Template, text: bytes, data: st.DataObject) -> None:
     host = template.restore()
