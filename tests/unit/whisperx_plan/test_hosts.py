@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,19 @@ NOTED = re.compile(r" \[([a-z]+\.[a-z-]+)\]$")
 PINNED = re.compile(r"([a-z][a-z0-9-]*[a-z0-9])-(\d[\w.]*)")
 
 
+@pytest.fixture(scope="module", params=HOSTS, ids=lambda path: path.stem)
+def path(request: pytest.FixtureRequest) -> Path:
+    """Each host in turn: the tests of one stand together and share its answer."""
+    return Path(request.param)
+
+
+@lru_cache(maxsize=8)
 def answer(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     fixture = json.loads(path.read_text())
     request = Request.make(**{"packages": {"whisperx": ""}, **fixture.get("request", {})})
     return decide({"h": fixture["facts"]}, request, catalogue()).hosts["h"], fixture.get("expect", {})
 
 
-@pytest.mark.parametrize("path", HOSTS, ids=lambda path: path.stem)
 def test_answer_is_the_file_name(path):
     record, _ = answer(path)
     rules = {reason["rule"] for reason in record["reasons"]}
@@ -51,7 +58,6 @@ def test_answer_is_the_file_name(path):
             assert word in rules
 
 
-@pytest.mark.parametrize("path", HOSTS, ids=lambda path: path.stem)
 def test_answer_holds_what_is_expected(path):
     record, expect = answer(path)
     for key, wanted in expect.items():
@@ -97,7 +103,6 @@ def check(record: dict[str, Any], key: str, wanted: Any) -> None:
         assert record.get(key) == wanted
 
 
-@pytest.mark.parametrize("path", HOSTS, ids=lambda path: path.stem)
 def test_every_refusal_has_a_reason(path):
     record, _ = answer(path)
     if record["verdict"] == "refused":

@@ -13,6 +13,7 @@ from module_utils.whisperx_plan.case import Case, Target
 from module_utils.whisperx_plan.decide import decide
 from module_utils.whisperx_plan.model import Host, Interpreter, Request
 from module_utils.whisperx_plan.solve.candidates import World
+from tests.attack.strength import amount
 from tests.unit.whisperx_catalogue.knowledge import catalogue
 from tests.unit.whisperx_plan.hosts import facts, with_gpu
 
@@ -40,8 +41,8 @@ ASKED = [
 pythons = st.lists(st.sampled_from(PYTHONS), min_size=1, max_size=3, unique=True)
 gpus = st.none() | st.tuples(st.sampled_from(CAPABILITIES), st.sampled_from(DRIVERS))
 asked = st.sampled_from(ASKED)
-quick = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-fleets = settings(quick, max_examples=10)
+quick = settings(max_examples=amount(12, 100), deadline=None, suppress_health_check=list(HealthCheck))
+fleets = settings(quick, max_examples=amount(5, 30))
 
 
 @st.composite
