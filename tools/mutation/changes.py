@@ -38,7 +38,7 @@ class Mutant:
     @property
     def package(self) -> str:
         """The package that is changed, a single file for itself."""
-        return Path(self.path).parts[1].removesuffix(".py")
+        return _package(self.path)
 
     def describe(self, source: str) -> str:
         """Return where it is, what stood there and what stands there now."""
@@ -140,6 +140,10 @@ class Finder(ast.NodeVisitor):
             self.visit(statement)
 
 
+def _package(path: str) -> str:
+    return Path(path).parts[1].removesuffix(".py")
+
+
 def _number(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and type(node.value) is int
 
@@ -169,8 +173,12 @@ def draw(root: Path, number: int, seed: int, only: list[str]) -> list[Mutant]:
     files = subprocess.run(
         ["git", "ls-files", "module_utils/*.py"], cwd=root, capture_output=True, text=True, check=True
     ).stdout.split()
-    found = [mutant for name in sorted(files) for mutant in mutants(root, name)]
-    wanted = [mutant for mutant in found if not only or mutant.package.removeprefix("whisperx_") in only]
+    wanted = [
+        mutant
+        for name in sorted(files)
+        if not only or _package(name).removeprefix("whisperx_") in only
+        for mutant in mutants(root, name)
+    ]
     random.Random(seed).shuffle(wanted)
     places = {(mutant.path, mutant.start): mutant for mutant in reversed(wanted)}
     return [mutant for mutant in wanted if places[mutant.path, mutant.start] is mutant][:number]

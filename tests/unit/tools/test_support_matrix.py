@@ -5,13 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from module_utils.whisperx_catalogue.catalogue import load
+from tests.attack.strength import FULL
 from tools import support_matrix
 
 
 def test_the_committed_page_is_up_to_date() -> None:
-    assert support_matrix.main(["--check"]) == 0, "run make docs, and commit docs/support-matrix.md"
+    """The short form plans every fifth device, from the first on, and looks at those tables only."""
+    remedy = "run make docs, and commit docs/support-matrix.md"
+    if FULL:
+        assert support_matrix.main(["--check"]) == 0, remedy
+        return
+    page = support_matrix.PAGE.read_text(encoding="utf-8")
+    devices = yaml.safe_load(support_matrix.DEVICES.read_text(encoding="utf-8"))["devices"]
+    assert page.count("\n## ") == len(devices) + 1, remedy
+    head, *tables = support_matrix.render(load(support_matrix.CATALOGUE), devices[::5]).split("\n## ")
+    assert page.startswith(head), remedy
+    for table in tables[1:]:
+        assert f"\n## {table.rstrip()}\n" in page, remedy
 
 
 def test_a_stale_page_is_told(
