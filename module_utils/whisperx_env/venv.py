@@ -197,9 +197,9 @@ def _refetched(edited: Mapping[str, str]) -> List[Step]:
 
 
 def _free_name(state: State, wanted: Wanted) -> str:
-    """Return the wanted name, with a number when a damaged release has it."""
+    """Return the wanted name, with a number when a damaged release has it, or one that users still run."""
     name, number = wanted.name, 1
-    while name in state.releases and state.releases[name].complete:
+    while name in state.releases and (state.releases[name].complete or name == state.runs):
         number += 1
         name = "{}.{}".format(wanted.name, number)
     return name

@@ -14,6 +14,8 @@ from .runtime import Proposal, Runtime
 
 __all__ = ["absent", "present", "return_target", "rolled_back"]
 
+_LEFT = "Removed what was left of release {}"
+
 
 def present(layout: Layout, state: State, runtime: Runtime) -> Decision:
     """Decide how the wanted release becomes the active one, or lies ready beside it.
@@ -23,7 +25,9 @@ def present(layout: Layout, state: State, runtime: Runtime) -> Decision:
     options = runtime.common
     proposal = runtime.propose(state)
     outside.check(layout, proposal.scripts)
-    steps = _removals("Removed what was left of release {}", state.half_built)
+    # A release whose record cannot be read still runs: it goes when another one is active.
+    late = [name for name in state.half_built if name == state.runs != proposal.name]
+    steps = _removals(_LEFT, [name for name in state.half_built if name not in late])
     steps += proposal.prepare
     if options.activate:
         active = state.current == proposal.name
@@ -31,6 +35,7 @@ def present(layout: Layout, state: State, runtime: Runtime) -> Decision:
             steps.append(_switch(state, proposal.name))
         steady = proposal.ready if active and not proposal.changes_record else None
         steps += _outside(layout, proposal.scripts, steady.record if steady else None)
+        steps += _removals(_LEFT, late)
         gone = _surplus(state, options, proposal.name, proposal.damaged)
     else:
         gone = [name for name in sorted(proposal.damaged) if name != state.current]

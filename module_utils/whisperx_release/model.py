@@ -127,12 +127,14 @@ class State:
     """What is on the host.
 
     ``current`` and ``previous`` are names of complete releases, "" when the link is absent or dead.
+    ``runs`` is the release that `current` leads to, also where its record cannot be read: users run it.
     """
 
     exists: bool
     current: str = ""
     previous: str = ""
     releases: Mapping[str, Release] = field(default_factory=dict)
+    runs: str = ""
 
     def get(self, name: str) -> Optional[Release]:
         """Return a complete release by name."""

@@ -36,6 +36,7 @@ def read(layout: Layout) -> State:
         current=_link_target(layout, layout.current, releases),
         previous=_link_target(layout, layout.previous, releases),
         releases=releases,
+        runs=_running(layout, releases),
     )
 
 
@@ -89,13 +90,25 @@ def _release(layout: Layout, name: str, unfinished: str) -> Release:
 
 def _link_target(layout: Layout, path: str, releases: Dict[str, Release]) -> str:
     """Return the name of the complete release that a link points to, "" for anything else."""
+    name = _leads_to(layout, path, releases)
+    return name if name and releases[name].complete else ""
+
+
+def _running(layout: Layout, releases: Dict[str, Release]) -> str:
+    """Return the name of the directory that users run, complete or not, "" for none."""
+    name = _leads_to(layout, layout.current, releases)
+    path = layout.release(name)
+    return name if name and os.path.isdir(path) and not os.path.islink(path) else ""
+
+
+def _leads_to(layout: Layout, path: str, releases: Dict[str, Release]) -> str:
+    """Return the name of what a link points to below releases/, "" for anything else."""
     target = read_link(path)
     if not target:
         return ""
     target = os.path.normpath(os.path.join(layout.root, target))
     name = os.path.basename(target)
-    inside = os.path.dirname(target) == layout.releases
-    return name if inside and name in releases and releases[name].complete else ""
+    return name if os.path.dirname(target) == layout.releases and name in releases else ""
 
 
 def _unmarked(layout: Layout, name: str) -> bool:

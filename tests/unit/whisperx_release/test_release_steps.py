@@ -124,6 +124,33 @@ def test_a_failing_proof_leaves_what_was(upgraded: Host, deed: str) -> None:
     assert upgraded.releases() == names
 
 
+def unreadable(host: Host) -> None:
+    (Path(host.layout.current).resolve() / "release.json").write_text("{", encoding="utf-8")
+
+
+@pytest.mark.parametrize("damage", [record_gone, unreadable])
+@pytest.mark.parametrize("deed", ["2.0", "3.0"])
+def test_what_runs_without_a_readable_record_runs_until_another_does(
+    upgraded: Host, damage: Callable[..., None], deed: str
+) -> None:
+    if (upgraded.runtime, deed) == ("container", "2.0"):
+        pytest.skip("the commands of one image have one name; they are written anew before the proof")
+    command = Path(upgraded.layout.command("tiny"))
+    damage(upgraded)
+    upgraded.fails = True
+    with pytest.raises(Problem, match="found"):
+        upgraded.do(deed)
+    assert command.resolve(strict=True).is_file()
+    upgraded.fails = False
+    running = Path(upgraded.layout.current).resolve()
+    there: dict[str, bool] = {}
+    upgraded.emit = lambda event: there.update({event: running.is_dir()})
+    upgraded.do(deed)
+    upgraded.whole(deed)
+    assert there["switch:start"]
+    assert running == Path(upgraded.layout.current).resolve() or not running.exists()
+
+
 @pytest.mark.parametrize("keep", [1, 2, 3])
 def test_the_oldest_go_and_the_active_and_the_previous_stay(make: Make, keep: int) -> None:
     host = make(keep=keep)
