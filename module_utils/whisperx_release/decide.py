@@ -11,6 +11,7 @@ from ..whisperx_problem import Problem
 from . import outside
 from .model import Decision, Layout, Options, Release, State, Step
 from .runtime import Proposal, Runtime
+from .state import strangers
 
 __all__ = ["absent", "present", "return_target", "rolled_back"]
 
@@ -90,7 +91,9 @@ def absent(layout: Layout, state: State, runtime: Runtime) -> Decision:
         steps.append(Step("forget", layout.fact, "Removed {}".format(layout.fact)))
     steps += [Step("sweep", path, "Removed {}".format(path)) for path in outside.emptied(layout)]
     if state.exists:
-        steps.append(Step("erase", layout.root, "Removed {}".format(layout.root)))
+        others = strangers(layout, runtime.directories | runtime.files)
+        sentence = "Removed what this toolkit made in {}" if others else "Removed {}"
+        steps.append(Step("erase", layout.root, sentence.format(layout.root)))
     steps += last
     before = current.versions if current else {}
     return Decision(tuple(steps), "", before, {}, notes=_left(state) if state.exists else ())

@@ -118,7 +118,7 @@ def remove_fact(layout: Layout) -> None:
 
 def emptied(layout: Layout) -> List[str]:
     """Return the directories that this toolkit made and that hold only what goes, the innermost first."""
-    going = {layout.fact} | {layout.command(name) for name in ours(layout)}
+    going = {layout.command(name) for name in ours(layout)} | ({layout.fact} if has_fact(layout) else set())
     for path in sorted(_made(layout), reverse=True):
         try:
             left = {os.path.join(path, name) for name in os.listdir(path)} - going

@@ -9,9 +9,9 @@ from __future__ import annotations
 import errno
 import os
 import time
-from typing import Dict, List
+from typing import Dict
 
-from ..whisperx_common.files import discard, leftovers, link, make_way, read_json, write_json
+from ..whisperx_common.files import discard, link, make_way, read_json, write_json
 from . import building, outside, state
 from .model import SCHEMA, Layout, Outcome, Step
 from .records import RECORD
@@ -24,8 +24,6 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 _KEPT = ("level", "device", "seconds", "warnings")
 # A link from one of our directories to somewhere else is removed: what lies there is not ours. Downloads may.
 _MAY_BE_LINKS = ("cache",)
-# What the engine itself keeps in the root, beside the releases and the three links.
-_OWN = frozenset(("releases", ".progress"))
 
 
 def claim(layout: Layout, runtime: Runtime) -> None:
@@ -199,12 +197,9 @@ def _erase(run: Run, step: Step) -> None:
     for name in sorted(run.before.releases):
         discard(layout.release(name), layout.root)
         run.hooks.emit("erase:release")
-    links = [layout.current, layout.previous, layout.rolled_back, layout.marker, layout.path(".progress")]
-    links.append(layout.path(building.NAME))
-    half_written = {os.path.basename(left) for path in links for left in leftovers(path)}
-    for name in sorted(_OWN | run.runtime.directories | run.runtime.files | half_written):
+    left = state.strangers(layout, run.runtime.directories | run.runtime.files)
+    for name in sorted(set(os.listdir(layout.root)) - {*left, ".lock", os.path.basename(layout.marker)}):
         discard(layout.path(name), layout.root)
-    left: List[str] = sorted(set(os.listdir(layout.root)) - {".lock", os.path.basename(layout.marker)})
     if left:
         run.outcome.notes.append("left in {}: {}".format(layout.root, ", ".join(left)))
     discard(layout.marker)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import Any, Dict
+from typing import Any, Collection, Dict, List
 
 from ..whisperx_common.files import GOING, is_leftover, names_in
 from ..whisperx_problem import Problem
@@ -12,7 +12,7 @@ from . import building, records
 from .model import Layout, Release, State
 from .records import RECORD
 
-__all__ = ["RECORD", "last_rollback", "read", "read_link", "record_at", "release"]
+__all__ = ["RECORD", "last_rollback", "read", "read_link", "record_at", "release", "strangers"]
 
 
 def read(layout: Layout) -> State:
@@ -65,6 +65,20 @@ def read_link(path: str) -> str:
         return os.readlink(path)
     except OSError:
         return ""
+
+
+def strangers(layout: Layout, own: Collection[str]) -> List[str]:
+    """Return the names in the root that neither the engine nor a runtime, who has ``own``, keeps there."""
+    links = (layout.current, layout.previous, layout.rolled_back, layout.marker)
+    names = {os.path.basename(path) for path in links} | {building.NAME, ".progress"}
+    known = names | {"releases", ".lock"} | set(own)
+    return sorted(
+        name
+        for name in names_in(layout.root)
+        if name not in known
+        and not (name.endswith(GOING) and name[: -len(GOING)] in known)
+        and not any(is_leftover(name, one) for one in names)
+    )
 
 
 def _is_file(path: str) -> bool:

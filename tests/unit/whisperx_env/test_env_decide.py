@@ -95,7 +95,7 @@ def test_a_current_link_to_a_half_built_release_counts_as_none(host: Host) -> No
     host.use(wanted())
     (path / "release.json").unlink()
     decision = decided(host, wanted())
-    assert kinds(decision)[:3] == ["discard", "build", "gate"]
+    assert kinds(decision)[:2] == ["build", "gate"] and decision.release != path.name
 
 
 def test_a_damaged_release_is_rebuilt_under_another_name_and_goes_last(host: Host) -> None:
