@@ -69,11 +69,11 @@ class Console:
 
 
 def run(jobs: Sequence[Job], seconds: float) -> Count:
-    """Run jobs in the project's root; return the count. Much of the work waits, hence twice the cores."""
+    """Run jobs in the project's root; return the count. Much of the work waits, hence one more than cores."""
     console = Console()
     with tempfile.TemporaryDirectory(prefix="whisperx-tests-") as folder:
         files = Files(Path(folder))
-        Runner(ROOT, files, 2 * (os.cpu_count() or 1), console).run(jobs, seconds)
+        Runner(ROOT, files, (os.cpu_count() or 1) + 1, console).run(jobs, seconds)
     return console.count
 
 

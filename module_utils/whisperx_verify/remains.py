@@ -13,7 +13,7 @@ from .records import Check
 __all__ = ["EXIT_TIMEOUT", "Remains", "interpret", "read_events", "read_text"]
 
 # Seconds a child that has done everything may take to end; threads of native libraries can keep it.
-EXIT_TIMEOUT = 30.0
+EXIT_TIMEOUT = 120.0
 # Nothing in the packages sends SIGKILL, and the process cannot say anything itself.
 OUT_OF_MEMORY = "the kernel ends processes like this when memory runs out"
 # Characters of one error text.
