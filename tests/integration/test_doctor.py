@@ -97,7 +97,7 @@ class TestHere:
         assert code == 1
         assert ids(told)[0] == "failure.file-missing"
         assert f"{library.name}: cannot open shared object file" in evidence(told)
-        assert "ctranslate2 4.6.0 brought it" in evidence(told)
+        assert "it belongs to ctranslate2 4.6.0" in evidence(told)
         assert told["environments"][0]["unexplained"] == []
         assert listing(sick) == before
 
@@ -112,7 +112,7 @@ class TestHere:
         code, told = ask(str(sick), "--level", "import")
         assert code == 1
         assert "failure.collision" in ids(told)
-        assert "ctranslate2/__init__.py is brought by" in evidence(told)
+        assert "ctranslate2/__init__.py belongs to" in evidence(told)
         assert "collider 1.0" in evidence(told) and "ctranslate2 4.6.0" in evidence(told)
 
     def test_an_extension_that_crashes(self, lab: Lab) -> None:
