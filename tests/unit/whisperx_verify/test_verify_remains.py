@@ -83,11 +83,11 @@ def test_where_it_was(trace: str, place: str) -> None:
             "between checks",
             "the process ended with exit code 2",
         ),
-        ([{"event": "done"}], Ending(None, True, ""), "exit", "no end after 30 s"),
+        ([{"event": "done"}], Ending(None, True, ""), "exit", "no end after 120 s"),
     ],
 )
 def test_deaths_outside_of_a_check(events: list, ending: Ending, name: str, error: str) -> None:
-    checks, again = interpret(Remains(ending, events, "", 1.0), 60)
+    checks, again = interpret(Remains(ending, events, "", 1.0), 300)
     assert not again
     assert (checks[-1].name, checks[-1].ok, checks[-1].error) == (name, False, error)
 
