@@ -38,7 +38,7 @@ def present(layout: Layout, runtime: Runtime, hooks: Hooks, check: bool) -> Outc
     found = state.read(layout)
     decision, _ = choose(found)
     if decision.steps:
-        check_places(places(layout, runtime))
+        disk.check_writable(places(layout, runtime))
         runtime.check(found, decision)
     if check or decision.awaits or not decision.steps:
         return outcome_of(decision)
@@ -59,7 +59,7 @@ def rolled_back(layout: Layout, release: str, find: Find, hooks: Hooks, check: b
     found = state.read(layout)
     decision, runtime = choose(found)
     if decision.steps:
-        check_places(places(layout, runtime))
+        disk.check_writable(places(layout, runtime))
     if check and decision.has("fits"):
         # A dry run promises no more than the run does.
         runtime.check_return(found.releases[decision.release])
@@ -80,7 +80,7 @@ def absent(layout: Layout, runtimes: Sequence[Runtime], hooks: Hooks, check: boo
 
     decision, _ = choose(state.read(layout))
     if decision.steps:
-        check_places(places(layout, everything))
+        disk.check_writable(places(layout, everything))
     if check or not decision.steps:
         return outcome_of(decision)
     return _act(layout, hooks, choose)
@@ -134,11 +134,3 @@ def places(layout: Layout, runtime: Runtime) -> Dict[str, str]:
             found[path] = layout.option(name)
     found.update(runtime.places())
     return found
-
-
-def check_places(paths: Dict[str, str]) -> None:
-    """Check every directory that is written to (path -> the variable that sets it), before anything is.
-
-    Raises Problem: see `disk.check_writable`.
-    """
-    disk.check_writable(paths)
