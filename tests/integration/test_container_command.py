@@ -8,13 +8,15 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.integration.container_lab import Native, made_image
+
+# Seconds until an end must have come: on a busy machine podman waits long for its own locks.
+END = 300
 
 
 @pytest.fixture(scope="module")
@@ -71,22 +73,21 @@ def test_it_can_do_nothing_but_its_work(native: Native) -> None:
 
 @pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGINT", 130), ("SIGHUP", 129)])
 def test_a_signal_ends_it_as_it_ends_a_native_command(native: Native, name: str, code: int) -> None:
-    process = native.start("-c", "import time; print('up', flush=True); time.sleep(60)")
+    process = native.start("-c", "import time; print('up', flush=True); time.sleep(3600)")
     assert process.stdout is not None and process.stdout.readline() == "up\n"
-    before = time.monotonic()
     process.send_signal(getattr(signal, name))
-    process.communicate(timeout=30)
-    assert process.returncode == code and time.monotonic() - before < 20
+    process.communicate(timeout=END)
+    assert process.returncode == code
 
 
 def test_a_handler_of_its_own_is_heard(native: Native) -> None:
     code = (
         "import signal, sys, time\n"
         "signal.signal(signal.SIGTERM, lambda *_: sys.exit(5))\n"
-        "print('up', flush=True); time.sleep(60)"
+        "print('up', flush=True); time.sleep(3600)"
     )
     process = native.start("-c", code)
     assert process.stdout is not None and process.stdout.readline() == "up\n"
     process.terminate()
-    process.communicate(timeout=30)
+    process.communicate(timeout=END)
     assert process.returncode == 5

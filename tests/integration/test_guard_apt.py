@@ -151,7 +151,7 @@ def test_without_a_python_the_run_goes_on_with_a_warning(box: Box) -> None:
     box.shell("chmod a-x /usr/bin/python3.11")
     said = box.apt("install", "--reinstall", OTHER)
     box.shell("chmod a+x /usr/bin/python3.11")
-    assert "no Python that starts, so this run was not checked" in said
+    assert "no Python starts, so this run was not checked" in said
 
 
 def test_told_to_it_only_warns_and_then_has_nothing_more_to_say(box: Box) -> None:

@@ -255,7 +255,7 @@ def test_a_terminal_is_told_how_far_a_host_is_and_a_pipe_is_not(
     with serving(CountingIndex(wheels)) as index:
         fleet = Fleet(tmp_path / "fleet", 1, f"{index.url}/simple")
         fleet.want(lock_of(*wheel(wheels, "tiny-1.0")), "tiny", "tiny", whisperx_wheelhouse_mode=mode)
-        assert "packages" not in fleet.play()
+        assert "to download" not in fleet.play()
         index.slow = {"large": 6, "tiny-2": 14} if mode == "direct" else {}
         fleet.want(
             lock_of(*wheel(wheels, "tiny-2.0", "large-1.0")), "tiny", "tiny", whisperx_wheelhouse_mode=mode
