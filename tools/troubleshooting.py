@@ -90,7 +90,8 @@ def _failure(row: Mapping[str, Any]) -> str:
 
 
 def _code(words: str) -> str:
-    """Return ``words`` as code, also where there are backticks in them."""
+    """Return ``words`` as code on one line, also where there are backticks in them."""
+    words = " ".join(words.splitlines())
     return f"`` {words} ``" if "`" in words else f"`{words}`"
 
 

@@ -121,5 +121,5 @@ def _log_alone(
     logs: Sequence[Symptom], facts: Mapping[str, Any], knowledge: Knowledge, asked: Asked
 ) -> Dict[str, Any]:
     """Diagnose words without an environment: rows are named, the verdict stays open."""
-    nobody = Environment(", ".join(item.where for item in logs), "log")
+    nobody = Environment(", ".join(item.where for item in logs), page.LOG)
     return diagnose(nobody, facts, knowledge, asked._replace(level="audit"), logs)

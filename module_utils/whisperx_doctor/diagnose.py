@@ -65,6 +65,7 @@ def diagnose(
         "checks": report["checks"] if report else [],
         "objects": looked.objects,
         "files": looked.files,
+        "logs": _logs(found, patient),
         **_told(found, patient, verdict, _Commands(knowledge, asked, environment.kind in _OURS)),
     }
 
@@ -172,6 +173,18 @@ def _told(found: Sequence[Found], patient: Patient, verdict: str, commands: _Com
         "notes": [commands.record(item) for item in notes],
         "unexplained": [{"kind": item.kind, "name": item.name, "text": item.line()} for item in left],
     }
+
+
+def _logs(found: Sequence[Found], patient: Patient) -> List[Dict[str, Any]]:
+    """Return which rows know each log that was given; none for a log without a known failure."""
+    return [
+        {
+            "path": item.where,
+            "known": [row.row["id"] for row in found if number in row.symptoms],
+        }
+        for number, item in enumerate(patient.symptoms)
+        if item.kind == "log"
+    ]
 
 
 def _reasons(found: Sequence[Found], patient: Patient) -> List[Found]:

@@ -138,6 +138,9 @@ def _state(sign: Mapping[str, Any], patient: Patient) -> Optional[List[Evidence]
             return None
         evidence.append(Evidence("package", f"{name} {version}" if version else f"{name} is not installed"))
     for name, wanted in sign.get("facts", {}).items():
+        # A fact that was not read at all is neither present nor absent.
+        if name.split(".")[0] not in patient.facts:
+            return None
         value = fact(patient.facts, name)
         if not _fact_is(wanted, value):
             return None

@@ -7,7 +7,10 @@ from typing import Any, Dict, List, Mapping
 
 from ..whisperx_common.conditions import FIT, UNFIT, UNKNOWN
 
-__all__ = ["lines"]
+__all__ = ["LOG", "lines"]
+
+# The kind of a diagnosis of logs without an environment.
+LOG = "log"
 
 _WIDTH = 100
 _WORDS = {
@@ -33,7 +36,9 @@ _MOST_UNEXPLAINED = 5
 
 
 def lines(diagnosis: Mapping[str, Any]) -> List[str]:
-    """Return one environment's page."""
+    """Return one environment's page, or that of logs without an environment."""
+    if diagnosis["kind"] == LOG:
+        return _logs_alone(diagnosis)
     found: List[str] = [f"{diagnosis['path']}    {_WORDS[diagnosis['verdict']]}"]
     found += _wrapped(_about(diagnosis), "  ")
     for failure in diagnosis["failures"]:
@@ -50,6 +55,27 @@ def lines(diagnosis: Mapping[str, Any]) -> List[str]:
         found += ["", *_wrapped(f"Note: {note['sentence']} [{note['id']}]", "  ")]
         found += _wrapped(_first(note["evidence"][0]["text"]), "    ") if note["evidence"] else []
         found += _wrapped(note["cure"], "    ")
+    unknown = _unknown_logs(diagnosis)
+    return found + (["", *unknown] if unknown else [])
+
+
+def _logs_alone(diagnosis: Mapping[str, Any]) -> List[str]:
+    """Return the page of logs: the rows that know them; the verdict stays open, for nothing was run."""
+    known = {name for log in diagnosis["logs"] for name in log["known"]}
+    rows = [note for note in diagnosis["notes"] if note["id"] in known]
+    summary = f"{len(rows)} known failure{'s' if len(rows) > 1 else ''}" if rows else "no known failure"
+    found = [f"{diagnosis['path']}    LOG: {summary}"]
+    for row in rows:
+        found += ["", *_failure(row)]
+    unknown = _unknown_logs(diagnosis)
+    return [*found, "", *unknown] if unknown else found
+
+
+def _unknown_logs(diagnosis: Mapping[str, Any]) -> List[str]:
+    found: List[str] = []
+    for log in diagnosis["logs"]:
+        if not log["known"]:
+            found += _wrapped(f"{log['path']}: no known failure is in this log.", "  ")
     return found
 
 
