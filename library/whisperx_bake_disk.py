@@ -84,6 +84,7 @@ from typing import Any, Dict
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.whisperx_bake.disk import Disk, check, parts, write
+from ..module_utils.whisperx_common.output import check_place
 from ..module_utils.whisperx_problem import Problem
 
 ARGUMENTS: Dict[str, Any] = {
@@ -105,6 +106,7 @@ def main() -> None:
     disk = Disk(**given)
     changed = renew or not os.path.exists(disk.path)
     try:
+        check_place("whisperx_bake_disk", disk.path, file=True)
         kernel = check(disk)
         if changed and not module.check_mode:
             write(disk, kernel)

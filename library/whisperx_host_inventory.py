@@ -61,9 +61,8 @@ import json
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.whisperx_common import trust
+from ..module_utils.whisperx_common.output import Output
 from ..module_utils.whisperx_common.outside import inventory
-from ..module_utils.whisperx_common.wording import write_whole
 from ..module_utils.whisperx_problem import Problem
 
 
@@ -78,27 +77,13 @@ def main() -> None:
     )
     known, left_out = inventory(module.params["hosts"])
     try:
-        write(module.params["output"], json.dumps({"all": {"hosts": known}}, indent=1) + "\n")
+        output = Output("whisperx_host_output", module.params["output"])
+        output.write(json.dumps({"all": {"hosts": known}}, indent=1) + "\n")
     except Problem as problem:
         module.fail_json(msg=problem.sentence(), **problem.record())
     for sentence in left_out:
         module.warn(sentence)
     module.exit_json(changed=False, hosts=list(known), left_out=left_out)
-
-
-def write(path: str, text: str) -> None:
-    """Put the text in place of the file. Raises Problem "host.output", "host.untrusted-directory"."""
-    trust.check_file(path, "whisperx_host_output", "host.untrusted-directory", trust.controller_users())
-    try:
-        write_whole(path, text)
-    except OSError as error:
-        raise Problem(
-            "host.output",
-            error.strerror or str(error),
-            path,
-            "a file that can be written",
-            "Name a file in an existing directory of the controller (whisperx_host_output).",
-        ) from None
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from typing import FrozenSet, List, Mapping, Optional, Tuple
 
 from ..whisperx_problem import Problem
 from .accounts import Accounts
+from .durable import make_directories
 
 __all__ = ["Judge", "Weakness", "check", "check_file", "controller_users", "make", "trusted_users"]
 
@@ -85,13 +86,13 @@ def check_file(path: str, option: str, rule: str = RULE, trusted: Optional[Froze
         raise _problem(rule, path, option, spot, judge)
 
 
-def make(path: str, option: str, rule: str = RULE) -> None:
+def make(path: str, option: str, rule: str = RULE, mode: int = 0o755) -> None:
     """Make a directory and what misses above it, and judge it once more: somebody may have been faster.
 
-    Raises Problem ``rule``, OSError.
+    After that nobody else can put another one in its place. Raises Problem ``rule``, OSError.
     """
     check({path: option}, rule)
-    os.makedirs(path, mode=0o755, exist_ok=True)
+    make_directories(path, mode)
     check({path: option}, rule)
 
 

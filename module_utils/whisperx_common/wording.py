@@ -1,12 +1,10 @@
-"""What the controller writes for people: files whole or not at all, texts without what steers a page."""
+"""What the controller writes for people: texts without what steers a page."""
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 
-__all__ = ["named", "printable", "versions_of", "write_whole"]
+__all__ = ["named", "printable", "versions_of"]
 
 
 def printable(text: str) -> str:
@@ -25,14 +23,3 @@ def named(names: Sequence[str], shown: int) -> str:
 def versions_of(versions: Mapping[str, str]) -> str:
     """Return packages and their versions for people: `whisperx 3.8.6, torch 2.8.0`."""
     return ", ".join(f"{name} {version}" for name, version in versions.items())
-
-
-def write_whole(path: str, text: str) -> None:
-    """Put the text in place of the file, whole or not at all, readable by all. Raises OSError."""
-    folder = os.path.dirname(os.path.abspath(path))
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", dir=folder, prefix=".whisperx-", delete=False
-    ) as file:
-        file.write(text)
-        os.fchmod(file.fileno(), 0o644)
-    os.replace(file.name, path)

@@ -12,7 +12,7 @@ from typing import AbstractSet, Any, Dict, List, Mapping, Optional, Sequence, Tu
 from ..whisperx_common.durable import make_directories
 from ..whisperx_common.files import discard, make_way, read_text, write_text
 from ..whisperx_problem import Problem
-from ..whisperx_release import host
+from ..whisperx_release import disk, host
 from ..whisperx_release.hooks import Hooks
 from ..whisperx_release.model import LEVELS, SCHEMA, Decision, Layout, Release, State, Step
 from ..whisperx_release.runtime import Deed, Proposal, Run, Runtime
@@ -128,7 +128,7 @@ class Container(Runtime):
     def begin(self, run: Run) -> None:
         """Make the store that the role loads into, and clear what a killed run was loading."""
         discard(incoming(self.layout, self.store))
-        store.make(self.engine, self.options)
+        self._make_store()
 
     def deeds(self) -> Mapping[str, Deed]:
         """Return what its own steps do."""
@@ -256,8 +256,13 @@ class Container(Runtime):
             make_way(os.path.join(directory, name))
             write_text(os.path.join(directory, name), text, 0o755)
 
-    def _open(self, run: Run, step: Step) -> None:
+    def _make_store(self) -> None:
+        if self.store:
+            disk.make(self.layout, self.store, "store")
         store.make(self.engine, self.options)
+
+    def _open(self, run: Run, step: Step) -> None:
+        self._make_store()
 
     def _remove_store(self, run: Run, step: Step) -> None:
         store.remove(step.subject, self.options)

@@ -24,6 +24,7 @@ from ..whisperx_common import beneath
 from ..whisperx_common.durable import make_directories
 from ..whisperx_common.files import discard, opened, read_json, read_text, sha256_of, write_text
 from ..whisperx_common.names import normalise
+from ..whisperx_release import disk
 from ..whisperx_release.building import Building
 from ..whisperx_release.model import Layout
 from .shelf import MARKS
@@ -59,6 +60,8 @@ class Archive:
 
 def prepare(layout: Layout) -> None:
     """Make the cache, and close it to everybody else: uv's lock files in it are open to all."""
+    if layout.shared_cache:
+        disk.make(layout, layout.cache, "cache", 0o700)
     make_directories(layout.cache, 0o700)
     with beneath.directory(layout.cache) as descriptor:
         facts = os.fstat(descriptor)

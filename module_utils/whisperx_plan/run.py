@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..whisperx_catalogue.catalogue import load
-from ..whisperx_common import trust
-from ..whisperx_common.wording import write_whole
+from ..whisperx_common.output import Output
 from ..whisperx_problem import Problem
 from .decide import Decision, decide
 from .output.comparison import change_lines, changes, read_plan
@@ -31,7 +30,9 @@ def run(options: Mapping[str, Any], probe: Probe) -> dict[str, Any]:
             "the directory of the page's templates",
             "Set the option templates",
         )
-    _check_places(options)
+    outputs = _outputs(options)
+    for output in outputs.values():
+        output.check()
     before = read_plan(options["compare"]) if options["compare"] else None
     decision = _decision(options, probe)
     result: dict[str, Any] = {
@@ -44,12 +45,12 @@ def run(options: Mapping[str, Any], probe: Probe) -> dict[str, Any]:
     if found is not None:
         result.update(changes=found, change_lines=change_lines(found))
     if options["output"]:
-        _write(options["output"], render(decision), "whisperx_plan_output")
+        outputs["output"].write(render(decision))
     else:
         result["document"] = document(decision)
     if options["page"]:
         page = render_page(decision, found, options["page"], options["templates"])
-        _write(options["page"], page, "whisperx_plan_page")
+        outputs["page"].write(page)
     return result
 
 
@@ -73,23 +74,10 @@ def _decision(options: Mapping[str, Any], probe: Probe) -> Decision:
     return merged(parts)
 
 
-def _check_places(options: Mapping[str, Any]) -> None:
-    """Raise Problem "plan.untrusted-directory" for a file in a directory that others can change."""
-    for option in ("output", "page"):
-        if options[option]:
-            name = f"whisperx_plan_{option}"
-            trust.check_file(options[option], name, "plan.untrusted-directory", trust.controller_users())
-
-
-def _write(path: str, text: str, option: str) -> None:
-    """Put the text in place of the file, whole or not at all. Raises Problem "plan.output"."""
-    try:
-        write_whole(path, text)
-    except OSError as error:
-        raise Problem(
-            "plan.output",
-            error.strerror or str(error),
-            path,
-            "a file that can be written",
-            f"Name a file in an existing directory of the controller ({option})",
-        ) from None
+def _outputs(options: Mapping[str, Any]) -> dict[str, Output]:
+    """Return the files that are asked for, by option."""
+    return {
+        option: Output(f"whisperx_plan_{option}", options[option])
+        for option in ("output", "page")
+        if options[option]
+    }

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from typing import Callable, Mapping
 
+from ..whisperx_common import trust
 from ..whisperx_problem import Problem
+from .model import Layout
 
-__all__ = ["MIB", "Statvfs", "check_room", "check_writable", "existing"]
+__all__ = ["MIB", "Statvfs", "check_room", "check_trusted", "check_writable", "existing", "make"]
 
 MIB = 1024 * 1024
 Statvfs = Callable[[str], os.statvfs_result]
@@ -63,6 +65,19 @@ def check_writable(paths: Mapping[str, str], statvfs: Statvfs = os.statvfs) -> N
                 "a directory to write in",
                 "Run as root (become: true), or set {} to another path.".format(option),
             )
+
+
+def check_trusted(layout: Layout, paths: Mapping[str, str]) -> None:
+    """Raise Problem "env.untrusted-directory", or a container's, for a directory that others can change."""
+    trust.check(paths, layout.area + ".untrusted-directory")
+
+
+def make(layout: Layout, path: str, name: str, mode: int = 0o755) -> None:
+    """Make a directory that lies where others may write, as below /tmp; it is judged before and after.
+
+    ``name`` is the end of the variable that sets it. Raises Problem as `check_trusted` does, OSError.
+    """
+    trust.make(path, layout.option(name), layout.area + ".untrusted-directory", mode)
 
 
 def existing(path: str) -> str:

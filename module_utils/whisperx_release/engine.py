@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from typing import Callable, Dict, Sequence, Tuple
 
-from ..whisperx_common.durable import make_directories
 from ..whisperx_common.files import open_umask
 from . import decide, disk, state
 from .hooks import Hooks
@@ -98,10 +97,11 @@ def _act(layout: Layout, hooks: Hooks, choose: Choose, activates: bool = False) 
 
     with open_umask():
         if activates:
-            make_directories(layout.root)
+            disk.make(layout, layout.root, "root")
         if not os.path.isdir(layout.root):
             # What an interrupted removal left outside: the root, and with it the lock, is gone already.
             return perform(run(State(exists=False)))
+        disk.check_trusted(layout, {layout.root: layout.option("root")})
         hooks.emit("root")
         with held(layout):
             now = run(state.read(layout))

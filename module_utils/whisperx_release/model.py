@@ -70,6 +70,11 @@ class Layout:
         return "{}_{}".format(self.role, name)
 
     @property
+    def area(self) -> str:
+        """The first word of the rules that are a role's own: "env", or "container"."""
+        return "env" if self.role == "whisperx_venv" else self.role.partition("_")[2]
+
+    @property
     def fact(self) -> str:
         """The static fact file, "" when none is wanted."""
         return os.path.join(self.facts_dir, "whisperx.fact") if self.facts_dir else ""

@@ -6,10 +6,9 @@ import json
 import os
 from typing import Any, Dict, List, Mapping, Sequence
 
-from ..whisperx_common.durable import make_directories
 from ..whisperx_common.files import discard, link, names_in, read_json, read_text, write_json, write_text
 from ..whisperx_problem import Problem
-from . import records
+from . import disk, records
 from .model import SCHEMA, Layout
 
 __all__ = [
@@ -69,7 +68,7 @@ def wrong_commands(layout: Layout, scripts: Sequence[str]) -> List[str]:
 
 def write_command(layout: Layout, name: str) -> None:
     """Link one command to the launch script of whatever release is current."""
-    _make(layout, layout.bin_dir)
+    _make(layout, layout.bin_dir, "bin_dir")
     link(layout.command(name), layout.launcher(name))
 
 
@@ -95,7 +94,7 @@ def fact_text(layout: Layout, record: Mapping[str, Any]) -> str:
 
 def write_fact(layout: Layout, record: Mapping[str, Any]) -> None:
     """Write the fact file of a release's record."""
-    _make(layout, layout.facts_dir)
+    _make(layout, layout.facts_dir, "facts_dir")
     write_text(layout.fact, fact_text(layout, record))
 
 
@@ -129,7 +128,7 @@ def emptied(layout: Layout) -> List[str]:
     return sorted(going & set(_made(layout)), reverse=True)
 
 
-def _make(layout: Layout, directory: str) -> None:
+def _make(layout: Layout, directory: str, name: str) -> None:
     """Make a directory; what was not there is noted first, for the removal."""
     path, missing = directory, []
     while not os.path.lexists(path):
@@ -138,7 +137,7 @@ def _make(layout: Layout, directory: str) -> None:
     marker = read_json(layout.marker)
     if missing and marker is not None:
         write_json(layout.marker, dict(marker, made=sorted({*_made(layout), *missing})))
-    make_directories(directory)
+    disk.make(layout, directory, name)
 
 
 def _made(layout: Layout) -> List[str]:

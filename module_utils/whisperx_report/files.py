@@ -6,10 +6,9 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..whisperx_common import trust
 from ..whisperx_common.conditions import RETRY
+from ..whisperx_common.output import Output
 from ..whisperx_common.shape import ANY, fitted
-from ..whisperx_common.wording import write_whole
 from ..whisperx_problem import Problem
 from .collect import render_json, report
 from .page import render
@@ -94,18 +93,15 @@ def write(path: str, text: str, option: str) -> None:
 
     Raises Problem "report.output", "report.untrusted-directory".
     """
-    trust.check_file(path, option, "report.untrusted-directory", trust.controller_users())
+    output = Output(option, path)
+    output.check()
+    remedy = f"Name another file ({option}), or another directory for all of them (whisperx_report_dir)."
     try:
         if text:
             os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-            write_whole(path, text)
         elif os.path.isfile(path):
             os.unlink(path)
     except OSError as error:
-        raise Problem(
-            "report.output",
-            error.strerror or str(error),
-            path,
-            "a file that can be written",
-            f"Name another file ({option}), or another directory for all of them (whisperx_report_dir).",
-        ) from None
+        raise output.failed(error, remedy) from None
+    if text:
+        output.write(text, remedy)

@@ -7,6 +7,7 @@ import importlib
 import io
 import json
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible.module_utils.testing import patch_module_args
 from ansible.parsing.dataloader import DataLoader
 from ansible.playbook.play_context import PlayContext
@@ -150,6 +152,16 @@ def test_refused_and_nothing_written(
     assert tree(shared) == before
 
 
+class Hostvars:
+    """The variables of one host, which left a result."""
+
+    def raw_get(self, host_name: str) -> dict[str, Any]:
+        return {"result": {host_name: "fine"}}
+
+
+VARIABLES = {"hostvars": Hostvars(), "ansible_play_hosts_all": ["a"]}
+
+
 def act(module: str, options: dict[str, Any]) -> dict[str, Any]:
     """Run an action plugin, as a task with these options does, and return its result."""
     task, context = Task(), PlayContext()
@@ -162,15 +174,46 @@ def act(module: str, options: dict[str, Any]) -> dict[str, Any]:
         templar=None,
         shared_loader_obj=None,
     )
-    result: dict[str, Any] = plugin.run(task_vars={"hostvars": {}})
+    result: dict[str, Any] = plugin.run(task_vars=VARIABLES)
     return result
 
 
-# How a file is written on the controller, with an option that names it.
+# A variable that names a file on the controller, the module that writes it, and its option.
+WRITERS = {
+    "whisperx_plan_output": ("whisperx_plan", "output"),
+    "whisperx_plan_page": ("whisperx_plan", "page"),
+    "whisperx_report_output": ("whisperx_report", "output"),
+    "whisperx_report_page": ("whisperx_report", "page"),
+    "whisperx_report_resume": ("whisperx_report", "resume"),
+    "whisperx_host_output": ("whisperx_host_inventory", "output"),
+    "whisperx_audit_output": ("whisperx_collect", "output"),
+    "whisperx_doctor_output": ("whisperx_collect", "output"),
+}
+# The same, of what other programs write under names that are known beforehand.
+STREAMS = {
+    "whisperx_bake_tar": ("whisperx_outputs", "streams"),
+    "whisperx_bake_disk": ("whisperx_outputs", "streams"),
+    "whisperx_bake_papers": ("whisperx_outputs", "directories"),
+}
+# Directories, which MODULES above has.
+DIRECTORIES = {
+    "whisperx_plan_lock_dir": ("whisperx_lock", "lock_dir"),
+    "whisperx_plan_cache_dir": ("whisperx_lock", "cache_dir"),
+    "whisperx_wheelhouse_dir": ("whisperx_wheelhouse", "dir"),
+    "whisperx_wheelhouse_output": ("whisperx_wheelhouse", "output"),
+    "whisperx_image_dir": ("whisperx_image", "directory"),
+    "whisperx_image_cache": ("whisperx_image", "cache"),
+}
+# Its three files, each in the table above, have their defaults from it.
+UNREAD = {"whisperx_report_dir"}
+HOW = {
+    "whisperx_plan": (run, act),
+    "whisperx_report": (run, act),
+    "whisperx_host_inventory": (run,),
+    "whisperx_collect": (act,),
+}
 FILES = [
-    *[(how, "whisperx_plan", option) for how in (run, act) for option in ("output", "page")],
-    *[(how, "whisperx_report", option) for how in (run, act) for option in ("output", "page", "resume")],
-    (run, "whisperx_host_inventory", "output"),
+    (how, variable, module, option) for variable, (module, option) in WRITERS.items() for how in HOW[module]
 ]
 FURTHER: dict[str, dict[str, Any]] = {
     "whisperx_plan": {
@@ -186,23 +229,119 @@ FURTHER: dict[str, dict[str, Any]] = {
         "templates": str(CATALOGUE.parents[2] / "whisperx_report/files/page"),
     },
     "whisperx_host_inventory": {"hosts": {"a": facts()}},
+    "whisperx_collect": {"paths": {"hosts": "result"}},
 }
+# Options of the controller's specifications that say where something is written there.
+SAID = re.compile(
+    r"(?i)(file|directory)( of the locks)? on the (controller|builder)\b|the store on the controller|bundle"
+)
+# What is read there, and not written.
+READ = re.compile(r"_(facts|catalogue|compare|uv|container_root|bundle(_.*)?)$|whisperx_models|_mirror$")
+
+
+def specified() -> dict[str, str]:
+    """Return variable to description, of those that name a place on the controller to write to."""
+    found = {}
+    for path in sorted((CATALOGUE.parents[2]).glob("*/meta/argument_specs.yml")):
+        for entry in yaml.safe_load(path.read_text())["argument_specs"].values():
+            for name, option in entry.get("options", {}).items():
+                text = "".join(option["description"])
+                if option["type"] in ("str", "path") and SAID.search(text) and not READ.search(name):
+                    found[name] = text
+    return found
+
+
+def test_every_variable_that_names_a_place_to_write_to_is_tried_here() -> None:
+    assert set(specified()) - UNREAD == {*WRITERS, *STREAMS, *DIRECTORIES}
+    tried = {(module, option) for module, option, _, _ in MODULES}
+    assert {*DIRECTORIES.values()} <= tried
+
+
+@pytest.mark.parametrize("variable", [*WRITERS, *STREAMS, *DIRECTORIES])
+def test_roles_write_there_with_the_modules_that_are_tried_here(variable: str) -> None:
+    module, option = (WRITERS | STREAMS | DIRECTORIES)[variable]
+    role = CATALOGUE.parents[2] / "_".join(variable.split("_")[:2]) / "tasks"
+    uses = []
+    for path in sorted(role.glob("*.yml")):
+        for task in flat(yaml.safe_load(path.read_text())):
+            text = json.dumps(task)
+            if variable in text or "__" + variable in text:
+                uses.append(task)
+    assert [task for task in uses if module in task and option in task[module]], uses
+    # Those that write themselves, without a look of their own.
+    for task in uses:
+        for name in ("ansible.builtin.copy", "ansible.builtin.template", "ansible.builtin.file"):
+            assert name not in task or variable in STREAMS, task
+
+
+def flat(tasks: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield tasks, those in blocks too."""
+    for task in tasks:
+        yield task
+        for part in ("block", "rescue", "always"):
+            yield from flat(task.get(part, []))
 
 
 @pytest.mark.parametrize("made", [given_away, open_above, behind_a_link])
-@pytest.mark.parametrize(("how", "module", "option"), FILES)
-def test_files_on_the_controller(shared: Path, made: Any, how: Any, module: str, option: str) -> None:
+@pytest.mark.parametrize(("how", "variable", "module", "option"), FILES)
+def test_files_on_the_controller(
+    shared: Path, made: Any, how: Any, variable: str, module: str, option: str
+) -> None:
     place = made(shared)
     before = tree(shared)
     file = str(place / "out.md")
-    result = how(module, {**FURTHER[module], option: file})
+    named = {"variable": variable} if module == "whisperx_collect" else {}
+    result = how(module, {**FURTHER[module], **named, option: file})
     assert tree(shared) == before
     if module == "whisperx_report":  # it fails nothing, for the summary must still be printed
         said = [line for line in result["lines"] if file in line]
         assert not result.get("failed") and len(said) == 1 and "can change" in said[0], result
     else:
-        area = module.removeprefix("whisperx_").removesuffix("_inventory")
+        area = variable.split("_")[1]
         assert result.get("failed") and result["rule"] == f"{area}.untrusted-directory", result
+        assert variable in result["remedy"]
+
+
+@pytest.mark.parametrize("made", [given_away, open_above, behind_a_link])
+@pytest.mark.parametrize(
+    ("variable", "option"),
+    [
+        *[(variable, option) for variable, (_, option) in STREAMS.items()],
+        ("whisperx_audit_output", "files"),
+        ("whisperx_doctor_output", "files"),
+    ],
+)
+def test_outputs_are_refused_beforehand(shared: Path, made: Any, variable: str, option: str) -> None:
+    place = made(shared)
+    before = tree(shared)
+    path = str(place if option == "directories" else place / "out")
+    result = act("whisperx_outputs", {option: {variable: path, "whisperx_none_output": ""}})
+    assert result["rule"] == f"{variable.split('_')[1]}.untrusted-directory", result
+    assert variable in result["remedy"] and tree(shared) == before
+    fine = act("whisperx_outputs", {option: {variable: str(shared / "ours" / "out")}})
+    assert not fine.get("failed"), fine
+
+
+@pytest.mark.parametrize("made", [given_away, open_above, behind_a_link])
+def test_a_disk(shared: Path, made: Any) -> None:
+    place = made(shared)
+    before = tree(shared)
+    options = {"path": str(place / "disk"), "tree": "/", "machine": "x86_64", "used": 1}
+    result = run("whisperx_bake_disk", options)
+    assert result["rule"] == "bake.untrusted-directory" and tree(shared) == before
+
+
+@pytest.mark.parametrize("option", ["streams", "directories", "files"])
+def test_only_what_gets_a_random_name_may_lie_in_a_directory_like_tmp(shared: Path, option: str) -> None:
+    shared.chmod(0o1777)
+    path = str(shared if option == "directories" else shared / "out")
+    result = act("whisperx_outputs", {option: {"whisperx_bake_tar": path}})
+    assert bool(result.get("failed")) == (option != "files"), result
+
+
+def test_no_output_is_no_place() -> None:
+    empty = {name: {"whisperx_bake_tar": ""} for name in ("files", "streams", "directories")}
+    assert not act("whisperx_outputs", empty).get("failed")
 
 
 def test_no_file_of_a_plan_is_written_when_one_is_refused(shared: Path) -> None:
@@ -213,9 +352,9 @@ def test_no_file_of_a_plan_is_written_when_one_is_refused(shared: Path) -> None:
     assert result["rule"] == "plan.untrusted-directory" and tree(shared) == before
 
 
-@pytest.mark.parametrize(("how", "module", "option"), FILES)
+@pytest.mark.parametrize(("how", "variable", "module", "option"), FILES)
 def test_a_file_in_a_directory_like_tmp_is_written_under_a_name_of_its_own(
-    shared: Path, how: Any, module: str, option: str
+    shared: Path, how: Any, variable: str, module: str, option: str
 ) -> None:
     shared.chmod(0o1777)
     victim = shared / "victim"
@@ -224,7 +363,8 @@ def test_a_file_in_a_directory_like_tmp_is_written_under_a_name_of_its_own(
     file.symlink_to(victim)
     os.lchown(file, NOBODY, NOBODY)
     known = {"known": {"lost": {"a": {"state": "failed", "message": "no"}}}} if option == "resume" else {}
-    result = how(module, {**FURTHER[module], **known, option: str(file)})
+    named = {"variable": variable} if module == "whisperx_collect" else {}
+    result = how(module, {**FURTHER[module], **known, **named, option: str(file)})
     assert not result.get("failed"), result
     assert victim.read_text() == "root's own"
     assert not file.is_symlink() and "a" in file.read_text()

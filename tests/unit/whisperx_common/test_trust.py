@@ -180,10 +180,10 @@ def test_made_directories_are_judged_again(monkeypatch: pytest.MonkeyPatch) -> N
         trust.make(str(base / "a" / "b"), "whisperx_venv_root")
         assert stat.S_IMODE((base / "a" / "b").stat().st_mode) == 0o755
 
-        def faster(path: str, mode: int, exist_ok: bool) -> None:
+        def faster(path: str, mode: int) -> None:
             as_user(NOBODY, lambda: (Path(path).mkdir(), 0)[1])
 
-        monkeypatch.setattr(os, "makedirs", faster)
+        monkeypatch.setattr(trust, "make_directories", faster)
         with pytest.raises(Problem):
             trust.make(str(base / "taken"), "whisperx_venv_root")
 
