@@ -23,7 +23,8 @@ options:
       - Host name to facts, in the layout of RV(whisperx_host_facts#module:ansible_facts.whisperx_host).
       - By default the hosts of the play that have the fact C(whisperx_host), each with what it asks for
         in the variables C(whisperx_plan_packages), C(whisperx_plan_runtime), C(whisperx_plan_device),
-        C(whisperx_plan_remedies), C(whisperx_plan_unknown), C(whisperx_plan_container_base),
+        C(whisperx_plan_remedies), C(whisperx_plan_unknown), C(whisperx_plan_interpreters),
+        C(whisperx_plan_container_base),
         C(whisperx_plan_container_root), C(whisperx_plan_container_facts), C(whisperx_container_engine) and
         C(whisperx_container_install). A host without such a variable gets what the play or the role has.
     type: dict
@@ -68,6 +69,17 @@ options:
     type: str
     choices: [refuse, gate]
     default: refuse
+  interpreters:
+    description:
+      - Where the Python of an environment may come from, in order of preference. V(system) takes an
+        interpreter of the host, V(managed) a standalone build of the catalogue that is installed with the
+        environment.
+      - A source is used if none before it has an interpreter that the packages support. An environment with a
+        managed Python comes before a container; containers use the Python of their base.
+    type: list
+    elements: str
+    choices: [system, managed]
+    default: [system]
   container_base:
     description:
       - Base image of containers, as a reference, best with its digest. By default the catalogue's
@@ -97,8 +109,8 @@ options:
   requests:
     description:
       - What differs by host, per option, as option to host to value.
-      - The options are O(packages), O(runtime), O(device), O(remedies), O(unknown) and those that begin with
-        C(container_).
+      - The options are O(packages), O(runtime), O(device), O(remedies), O(unknown), O(interpreters) and those
+        that begin with C(container_).
     type: dict
     default: {}
   catalogue:

@@ -29,6 +29,7 @@ ROW_FILES = (
     "distros.yml",
     "drivers.yml",
     "gpus.yml",
+    "interpreters.yml",
     "packages.yml",
     "platforms.yml",
     "rules.yml",

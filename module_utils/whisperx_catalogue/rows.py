@@ -11,6 +11,7 @@ from packaging.specifiers import SpecifierSet
 
 from ..whisperx_common.versions import Numbers
 from .container_rows import ContainerRows
+from .interpreter_rows import Standalone
 from .release import Release
 
 __all__ = [
@@ -191,3 +192,4 @@ class Rows:
     distros: tuple[Distro, ...] = ()
     rules: Mapping[str, Rule] = field(default_factory=dict)
     containers: ContainerRows = field(default_factory=ContainerRows)
+    standalone: tuple[Standalone, ...] = ()

@@ -13,6 +13,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from ..whisperx_common.versions import Numbers, strict_numbers
 from .container_rows import ContainerRows, read_engine, read_installer, read_known, read_layer
 from .fields import Fields
+from .interpreter_rows import Standalone, read_mirror, read_standalone
 from .release import canonical, requirement, specifier
 from .rows import (
     Advisory,
@@ -285,7 +286,14 @@ def read_rows(documents: Mapping[str, Any]) -> Rows:
         distros=files["distros.yml"].read("distros", _distro),
         rules={row.id: row for row in files["rules.yml"].read("rules", _rule)},
         containers=_containers(files["bases.yml"]),
+        standalone=_standalone(files["interpreters.yml"]),
     )
+
+
+def _standalone(file: _File) -> tuple[Standalone, ...]:
+    """Return the standalone builds, below the first of the file's addresses."""
+    base = next(iter(file.read("bases", read_mirror)), "")
+    return file.read("interpreters", lambda row, source: read_standalone(row, source, base))
 
 
 def _containers(file: _File) -> ContainerRows:

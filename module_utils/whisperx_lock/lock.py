@@ -114,6 +114,8 @@ def make(
     Raises Problem, among others "lock.malformed" for a lock that was edited by hand.
     """
     before = locks.get(name)
+    if plan.get("python_archive"):
+        raise _not_yet(name)
     text = ""
     notes: tuple[str, ...] = ()
     if not _CLASS.fullmatch(name):
@@ -269,6 +271,16 @@ def _odd_class(name: str) -> Problem:
         "classes",
         "a name that can be a file's",
         "Give it another name.",
+    )
+
+
+def _not_yet(name: str) -> Problem:
+    return Problem(
+        "lock.plan",
+        f"class {name} needs a managed Python",
+        "whisperx_plan_interpreters",
+        "an interpreter of the host",
+        "Remove managed from whisperx_plan_interpreters: this version only plans with it.",
     )
 
 

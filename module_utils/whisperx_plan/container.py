@@ -20,7 +20,7 @@ from .gpu.drivers import branch_for_cuda
 from .gpu.names import gpu_words, ways
 from .gpu.obstacles import without_reserved
 from .host import Host
-from .model import Plan, Refusal, Request
+from .model import SYSTEM, Plan, Refusal, Request
 
 __all__ = ["Base", "base_of", "engine_of", "in_container", "on_base", "remedy_for"]
 
@@ -143,7 +143,8 @@ def in_container(case: Case, judge: Judge) -> Plan | Refusal:
 
 def _inside(case: Case, base: Base, **request: Any) -> Case:
     """Return the case of what is inside a container of the base. ``request``: what else is asked for."""
-    asked = replace(case.request, runtime="venv", **request)
+    # An image has the Python of its base.
+    asked = replace(case.request, runtime="venv", interpreters=(SYSTEM,), **request)
     return replace(case, host=on_base(case.host, base), request=asked)
 
 
@@ -285,7 +286,9 @@ def remedy_for(case: Case, device: str, helps: Any) -> dict[str, Any]:
         base = base_of(case.request, catalogue)
     except Problem:
         return {}
-    if (base.host.machine and base.host.machine != host.machine) or not helps(host=on_base(host, base)):
+    if base.host.machine and base.host.machine != host.machine:
+        return {}
+    if not helps(host=on_base(host, base), request=replace(case.request, interpreters=(SYSTEM,))):
         return {}
     engine = engine_of(case)
     steps = [] if case.request.runtime != "venv" else ["set whisperx_plan_runtime to auto"]

@@ -11,16 +11,17 @@ from .case import Case
 from .container import in_container
 from .explain.notes import driver_notes, notes_of
 from .explain.remedies import Remedy, better_driver, for_refusal, used
-from .explain.ruled_out import conflict_of, python_findings, refused_releases, ruled_out
+from .explain.ruled_out import conflict_of, managed_finding, python_findings, refused_releases, ruled_out
 from .explain.sentences import Spoken, reason, reasons_for, with_allowed
 from .findings import Finding, finding
 from .gpu.driver_advice import advice, branch_needed
 from .gpu.obstacles import Obstacle, obstacles, without_reserved
-from .model import Plan, Reason, Refusal
+from .model import SYSTEM, Plan, Reason, Refusal
 from .output.plan_fields import host_class, spell_out
+from .pythons import name_of, usable_of
 from .requested import unknown_versions
 from .solve.resolver import Conflict, Solution
-from .solve.trials import Attempt, attempt, usable_pythons
+from .solve.trials import Attempt, attempt
 
 __all__ = ["judge"]
 
@@ -128,11 +129,10 @@ def _stopped(case: Case, ahead: list[Obstacle]) -> Refusal:
 
 def _without_python(case: Case) -> Refusal:
     catalogue = case.catalogue
-    refused = usable_pythons(case)[1]
-    reasons = [
-        reason(said, f"Python {dotted(python.minor)} ({python.path})", catalogue) for python, said in refused
-    ]
-    reasons += [] if reasons else [reason(finding("python.none", "no Python"), "Python", catalogue)]
+    refused = [entry for source in case.request.interpreters for entry in usable_of(case, source)[1]]
+    reasons = [reason(said, name_of(python), catalogue) for python, said in refused]
+    if SYSTEM in case.request.interpreters and not case.host.pythons:
+        reasons.insert(0, reason(finding("python.none", "no Python"), "Python", catalogue))
     return Refusal(reasons, list(for_refusal(case, "cpu")))
 
 
@@ -151,10 +151,7 @@ def _gpu_reasons(on_gpu: Attempt | None, catalogue: Catalogue) -> list[Reason]:
 
 
 def _answer(case: Case, found: Attempt, before: list[Reason]) -> Plan | Refusal:
-    pythons = [
-        reason(said, f"Python {dotted(python.minor)} ({python.path})", case.catalogue)
-        for python, said in python_findings(found)
-    ]
+    pythons = [reason(said, name_of(python), case.catalogue) for python, said in python_findings(found)]
     driver, needed = (None, None)
     if case.host.gpus and case.request.device != "cpu":
         driver, needed = better_driver(case, found)
@@ -222,6 +219,9 @@ def _plan(
     needed: int | None,
 ) -> Plan:
     before, pythons = reasons
+    managed = managed_finding(case, found)
+    if managed is not None:
+        before = [*before, reason(managed, f"Python {dotted(found.best.python.version)}", case.catalogue)]
     parts = spell_out(case, found, solution)
     if needed is None and case.host.gpus and found.device == "cuda":
         needed = branch_needed(case.gpu, solution.pins, case.catalogue)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..whisperx_catalogue.fields import Fields
+from ..whisperx_catalogue.interpreter_rows import Standalone
 from ..whisperx_common.versions import Numbers, dotted
 
 __all__ = ["DRIVER_STATES", "Driver", "Gpu", "Host", "Interpreter"]
@@ -21,7 +22,8 @@ _REMEDY = "Correct the facts (whisperx_host_assume, or their file), or let the h
 class Interpreter:
     """A Python on the host. ``shared``: every user can execute it. ``distutils``: it has that module.
 
-    ``weakness``: who else can change it, None for nobody.
+    ``weakness``: who else can change it, None for nobody. ``archive``: the standalone build that would be
+    installed, None for one that is on the host.
     """
 
     path: str
@@ -29,6 +31,7 @@ class Interpreter:
     shared: bool = True
     distutils: bool = True
     weakness: str | None = None
+    archive: Standalone | None = None
 
     @property
     def minor(self) -> Numbers:

@@ -16,9 +16,25 @@ from packaging.version import InvalidVersion, Version
 from ..whisperx_problem import Problem
 from .host import Driver, Gpu, Host, Interpreter
 
-__all__ = ["REMEDIES", "Driver", "Gpu", "Host", "Interpreter", "Plan", "Reason", "Refusal", "Request"]
+__all__ = [
+    "INTERPRETERS",
+    "MANAGED",
+    "REMEDIES",
+    "SYSTEM",
+    "Driver",
+    "Gpu",
+    "Host",
+    "Interpreter",
+    "Plan",
+    "Reason",
+    "Refusal",
+    "Request",
+]
 
 REMEDIES = ("upgrade", "repair", "tunable")
+SYSTEM, MANAGED = "system", "managed"
+# Where an interpreter may come from.
+INTERPRETERS = (SYSTEM, MANAGED)
 _RUNTIMES = ("venv", "container", "auto")
 _DEVICES = ("auto", "cuda", "cpu")
 _UNKNOWN = ("refuse", "gate")
@@ -34,6 +50,13 @@ def _choice(option: str, value: Any, allowed: Sequence[str]) -> str:
             f"Set whisperx_plan_{option} to one of them",
         )
     return str(value)
+
+
+def _choices(option: str, values: Any, allowed: Sequence[str]) -> tuple[str, ...]:
+    """Return a list of choices, each once; a single text is a list of one."""
+    if isinstance(values, str) or not isinstance(values, Sequence):
+        values = [values]
+    return tuple(dict.fromkeys(_choice(option, value, allowed) for value in values))
 
 
 def _specifier(name: str, text: Any) -> str:
@@ -75,6 +98,7 @@ def _described(facts: Any) -> Mapping[str, Any]:
 class Request:
     """What is asked for. ``packages``: canonical name -> specifier, in the order in which they matter.
 
+    ``interpreters``: where a Python may come from, "system" or "managed", in order of preference.
     ``container_base``: an image's reference or a root's name, "" for the default; ``container_facts``: what
     is in it, {} where the catalogue knows; ``container_engine``: "" for the host's; ``container_install``: a
     missing engine will be installed.
@@ -85,6 +109,7 @@ class Request:
     device: str = "auto"
     remedies: tuple[str, ...] = REMEDIES
     unknown: str = "refuse"
+    interpreters: tuple[str, ...] = (SYSTEM,)
     container_base: str = ""
     container_facts: Mapping[str, Any] = field(default_factory=dict)
     container_engine: str = ""
@@ -98,6 +123,7 @@ class Request:
         device: str = "auto",
         remedies: Any = REMEDIES,
         unknown: str = "refuse",
+        interpreters: Any = (SYSTEM,),
         container_base: str = "",
         container_facts: Any = None,
         container_engine: str = "",
@@ -134,14 +160,21 @@ class Request:
                     "Drop one",
                 )
             checked[key] = _specifier(name, specifier)
-        if isinstance(remedies, str) or not isinstance(remedies, Sequence):
-            remedies = [remedies]
-        kinds = tuple(dict.fromkeys(_choice("remedies", kind, REMEDIES) for kind in remedies))
+        sources = _choices("interpreters", interpreters, INTERPRETERS)
+        if not sources:
+            raise Problem(
+                "request.interpreters",
+                "interpreters is empty",
+                "whisperx_plan_interpreters",
+                "at least one of " + ", ".join(INTERPRETERS),
+                "Write whisperx_plan_interpreters: [system, managed]",
+            )
         return cls(
             packages=checked,
             runtime=_choice("runtime", runtime, _RUNTIMES),
             device=_choice("device", device, _DEVICES),
-            remedies=kinds,
+            remedies=_choices("remedies", remedies, REMEDIES),
+            interpreters=sources,
             unknown=_choice("unknown", unknown, _UNKNOWN),
             container_base=str(container_base or ""),
             container_facts=_described(container_facts),
@@ -151,7 +184,8 @@ class Request:
 
     def record(self) -> dict[str, Any]:
         """Return plain data; ``from_record`` reads it back."""
-        return {**dataclasses.asdict(self), "packages": dict(self.packages), "remedies": list(self.remedies)}
+        lists = {"remedies": list(self.remedies), "interpreters": list(self.interpreters)}
+        return {**dataclasses.asdict(self), "packages": dict(self.packages), **lists}
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Request:
@@ -184,7 +218,10 @@ class Reason:
 
 @dataclass(frozen=True)
 class Plan:
-    """One host's plan. The fields are those of the contract; ``host_class`` is its "class"."""
+    """One host's plan. The fields are those of the contract; ``host_class`` is its "class".
+
+    ``python_archive``: the standalone build to install, None where ``python_source`` is "system".
+    """
 
     host_class: str
     request: Mapping[str, str]
@@ -215,6 +252,8 @@ class Plan:
     built_from_sdist: Sequence[Mapping[str, Any]] = ()
     catalogue: str = ""
     container: Mapping[str, Any] | None = None
+    python_source: str = SYSTEM
+    python_archive: Mapping[str, Any] | None = None
 
     def record(self) -> dict[str, Any]:
         """Return the plan of the contract, plain data."""

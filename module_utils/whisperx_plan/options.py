@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .model import REMEDIES
+from .model import INTERPRETERS, REMEDIES, SYSTEM
 
 __all__ = ["ARGUMENTS"]
 
@@ -15,6 +15,12 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "device": {"type": "str", "choices": ["auto", "cuda", "cpu"], "default": "auto"},
     "remedies": {"type": "list", "elements": "str", "choices": list(REMEDIES), "default": list(REMEDIES)},
     "unknown": {"type": "str", "choices": ["refuse", "gate"], "default": "refuse"},
+    "interpreters": {
+        "type": "list",
+        "elements": "str",
+        "choices": list(INTERPRETERS),
+        "default": [SYSTEM],
+    },
     "container_base": {"type": "str", "default": ""},
     "container_root": {"type": "str", "default": ""},
     "container_facts": {"type": "dict", "default": {}},

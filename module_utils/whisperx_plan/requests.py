@@ -18,6 +18,7 @@ OPTIONS = (
     "device",
     "remedies",
     "unknown",
+    "interpreters",
     "container_base",
     "container_root",
     "container_facts",

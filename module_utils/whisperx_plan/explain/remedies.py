@@ -14,10 +14,11 @@ from ..case import Case
 from ..container import remedy_for
 from ..gpu.driver_advice import advice, branch_needed, with_best_driver
 from ..host import Host, Interpreter
-from ..model import REMEDIES, Request
+from ..model import MANAGED, REMEDIES, Request
+from ..pythons import usable_pythons
 from ..solve.candidates import World
 from ..solve.resolver import Solution
-from ..solve.trials import Attempt, attempt, usable_pythons
+from ..solve.trials import Attempt, attempt
 
 __all__ = ["better_driver", "for_refusal", "used"]
 
@@ -140,11 +141,31 @@ def for_refusal(case: Case, device: str) -> Iterator[Remedy]:
                 "allowed": False,
                 "sentence": f"Add {kind} to whisperx_plan_remedies",
             }
+    yield from _managed(case, device)
     yield from _pythons(case, helps)
     if len([text for text in request.packages.values() if text]) > 0:
         yield from _looser(request, helps)
     if request.runtime != "container" and (image := remedy_for(case, device, helps)):
         yield image
+
+
+def _managed(case: Case, device: str) -> Iterator[Remedy]:
+    """Yield the step to an interpreter that the toolkit installs, where that helps and is not allowed yet."""
+    sources = case.request.interpreters
+    if MANAGED in sources:
+        return
+    allowed = replace(case, request=replace(case.request, interpreters=(*sources, MANAGED)))
+    tried = attempt(allowed, device)
+    if tried is None or tried.solution is None:
+        return
+    version = dotted(tried.best.python.version)
+    yield {
+        "kind": "python",
+        "package": None,
+        "version": dotted(tried.best.python.minor),
+        "source": MANAGED,
+        "sentence": f"Add managed to whisperx_plan_interpreters: it installs Python {version}",
+    }
 
 
 def _pythons(case: Case, helps: Any) -> Iterator[Remedy]:

@@ -8,15 +8,26 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from ...whisperx_catalogue.release import Release
 from ...whisperx_common.versions import dotted
+from ..case import Case
 from ..findings import Finding, finding
+from ..gpu.names import ways
 from ..host import Interpreter
+from ..model import MANAGED
 from ..solve.candidates import World
 from ..solve.dependencies import Need
 from ..solve.resolver import Solution
 from ..solve.trials import Attempt, Trial
 from .sentences import Spoken, first_said, say
 
-__all__ = ["SUPPORT_RANK", "admitted", "conflict_of", "python_findings", "refused_releases", "ruled_out"]
+__all__ = [
+    "SUPPORT_RANK",
+    "admitted",
+    "conflict_of",
+    "managed_finding",
+    "python_findings",
+    "refused_releases",
+    "ruled_out",
+]
 
 # From this rank on a package only supports the others: of it, only what keeps a newer version away is told.
 SUPPORT_RANK = 10
@@ -164,6 +175,19 @@ def python_findings(chosen: Attempt) -> Iterator[tuple[Interpreter, Finding]]:
                 trial.python,
                 finding("python.unfit", f"Python {dotted(trial.python.minor)}", why=why, package=name),
             )
+
+
+def managed_finding(case: Case, chosen: Attempt) -> Finding | None:
+    """Return why the plan installs an interpreter, None where it uses one of the host."""
+    row = chosen.best.python.archive
+    if row is None:
+        return None
+    has = ways(sorted({f"Python {dotted(python.minor)}" for python in case.host.pythons}))
+    has = has or "no Python"
+    because = f"no interpreter of the host serves the packages ({has})"
+    if case.request.interpreters[0] == MANAGED:
+        because = "whisperx_plan_interpreters prefers it"
+    return finding("python.managed", has, build=row.build, because=because, evidence=row.source)
 
 
 def _why_unfit(trial: Trial) -> str:

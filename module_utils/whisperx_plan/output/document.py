@@ -10,8 +10,9 @@ from packaging.version import Version
 
 from ...whisperx_common.wording import versions_of
 from ..decide import Decision
+from ..model import MANAGED
 
-__all__ = ["details", "document", "merged", "render", "table", "why"]
+__all__ = ["details", "document", "merged", "python_of", "render", "table", "why"]
 
 _HEAD = ("host", "verdict", "device", "python", "versions", "why")
 _SHOWN = ("whisperx", "faster-whisper", "ctranslate2", "torch")
@@ -100,7 +101,13 @@ def _row(name: str, record: Mapping[str, Any]) -> tuple[str, ...]:
     device = record["device"] + (f" ({build})" if build and build != record["device"] else "")
     if record.get("container"):
         device += f" in {record['container']['engine']}"
-    return name, "plan", device, record["python"], versions, why(record)
+    return name, "plan", device, python_of(record), versions, why(record)
+
+
+def python_of(record: Mapping[str, Any]) -> str:
+    """Return the Python of an answer for people: "3.13", "3.13 (managed)", "-" without one."""
+    managed = record.get("python_source") == MANAGED
+    return f"{record['python']} (managed)" if managed else str(record.get("python") or "-")
 
 
 def why(record: Mapping[str, Any]) -> str:

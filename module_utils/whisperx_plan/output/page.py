@@ -15,7 +15,7 @@ from ...whisperx_common.wording import printable
 from ...whisperx_problem import Problem
 from ..decide import Decision
 from .comparison import words_of
-from .document import why
+from .document import python_of, why
 
 __all__ = ["render_page"]
 
@@ -125,7 +125,7 @@ def _answer(number: int, names: list[str], record: Mapping[str, Any]) -> dict[st
         "verdict": "plan" if planned else "refused",
         "class": record["class"] or "refused",
         "device": record.get("device") or "-",
-        "python": record.get("python") or "-",
+        "python": python_of(record),
         "build": record.get("torch_build") or "-",
         "versions": ", ".join(f"{name} {pins[name]}" for name in _SHOWN if name in pins) or "-",
         "why": why(record),

@@ -17,9 +17,11 @@ from ..gpu.driver_advice import cuda_level
 from ..gpu.libraries_needed import wanted_libraries
 from ..gpu.torch_builds import brings, series_of
 from ..host import Interpreter
+from ..model import MANAGED, SYSTEM
+from ..pythons import distutils_package, lacks_distutils
 from ..solve.dependencies import wants_of
 from ..solve.resolver import Solution
-from ..solve.trials import Attempt, distutils_package, lacks_distutils
+from ..solve.trials import Attempt
 from .constraints import specifier_for
 
 __all__ = ["Parts", "host_class", "spell_out", "system_packages"]
@@ -51,6 +53,8 @@ def spell_out(case: Case, found: Attempt, solution: Solution) -> Parts:
         "device": found.device,
         "python": dotted(python.minor),
         "python_path": python.path,
+        "python_source": MANAGED if python.archive else SYSTEM,
+        "python_archive": _archive(python),
         "torch_build": build.name if build else None,
         "default_torch_build": series.default if series else None,
         "pins": {name: pin.text for name, pin in pins.items()},
@@ -75,6 +79,22 @@ def spell_out(case: Case, found: Attempt, solution: Solution) -> Parts:
             dict(row.recipe) for row in catalogue.rows.built_from_sdist.values() if row.serves(pins)
         ],
         "catalogue": catalogue.digest,
+    }
+
+
+def _archive(python: Interpreter) -> dict[str, Any] | None:
+    """Return the standalone build to install: what of its row pins it, and where it is."""
+    row = python.archive
+    if row is None:
+        return None
+    return {
+        "version": dotted(row.version),
+        "build": row.build,
+        "machine": row.machine,
+        "file": row.file,
+        "sha256": row.sha256,
+        "size": row.size,
+        "base": row.base,
     }
 
 
@@ -179,6 +199,9 @@ def host_class(parts: Parts, case: Case, found: Attempt, solution: Solution) -> 
     identity["repairs"] = sorted(row["package"] for row in parts["repairs"])
     identity["cpu"] = _missing_flags(case, solution)
     identity["bands"] = _own_bands(found, solution)
+    if found.best.python.archive is not None:
+        # Of it not the patch: a class keeps its name, and with that its lock, when a newer one is built.
+        identity["python_source"] = parts["python_source"]
     if found.device == "cuda":
         identity["gpus"] = sorted({dotted(capability or ()) for capability in case.gpu.capabilities})
         identity["driver"] = cuda_level(case.gpu, solution.pins, case.catalogue)

@@ -6,16 +6,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ...whisperx_catalogue.catalogue import Catalogue
-from ...whisperx_catalogue.rows import Distro
-from ...whisperx_common.versions import strict_numbers
 from ..case import Case, Target
-from ..findings import Finding, finding
+from ..findings import Finding
 from ..host import Interpreter
-from ..model import Request
+from ..model import SYSTEM, Request
+from ..pythons import usable_of
 from .candidates import World
 from .resolver import Conflict, Solution, resolve
 
-__all__ = ["Attempt", "Trial", "attempt", "distutils_package", "lacks_distutils", "usable_pythons"]
+__all__ = ["Attempt", "Trial", "attempt"]
 
 
 @dataclass(frozen=True)
@@ -47,58 +46,6 @@ class Attempt:
         return self.best.result if isinstance(self.best.result, Solution) else None
 
 
-def usable_pythons(
-    case: Case,
-) -> tuple[list[Interpreter], tuple[tuple[Interpreter, Finding], ...]]:
-    """Return one interpreter per minor version, and those ruled out as such with what was found."""
-    catalogue = case.catalogue
-    reserved = tuple(catalogue.threshold("python.platform", "paths"))
-    refused: list[tuple[Interpreter, Finding]] = []
-    best: dict[tuple[int, ...], Interpreter] = {}
-    for python in sorted(case.host.pythons, key=_preference):
-        if python.path.startswith(reserved):
-            refused.append((python, finding("python.platform", python.path)))
-        elif python.weakness is not None:
-            refused.append((python, finding("python.untrusted", f"{python.path}: {python.weakness}")))
-        elif not python.shared:
-            refused.append((python, finding("python.private", python.path)))
-        elif lacks_distutils(python, catalogue) and distutils_package(python, case.distro) is None:
-            refused.append(
-                (
-                    python,
-                    finding(
-                        "python.distutils",
-                        "no distutils",
-                        before=str(catalogue.threshold("python.distutils", "before")),
-                    ),
-                )
-            )
-        else:
-            best.setdefault(python.minor, python)
-    return [best[minor] for minor in sorted(best, reverse=True)], tuple(refused)
-
-
-def lacks_distutils(python: Interpreter, catalogue: Catalogue) -> bool:
-    """Say whether an interpreter lacks distutils and is so old that the installer asks it for that."""
-    before = strict_numbers(str(catalogue.threshold("python.distutils", "before"))) or ()
-    return not python.distutils and python.minor < before
-
-
-def distutils_package(python: Interpreter, distro: Distro | None) -> str | None:
-    """Return the distribution's package that completes its own interpreter, if there is one."""
-    own = python.path.startswith("/usr/bin/") and distro is not None and distro.python == python.minor
-    return distro.distutils if own and distro is not None else None
-
-
-def _preference(python: Interpreter) -> tuple[int, tuple[int, ...], str]:
-    """The distribution's own first, then the newest patch release."""
-    places = ("/usr/bin/", "/usr/local/bin/")
-    place = next(
-        (number for number, prefix in enumerate(places) if python.path.startswith(prefix)), len(places)
-    )
-    return place, tuple(-part for part in python.version), python.path
-
-
 def _modes(request: Request, catalogue: Catalogue) -> Iterable[tuple[str | None, frozenset[str]]]:
     """Return the remedies to try, each with the rules it makes harmless: first none, then in the order
     asked for.
@@ -111,24 +58,39 @@ def _modes(request: Request, catalogue: Catalogue) -> Iterable[tuple[str | None,
 
 
 def attempt(case: Case, device: str) -> Attempt | None:
-    """Return the best that one device can give, None if the host has no interpreter to use."""
-    pythons, refused = usable_pythons(case)
-    if not pythons:
-        return None
-    first: Attempt | None = None
+    """Return the best that one device can give, None if there is no interpreter to use.
+
+    A source of interpreters is tried only if none of those before it has one that serves.
+    """
     request = case.request
-    for remedy, cures in _modes(request, case.catalogue):
-        trials = []
-        for python in pythons:
-            world = World(Target(case, device, python), cures)
-            trials.append(Trial(world, resolve(world)))
+    tried: list[Trial] = []
+    refused: tuple[tuple[Interpreter, Finding], ...] = ()
+    for source in request.interpreters:
+        pythons, unusable = usable_of(case, source)
+        remedy, trials = _tried(case, device, pythons)
         solved = [trial for trial in trials if isinstance(trial.result, Solution)]
         if solved:
             best = max(solved, key=lambda trial: (_quality(trial, request), trial.python.minor))
-            return Attempt(device, best, tuple(trials), remedy, refused)
-        if first is None:
-            first = Attempt(device, _closest(trials, request), tuple(trials), None, refused)
-    return first
+            # Of the builds that could be installed only the one that will be is worth a word.
+            trials, unusable = (trials, unusable) if source == SYSTEM else ([best], ())
+            return Attempt(device, best, (*tried, *trials), remedy, (*refused, *unusable))
+        refused += unusable
+        tried += trials
+    return Attempt(device, _closest(tried, request), tuple(tried), None, refused) if tried else None
+
+
+def _tried(case: Case, device: str, pythons: list[Interpreter]) -> tuple[str | None, list[Trial]]:
+    """Return the first remedy with which any interpreter serves, and all trials with it; else those without
+    a remedy.
+    """
+    first: list[Trial] = []
+    for remedy, cures in _modes(case.request, case.catalogue):
+        worlds = [World(Target(case, device, python), cures) for python in pythons]
+        trials = [Trial(world, resolve(world)) for world in worlds]
+        if any(isinstance(trial.result, Solution) for trial in trials):
+            return remedy, trials
+        first = first or trials
+    return None, first
 
 
 def _quality(trial: Trial, request: Request) -> tuple[int, ...]:
@@ -139,10 +101,9 @@ def _quality(trial: Trial, request: Request) -> tuple[int, ...]:
 def _closest(trials: list[Trial], request: Request) -> Trial:
     """Return the trial that tells most: the interpreter that most of the releases asked for can run on."""
 
-    def nearness(trial: Trial) -> tuple[int, tuple[int, ...]]:
+    def nearness(trial: Trial) -> tuple[int, bool, tuple[int, ...]]:
         world = trial.world
-        return sum(
-            (world.passing[name] & world.asked[name]).bit_count() for name in request.packages
-        ), trial.python.minor
+        fitting = sum((world.passing[name] & world.asked[name]).bit_count() for name in request.packages)
+        return fitting, trial.python.archive is None, trial.python.minor
 
     return max(trials, key=nearness)
