@@ -191,6 +191,12 @@ summary:
   returned: always
   type: list
   elements: str
+left:
+  description: What a removal leaves on the host, and why, as sentences.
+  returned: success
+  type: list
+  elements: str
+  sample: ["left podman, which other programs may use by now"]
 verify:
   description: The report of the verification.
   returned: when one ran
@@ -221,13 +227,11 @@ from ..module_utils.whisperx_container.model import Options, Result, want
 from ..module_utils.whisperx_container.prove import prover
 from ..module_utils.whisperx_env.model import Options as VenvOptions
 from ..module_utils.whisperx_env.venv import Venv
-from ..module_utils.whisperx_firstboot import withdraw
-from ..module_utils.whisperx_firstboot.records import Places
-from ..module_utils.whisperx_guard import install as guard
 from ..module_utils.whisperx_problem import Problem
 from ..module_utils.whisperx_release import state, summary
 from ..module_utils.whisperx_release.hooks import Hooks
 from ..module_utils.whisperx_release.model import Layout
+from ..module_utils.whisperx_removal import besides
 
 ARGUMENTS: Dict[str, Any] = {
     "state": {"choices": ["present", "rolled_back", "absent"], "default": "present"},
@@ -304,6 +308,7 @@ def main() -> None:
         release=result.release,
         record=record,
         summary=[told(given, line) for line in lines],
+        left=result.notes if given["state"] == "absent" else [],
         verify=result.verify,
         timings=result.timings,
     )
@@ -335,9 +340,7 @@ def answer(given: Dict[str, Any], layout: Layout, check: bool) -> Result:
     other = Venv(layout, again, Hooks())
     if given["state"] == "absent":
         result = apply.absent(layout, options, find, given["engine"], Hooks(), check, other)
-        # What other verbs put on the host for this environment.
-        result.actions += guard.forget(guard.Places(), layout.root, check)
-        result.actions += withdraw.remove(Places(), layout.root, check)
+        result.actions += besides.remove(layout.root, check)
         return result
     if given["state"] == "rolled_back":
         return apply.rolled_back(layout, given["release"], options, find, Hooks(), check, other)

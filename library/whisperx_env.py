@@ -21,7 +21,8 @@ options:
       - V(present) makes the environment of O(plan) and O(lock) the active one.
       - V(rolled_back) returns to the previous release, or to O(release). Running it again
         changes nothing. It needs no network.
-      - V(absent) removes all releases, links and the fact file, and nothing that this toolkit did not make.
+      - V(absent) removes all releases, links, the fact file, and the guard and first-boot service where they
+        serve no other root; nothing that this toolkit did not make. RV(left) names what stays.
     type: str
     choices: [present, rolled_back, absent]
     default: present
@@ -216,6 +217,12 @@ summary:
   returned: success
   type: list
   elements: str
+left:
+  description: What a removal leaves on the host, and why, as sentences.
+  returned: success
+  type: list
+  elements: str
+  sample: ["left the distribution's packages ffmpeg, which other programs may use by now"]
 verify:
   description: The report of the verification.
   returned: when one ran
@@ -341,6 +348,7 @@ def main() -> None:
         summary=summary.lines(layout, record, outcome, seconds, check),
         verify=outcome.verify,
         timings=outcome.timings,
+        left=outcome.notes if given["state"] == "absent" else [],
         wanted_files=outcome.wanted_files,
         bytes_brought=outcome.fetched,
     )
@@ -367,12 +375,20 @@ def answer(given: Dict[str, Any], layout: Layout, check: bool) -> Outcome:
     hooks = Hooks(prove, progress=progress)
     try:
         if given["state"] == "absent":
-            return apply.absent(layout, options, hooks, check)
+            return removed(apply.absent(layout, options, hooks, check), layout, check)
         if given["state"] == "rolled_back":
             return apply.rolled_back(layout, given["release"], options, hooks, check)
         return apply.present(layout, want(given["plan"], given["lock"]), options, hooks, check)
     finally:
         progress.end()
+
+
+def removed(outcome: Outcome, layout: Layout, check: bool) -> Outcome:
+    """Remove as well what other verbs put on the host for the environment. Loaded only then: it is rare."""
+    from ..module_utils.whisperx_removal import besides
+
+    outcome.actions += besides.remove(layout.root, check)
+    return outcome
 
 
 def unexpected(error: OSError) -> Problem:

@@ -5,6 +5,7 @@ The run does the very steps that check mode prints, so the prediction cannot dif
 
 from __future__ import annotations
 
+import os
 from typing import Any, Collection, List, Mapping, Optional, Sequence, Tuple
 
 from ..whisperx_problem import Problem
@@ -96,17 +97,30 @@ def absent(layout: Layout, state: State, runtime: Runtime) -> Decision:
         steps.append(Step("erase", layout.root, sentence.format(layout.root)))
     steps += last
     before = current.versions if current else {}
-    return Decision(tuple(steps), "", before, {}, notes=_left(state) if state.exists else ())
+    return Decision(tuple(steps), "", before, {}, notes=_left(layout, state, steps) if state.exists else ())
 
 
-def _left(state: State) -> Tuple[str, ...]:
-    """Return what a removal leaves, as a sentence: what the package manager installed is not ours."""
+def _left(layout: Layout, state: State, steps: Sequence[Step]) -> Tuple[str, ...]:
+    """Return what a removal leaves, each with why: what other programs may use, or only others can remove."""
     releases = state.releases.values()
-    names = sorted({name for release in releases for name in release.value("system_packages", ())})
-    if not names:
-        return ()
-    sentence = "left the distribution's packages {}, which other programs may use by now"
-    return (sentence.format(", ".join(names)),)
+    packages = sorted({name for release in releases for name in release.value("system_packages", ())})
+    engines = sorted({release.value("engine") for release in releases} - {""})
+    cache = [layout.shared_cache] if layout.shared_cache and os.path.isdir(layout.shared_cache) else []
+    kept = (
+        ("left the distribution's packages {}, which other programs may use by now", packages),
+        ("left {}, which other programs may use by now", engines),
+        ("left the downloads in {}, which other environments may use", cache),
+        ("left the images {} in the store of their engine: remove them with it", _images(releases, steps)),
+    )
+    return tuple(sentence.format(", ".join(names)) for sentence, names in kept if names)
+
+
+def _images(releases: Collection[Release], steps: Sequence[Step]) -> List[str]:
+    """Return the images that no step removes: each by itself, or podman's with the store they lie in."""
+    subjects = {step.subject for step in steps}
+    stores = {"podman"} if any(step.kind == "remove-store" for step in steps) else set()
+    images = {release.value("image") for release in releases if release.value("engine") not in stores}
+    return sorted(images - {""} - subjects)
 
 
 def _decision(proposal: Proposal, steps: List[Step]) -> Decision:

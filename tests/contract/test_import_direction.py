@@ -37,6 +37,7 @@ MAY_USE: Mapping[str, set[str]] = {
     "whisperx_audit": {"whisperx_release", "whisperx_env", "whisperx_abi"},
     "whisperx_doctor": {"whisperx_release", "whisperx_host", "whisperx_abi", "whisperx_verify"},
     "whisperx_firstboot": {"whisperx_release", "whisperx_env", "whisperx_host", "whisperx_abi"},
+    "whisperx_removal": {"whisperx_guard", "whisperx_firstboot"},
     "whisperx_preflight": set(),
     "whisperx_rollout": {"whisperx_fleet"},
     "whisperx_report": {"whisperx_fleet"},
