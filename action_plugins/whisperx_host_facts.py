@@ -1,10 +1,26 @@
-"""Action plugin of whisperx_host_facts: a host that is only described is not contacted."""
+"""Action plugin of whisperx_host_facts: a host that is only described is not contacted, and a description that
+cannot be read is handed to the decision, which refuses that host and no other.
+"""
 
 from __future__ import annotations
 
+import functools
 import typing as t
+from pathlib import Path
 
+import ansible.plugins
+import yaml
 from ansible.plugins.action import ActionBase
+
+# In a checkout, plugins are loaded below ansible.plugins; a collection has module_utils beside them already.
+_ROOT = str(Path(__file__).resolve().parents[1])
+if _ROOT not in ansible.plugins.__path__:
+    ansible.plugins.__path__.append(_ROOT)
+
+from ..module_utils.whisperx_plan.layout import complaints  # noqa: E402
+
+_SPECIFICATION = Path(_ROOT) / "roles/whisperx_host/meta/argument_specs.yml"
+_DESCRIBING = ("whisperx_host_assume", "whisperx_host_override")
 
 
 class ActionModule(ActionBase):
@@ -16,8 +32,27 @@ class ActionModule(ActionBase):
         """Return the module's result."""
         result = super().run(tmp, task_vars)
         given = dict(self._task.args)
-        if given.get("source", "probe") == "assume":
-            facts = {"schema": 1, **(given.get("assume") or {})}
+        parts = [given.pop("assume", None), given.pop("override", None)]
+        layout = specification()
+        wrong = [
+            sentence
+            for name, part in zip(_DESCRIBING, parts, strict=True)
+            for sentence in complaints(layout, name, part)
+        ]
+        assume = {key: value for part in parts if isinstance(part, t.Mapping) for key, value in part.items()}
+        if wrong:
+            facts = {"schema": 1, **assume, "malformed": "; ".join(wrong)}
             return {**result, "changed": False, "ansible_facts": {"whisperx_host": facts}}
-        result.update(self._execute_module(module_args=given, task_vars=task_vars))
+        if given.get("source", "probe") == "assume":
+            facts = {"schema": 1, **assume}
+            return {**result, "changed": False, "ansible_facts": {"whisperx_host": facts}}
+        result.update(self._execute_module(module_args={**given, "assume": assume}, task_vars=task_vars))
         return result
+
+
+@functools.cache
+def specification() -> dict[str, t.Any]:
+    """Return the layout of described facts, which is that of the role's own variable."""
+    content = yaml.safe_load(_SPECIFICATION.read_text(encoding="utf-8"))
+    found: dict[str, t.Any] = content["argument_specs"]["main"]["options"][_DESCRIBING[0]]
+    return found

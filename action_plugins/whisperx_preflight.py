@@ -24,6 +24,8 @@ from ..module_utils.whisperx_fleet.variables import Fleet  # noqa: E402
 from ..module_utils.whisperx_preflight.names import PREFIX, defined, refuse_unknown, specifications  # noqa: E402
 from ..module_utils.whisperx_preflight.stages import STAGES, stages  # noqa: E402
 
+# Facts that are described wrongly refuse their host in the decision, with the field that is wrong.
+_FACTS = ("whisperx_host_assume", "whisperx_host_override")
 _EARLIER = ("__whisperx_rollout_failed.state", "__whisperx_rollout_proved")
 
 
@@ -53,7 +55,7 @@ def invalid(fleet: Fleet, known: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[
     """Return host to what is wrong with its variables; hosts where nothing is are left out."""
     found = {}
     for host in fleet.active:
-        names = [name for name in fleet.raw(host) if name in known]
+        names = [name for name in fleet.raw(host) if name in known and name not in _FACTS]
         try:
             values = {name: fleet.setting(name, None, [host])[host] for name in names}
         except AnsibleError as error:

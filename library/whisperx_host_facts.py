@@ -42,6 +42,13 @@ options:
       - An unknown name is an error.
     type: dict
     default: {}
+  override:
+    description:
+      - Facts that are laid over those of O(assume).
+      - Where O(assume) or O(override) is not in the layout of the facts, the host is not contacted and its facts
+        have the entry C(malformed), for which M(whisperx_plan) refuses it.
+    type: dict
+    default: {}
 attributes:
   check_mode:
     support: full
@@ -198,12 +205,14 @@ def main() -> None:
             "root": {"type": "path", "default": "/"},
             "timeout": {"type": "float", "default": 20.0},
             "assume": {"type": "dict", "default": {}},
+            "override": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )
     given = module.params
     try:
-        facts = probe(given["root"], given["timeout"], given["assume"], LinuxDistribution)
+        assume = {**given["assume"], **given["override"]}
+        facts = probe(given["root"], given["timeout"], assume, LinuxDistribution)
     except Problem as problem:
         module.fail_json(msg=problem.sentence(), **problem.record())
     module.exit_json(changed=False, ansible_facts={"whisperx_host": facts})

@@ -26,6 +26,7 @@ DECIDING = (
     "tegra",
     "secure_boot",
     "selinux",
+    "malformed",
 )
 # And those of a GPU: without its serial number, memory and place.
 GPU_FACTS = ("name", "compute_capability", "pci_id", "driver", "mig")

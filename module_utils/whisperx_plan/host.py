@@ -11,10 +11,12 @@ from typing import Any
 from ..whisperx_catalogue.fields import Fields
 from ..whisperx_catalogue.interpreter_rows import Standalone
 from ..whisperx_common.versions import Numbers, dotted
+from ..whisperx_problem import Problem
 
 __all__ = ["DRIVER_STATES", "Driver", "Gpu", "Host", "Interpreter"]
 
 DRIVER_STATES = ("running", "absent", "mismatch", "unusable")
+_LAYOUT = "facts in the layout of the module whisperx_host_facts"
 _REMEDY = "Correct the facts (whisperx_host_assume, or their file), or let the host be probed again"
 
 
@@ -113,7 +115,7 @@ class Host:
         top = Fields(facts, "facts.malformed", f"host {name}", _REMEDY)
         system, libc = top.child("os"), top.child("libc")
         ffmpeg = top.child("ffmpeg")
-        return cls(
+        host = cls(
             name=name,
             os_id=system.text("id") if system else None,
             os_version=system.text("version") if system else None,
@@ -140,6 +142,10 @@ class Host:
             secure_boot=top.flag("secure_boot"),
             selinux=top.choice("selinux", ("enforcing", "permissive", "disabled")),
         )
+        # The fields that decide are named above more exactly than the complaint about the whole description.
+        if facts.get("malformed"):
+            raise Problem("facts.malformed", str(facts["malformed"]), f"host {name}", _LAYOUT, _REMEDY)
+        return host
 
 
 def _two(version: Numbers | None) -> Numbers | None:

@@ -5,7 +5,7 @@ Facts are what a host said: they are taken as they are, and no template in them 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..whisperx_fleet.variables import Fleet
@@ -23,9 +23,12 @@ VARIABLES = {
 
 
 def facts_of(fleet: Fleet) -> dict[str, Any]:
-    """Return host to facts, without the hosts that have none because they did not respond."""
+    """Return host to facts, without the hosts that have none because they did not respond.
+
+    Facts that are no mapping are kept: the decision refuses such a host.
+    """
     found = fleet.recorded("ansible_facts.whisperx_host", fleet.active)
-    return {name: facts for name, facts in found.items() if facts}
+    return {name: facts for name, facts in found.items() if facts or not isinstance(facts, Mapping)}
 
 
 def requests_of(fleet: Fleet, shared: Callable[[str], Any]) -> dict[str, dict[str, Any]]:
