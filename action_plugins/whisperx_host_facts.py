@@ -1,5 +1,6 @@
-"""Action plugin of whisperx_host_facts: a host that is only described is not contacted, and a description that
-cannot be read is handed to the decision, which refuses that host and no other.
+"""Action plugin of whisperx_host_facts: a host that is only described is not contacted.
+
+A description that cannot be read is handed to the decision, which refuses that host and no other.
 """
 
 from __future__ import annotations

@@ -45,8 +45,8 @@ options:
   override:
     description:
       - Facts that are laid over those of O(assume).
-      - Where O(assume) or O(override) is not in the layout of the facts, the host is not contacted and its facts
-        have the entry C(malformed), for which M(whisperx_plan) refuses it.
+      - Where O(assume) or O(override) is not in the layout of the facts, the host is not contacted and its
+        facts have the entry C(malformed), for which M(whisperx_plan) refuses it.
     type: dict
     default: {}
 attributes:

@@ -95,7 +95,7 @@ def test_its_host_is_refused_and_no_other(path: tuple[Any, ...], kind: str) -> N
     assert found.hosts["bad"]["verdict"] == "refused"
     (reason,) = found.hosts["bad"]["reasons"]
     assert reason["rule"] == "facts.malformed"
-    assert str([part for part in path if isinstance(part, str)][0]) in reason["sentence"]
+    assert str(next(part for part in path if isinstance(part, str))) in reason["sentence"]
 
 
 @pytest.mark.parametrize("wrong", [[], [1], "x", 3, True])
