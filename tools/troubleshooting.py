@@ -47,9 +47,11 @@ def knowledge(catalogue: Path = CATALOGUE) -> dict[str, Any]:
     failures = _yaml(catalogue / "failures.yml")
     packages = _yaml(catalogue / "packages.yml")["packages"]
     rules = {row["id"]: row for row in _yaml(catalogue / "rules.yml")["rules"]}
+    sonames = _yaml(catalogue / "sonames.yml")
     document = {
         "schema": failures["schema"],
         "execstack_refused_from": rules["libc.execstack"]["thresholds"]["glibc"],
+        "optional_sonames": sorted({row["soname"] for row in sonames["optional"] + sonames["ignored"]}),
         "actions": failures["actions"],
         "packages": [
             {"name": row["name"], "module": row["module"], "optional": bool(row.get("optional"))}

@@ -47,16 +47,18 @@ def audit(
 ) -> Audit:
     """Audit everything below ``root``.
 
-    ``machine`` as in `uname -m`; ``execstack_allowed`` tells that the environment sets the tunable that makes
-    glibc accept executable stacks; ``execstack_refused_from`` is the first glibc that refuses them (a fact of
-    the catalogue). Without ``use`` only the rules on single objects are asked; with it those on libraries,
-    symbol versions and files that two packages claim as well, and with ``use.deep`` those on symbols. Raises
-    Problem("abi.unreadable") when ``root`` itself cannot be listed.
+    ``machine`` as in `uname -m`, "" where it is not known: then no object is judged to be for another one,
+    and the rest is asked for the machine that most objects are for. ``execstack_allowed`` tells that the
+    environment sets the tunable that makes glibc accept executable stacks; ``execstack_refused_from`` is the
+    first glibc that refuses them (a fact of the catalogue). Without ``use`` only the rules on single objects
+    are asked; with it those on libraries, symbol versions and files that two packages claim as well, and with
+    ``use.deep`` those on symbols. Raises Problem("abi.unreadable") when ``root`` itself cannot be listed.
     """
     root = os.path.abspath(root)
     refuses = glibc is not None and numbers(glibc) >= numbers(execstack_refused_from)
-    host = Host(glibc, _SAME_MACHINE.get(machine, machine), refuses and not execstack_allowed)
     found, findings = _read_all(root)
+    known = _SAME_MACHINE.get(machine, machine) or _commonest([elf.machine for _path, elf in found])
+    host = Host(glibc, known, refuses and not execstack_allowed)
     strangers = _tolerated_strangers(
         [(os.path.relpath(path, root), elf) for path, elf in found], host.machine
     )
@@ -65,7 +67,7 @@ def audit(
     for path, elf in found:
         name = os.path.relpath(path, root)
         if name not in strangers:
-            findings.extend(judge(name, elf, host))
+            findings.extend(item for item in judge(name, elf, host) if machine or item.rule != "abi.machine")
             if elf.machine == host.machine and elf.type in ("dyn", "exec"):
                 mine[path] = elf
     if use is not None:
@@ -73,6 +75,11 @@ def audit(
             findings.extend(told[0])
             notes.extend(told[1])
     return Audit(len(found), _in_order(findings), _in_order(notes))
+
+
+def _commonest(machines: List[str]) -> str:
+    """Return the machine that most objects are for, "" where there is none."""
+    return max(sorted(set(machines)), key=machines.count, default="")
 
 
 def _in_order(findings: List[Finding]) -> Tuple[Finding, ...]:

@@ -85,7 +85,7 @@ def _about(diagnosis: Mapping[str, Any]) -> str:
     engine = f" in {diagnosis['engine']}" if diagnosis["engine"] else ""
     parts = [_KINDS.get(diagnosis["kind"], diagnosis["kind"]) + engine]
     parts += ["Python " + diagnosis["python_version"]] if diagnosis["python_version"] else []
-    parts += [facts["os"], facts["libc"], str(facts["machine"])]
+    parts += [facts["os"], facts["libc"], str(facts["machine"] or "")]
     parts += [f"driver {facts['driver']}"] if facts["gpus"] else []
     done = ["import", "kernels", "pipeline"]
     tried = done[: done.index(diagnosis["level"]) + 1] if diagnosis["level"] in done else []

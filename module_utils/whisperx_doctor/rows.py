@@ -41,8 +41,8 @@ _COMPARISON = re.compile(r"[<>=!]=?\s*\d")
 
 
 class Knowledge:
-    """The rows, the toolkit's actions by id, the packages to import, and the first glibc that refuses
-    executable stacks."""
+    """The rows, the toolkit's actions by id, the packages to import, the first glibc that refuses
+    executable stacks, and patterns of the libraries that packages work without."""
 
     def __init__(
         self,
@@ -50,11 +50,13 @@ class Knowledge:
         actions: Mapping[str, Mapping[str, str]],
         packages: List[Mapping[str, Any]],
         execstack_refused_from: str,
+        optional_sonames: Tuple[str, ...] = (),
     ) -> None:
         self.rows = rows
         self.actions = actions
         self.packages = packages
         self.execstack_refused_from = execstack_refused_from
+        self.optional_sonames = optional_sonames
 
     def imports(self, installed: Mapping[str, str]) -> List[Dict[str, Any]]:
         """Return what of ``installed`` is imported to see whether it works."""
@@ -81,7 +83,7 @@ def read(document: Mapping[str, Any]) -> Knowledge:
     twice = sorted({name for name in known if known.count(name) > 1})
     if twice:
         raise _malformed("row " + twice[0], "it is there twice")
-    return Knowledge(rows, actions, packages, refused)
+    return Knowledge(rows, actions, packages, refused, tuple(document.get("optional_sonames") or ()))
 
 
 def _complaint(row: Any, actions: Mapping[str, Any]) -> str:

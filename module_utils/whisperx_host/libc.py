@@ -32,6 +32,8 @@ LIB_DIRECTORIES = (
 _CONFSTR = re.compile(r"^glibc (\d+)\.(\d+)")
 _GLIBC_BANNER = re.compile(rb"GNU C Library [^\0\n]{0,200}? version (\d{1,3}\.\d{1,4})")
 _MUSL_VERSION = re.compile(rb"\0(\d\.\d{1,2}\.\d{1,2})(?:-git-[0-9a-z-]+)?\0")
+# glibc's loaders where the ABI puts them; on a system of another layout a link leads to the real one.
+_GLIBC_LOADER = re.compile(r"^ld(-linux[\w-]*|64)\.so\.[12]$")
 _MUSL_LOADER = re.compile(r"^ld-musl-[\w-]+\.so\.1$")
 
 
@@ -89,10 +91,25 @@ def _candidates(tree: Tree) -> Tuple[Tuple[str, str, Pattern[bytes]], ...]:
         # gcompat's libc.so.6 is a link to its own library and says nothing of glibc.
         if tree.exists(path) and "gcompat" not in tree.real(path):
             found.append((path, "glibc", _GLIBC_BANNER))
+    for loader in _glibc_loaders(tree):
+        # Where the C library is in no usual directory (/nix/store), it is beside its loader.
+        path = tree.real(loader).rpartition("/")[0] + "/libc.so.6"
+        if tree.exists(path) and path not in [known[0] for known in found]:
+            found.append((path, "glibc", _GLIBC_BANNER))
     for name in tree.names("/lib"):
         if _MUSL_LOADER.match(name):
             found.append(("/lib/" + name, "musl", _MUSL_VERSION))
     return tuple(found)
+
+
+def _glibc_loaders(tree: Tree) -> Tuple[str, ...]:
+    """Return the paths of glibc's loaders, of whichever machine."""
+    return tuple(
+        f"{directory}/{name}"
+        for directory in ("/lib64", "/lib")
+        for name in tree.names(directory)
+        if _GLIBC_LOADER.match(name)
+    )
 
 
 def _uses_system_loader(tree: Tree, live: Live) -> bool:
@@ -109,16 +126,17 @@ def read_machine(tree: Tree, live: Live, sources: Dict[str, str]) -> Optional[st
     """Find the machine programs are built for.
 
     1. ``uname``, corrected where a 32-bit Python runs on a 64-bit kernel;
-    2. the ELF header of the C library, of the shell, or of env (a tree that does not run).
+    2. the ELF header of the C library, its loader, a shell or an interpreter (a tree that does not run).
     """
     if live.uname:
         sources["machine"] = "uname"
         return live.uname[1]
     paths = [path for path, _family, _pattern in _candidates(tree)] + ["/bin/sh", "/usr/bin/env"]
+    paths += [*_glibc_loaders(tree), "/run/current-system/sw/bin/sh", "/usr/bin/python3", "/bin/busybox"]
     for path in paths:
         header = elf.parse(tree.head(path, elf.HEAD, private=True) or b"")
         if header and header.machine:
             sources["machine"] = f"ELF header of {path}"
             return header.machine
-    sources["machine"] = "no ELF file among the C libraries and /bin/sh"
+    sources["machine"] = "no ELF file among the C libraries, their loaders and /bin/sh"
     return None
