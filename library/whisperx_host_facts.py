@@ -122,8 +122,10 @@ ansible_facts:
           sample: [{path: /usr/bin/python3.13, version: 3.13.5, shared: true, distutils: false}]
         gpus:
           description:
-            - NVIDIA GPUs. C(driver) is what is bound to it (C(nvidia), C(nouveau), C(vfio-pci) or empty);
-              C(mig) is there only for a GPU that knows MIG, as C({enabled, instances}).
+            - GPUs of every vendor, with C(vendor) (C(nvidia), C(amd), C(intel), …).
+            - C(driver) is what is bound to it (C(nvidia), C(nouveau), C(vfio-pci), C(amdgpu), … or empty);
+              C(mig) is there only for a GPU that knows MIG, as C({enabled, instances}); C(compute_mode) only
+              if it is not the default; C(licensed) only for a vGPU.
           type: list
           elements: dict
           sample:
@@ -133,11 +135,12 @@ ansible_facts:
               uuid: GPU-8bf3a2c4
               pci_id: 10de:2330
               driver: nvidia
+              vendor: nvidia
         nvidia_driver:
           description:
             - The driver. C(state) is C(running), C(absent), C(mismatch) (kernel module and libraries differ)
               or C(unusable); C(cuda) is the newest CUDA it serves; C(detail) says what is wrong; C(open) is
-              the open module.
+              whether it is the open module, null where that cannot be seen.
           type: dict
           sample: {version: 570.124.06, cuda: "12.8", state: running, open: true, detail: ""}
         cuda_toolkits:

@@ -23,8 +23,8 @@ options:
       - Host name to facts, in the layout of RV(whisperx_host_facts#module:ansible_facts.whisperx_host).
       - By default the hosts of the play that have the fact C(whisperx_host), each with what it asks for
         in the variables C(whisperx_plan_packages), C(whisperx_plan_runtime), C(whisperx_plan_device),
-        C(whisperx_plan_remedies), C(whisperx_plan_unknown), C(whisperx_plan_interpreters),
-        C(whisperx_plan_container_base),
+        C(whisperx_plan_gpus), C(whisperx_plan_remedies), C(whisperx_plan_unknown),
+        C(whisperx_plan_interpreters), C(whisperx_plan_container_base),
         C(whisperx_plan_container_root), C(whisperx_plan_container_facts), C(whisperx_container_engine) and
         C(whisperx_container_install). A host without such a variable gets what the play or the role has.
     type: dict
@@ -106,11 +106,19 @@ options:
     description: Whether a host without an engine gets a plan because one will be installed.
     type: bool
     default: false
+  gpus:
+    description:
+      - The GPUs to use on a host where not all of them are, numbers as C(nvidia-smi) counts them, or words of
+        their names. All of them if the list is empty.
+      - The commands see only these, by CUDA_VISIBLE_DEVICES.
+    type: list
+    elements: str
+    default: []
   requests:
     description:
       - What differs by host, per option, as option to host to value.
-      - The options are O(packages), O(runtime), O(device), O(remedies), O(unknown), O(interpreters) and those
-        that begin with C(container_).
+      - The options are O(packages), O(runtime), O(device), O(gpus), O(remedies), O(unknown), O(interpreters)
+        and those that begin with C(container_).
     type: dict
     default: {}
   catalogue:

@@ -11,6 +11,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Tuple
 
+from ..whisperx_common.gpu_vendors import NVIDIA
 from ..whisperx_common.versions import numbers
 from .records import Image, Profile, Settings
 
@@ -83,10 +84,15 @@ def misfits(profile: Profile, facts: Mapping[str, Any]) -> Tuple[str, ...]:
     return tuple(told)
 
 
+def _nvidias(facts: Mapping[str, Any]) -> List[Mapping[str, Any]]:
+    """Return the GPUs that a profile may be for: NVIDIA's, as all are of which no vendor is told."""
+    return [gpu for gpu in facts.get("gpus") or [] if (gpu.get("vendor") or NVIDIA) == NVIDIA]
+
+
 def _gpu_misfits(profile: Profile, facts: Mapping[str, Any]) -> List[str]:
     driver = facts.get("nvidia_driver") or {}
     state, version = driver.get("state") or "absent", str(driver.get("version") or "")
-    gpus = facts.get("gpus") or []
+    gpus = _nvidias(facts)
     if not gpus and state != "running":
         return ["baked for an NVIDIA GPU, this machine has none"]
     if state != "running":
@@ -113,7 +119,7 @@ def _bounds(version: str, least: str, most: str) -> str:
 def _failing_gpu(facts: Mapping[str, Any]) -> str:
     """Return what is wrong with a GPU that is there and could be used, "" where there is none such."""
     driver = facts.get("nvidia_driver") or {}
-    if not facts.get("gpus") or driver.get("state") not in _FAILING:
+    if not _nvidias(facts) or driver.get("state") not in _FAILING:
         return ""
     return "there is a GPU, but its driver fails: {}".format(driver.get("detail") or driver.get("state"))
 
@@ -128,6 +134,6 @@ def _notes(profile: Profile, facts: Mapping[str, Any]) -> Tuple[str, ...]:
     lacking = [flag for flag in profile.flags if flag not in here]
     if lacking:
         told.append("baked for a processor with {}, which this one does not have".format(", ".join(lacking)))
-    if profile.device == "cpu" and facts.get("gpus"):
+    if profile.device == "cpu" and _nvidias(facts):
         told.append("there is a GPU that no profile of this image can use; the CPU is used")
     return tuple(told)

@@ -1,4 +1,4 @@
-"""The NVIDIA GPUs: what NVML lists, what the PCI bus shows without a driver, and a Jetson's built-in one."""
+"""The GPUs: what NVML lists, what the PCI bus shows of any vendor, and a Jetson's built-in one."""
 
 from __future__ import annotations
 
@@ -6,50 +6,58 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Dict, List, Optional, Tuple
 
+from ..whisperx_common.gpu_vendors import VENDORS
 from ..whisperx_common.tree import Tree
 from .model import Gpu, Mig
 
-__all__ = ["PciGpu", "parse_information", "parse_pci_ids", "read_gpus", "read_pci"]
+__all__ = ["NVIDIA", "PciGpu", "parse_information", "parse_pci_ids", "read_gpus", "read_pci"]
 
 if TYPE_CHECKING:
     from .nvml import Answer, Device
 
 _PCI = "/sys/bus/pci/devices"
-_NVIDIA = "0x10de"
-_DISPLAY = ("0x0300", "0x0302")
-_KNOWN_DRIVERS = ("nvidia", "nouveau", "vfio-pci")
+# The PCI vendor.
+NVIDIA = "10de"
+# VGA, 3D and other display controllers, and processing accelerators; NVIDIA's GPUs are of the first two.
+_CLASSES = ("0x0300", "0x0302", "0x0380", "0x1200")
+_DISPLAY = _CLASSES[:2]
+_KNOWN_DRIVERS = ("nvidia", "nouveau", "vfio-pci", "amdgpu", "radeon", "i915", "xe", "habanalabs")
 _INFORMATION = re.compile(r"^(Model|GPU UUID):[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)
 _PCI_IDS_FILES = ("/usr/share/misc/pci.ids", "/usr/share/hwdata/pci.ids")
 
 
 @dataclass(frozen=True)
 class PciGpu:
-    """A display function of vendor 10de: address "0000:01:00.0", device id 0x2330, bound driver or ""."""
+    """A display or compute function: address "0000:01:00.0", device id 0x2330, bound driver or "", vendor."""
 
     address: str
     device: int
     driver: str
+    vendor: str = NVIDIA
 
 
 def read_pci(tree: Tree) -> Tuple[PciGpu, ...]:
     """Scan ``/sys/bus/pci/devices/*/{vendor,class,device,driver}``.
 
-    Class 0x0300xx is a VGA, 0x0302xx a 3D controller; the audio and USB functions of a card are left out, and
-    so are virtual functions (link ``physfn``), which belong to guests. WSL2 and Jetson have no GPU there.
+    The audio and USB functions of a card are left out, and so are virtual functions (link ``physfn``), which
+    belong to guests, and the displays of virtual machines and management controllers, by their vendors. WSL2
+    and Jetson have no GPU there.
     """
     found = []
     for address in tree.names(_PCI):
         place = f"{_PCI}/{address}"
-        if (tree.text(place + "/vendor", private=True) or "").strip() != _NVIDIA:
+        vendor = (tree.text(place + "/vendor", private=True) or "").strip().lower()[2:]
+        if vendor not in VENDORS:
             continue
-        if not (tree.text(place + "/class", private=True) or "").startswith(_DISPLAY):
+        classes = _DISPLAY if vendor == NVIDIA else _CLASSES
+        if not (tree.text(place + "/class", private=True) or "").startswith(classes):
             continue
         if tree.link(place + "/physfn") is not None:
             continue
         text = (tree.text(place + "/device", private=True) or "").strip()
         device = int(text, 16) if re.match(r"^0x[0-9a-fA-F]{4}$", text) else 0
         driver = (tree.link(place + "/driver") or "").rsplit("/", 1)[-1]
-        found.append(PciGpu(address, device, driver))
+        found.append(PciGpu(address, device, driver, vendor))
     return tuple(found)
 
 
@@ -62,13 +70,13 @@ def parse_information(text: str) -> Dict[str, str]:
     return {key: value for key, value in _INFORMATION.findall(text) if "?" not in value}
 
 
-def parse_pci_ids(data: bytes, device: int) -> Optional[str]:
-    """Return the product name of an NVIDIA device in a host's ``pci.ids``, None if it is not listed.
+def parse_pci_ids(data: bytes, device: int, vendor: str = NVIDIA) -> Optional[str]:
+    """Return the product name of a vendor's device in a host's ``pci.ids``, None if it is not listed.
 
     10de  NVIDIA Corporation
     \t2330  GH100 [H100 SXM5 80GB]
     """
-    start = data.find(b"\n10de  ")
+    start = data.find(b"\n" + vendor.encode() + b"  ")
     if start < 0:
         return None
     end = re.compile(rb"\n[0-9a-fA-FC]").search(data, start + 1)
@@ -117,6 +125,8 @@ def _from_nvml(device: Device) -> Gpu:
         pci_id=device.pci_id,
         driver="nvidia",
         mig=Mig(*device.mig) if device.mig else None,
+        compute_mode=device.compute_mode,
+        licensed=device.licensed,
     )
 
 
@@ -124,6 +134,8 @@ def _from_pci(tree: Tree, gpu: PciGpu) -> Gpu:
     """Describe a GPU that no driver answers for."""
     from .pci_ids import capability_of, chip_of
 
+    if gpu.vendor != NVIDIA:
+        return _of_another_vendor(tree, gpu)
     path = f"/proc/driver/nvidia/gpus/{gpu.address}/information"
     information = parse_information(tree.text(path, private=True) or "")
     chip = chip_of(gpu.device)
@@ -137,12 +149,24 @@ def _from_pci(tree: Tree, gpu: PciGpu) -> Gpu:
     )
 
 
-def _name_on_host(tree: Tree, device: int) -> Optional[str]:
+def _of_another_vendor(tree: Tree, gpu: PciGpu) -> Gpu:
+    """Describe a GPU that no wheel of the index computes on."""
+    vendor, words = VENDORS[gpu.vendor]
+    name = _name_on_host(tree, gpu.device, gpu.vendor) or f"GPU {gpu.device:04x}"
+    return Gpu(
+        name=name if name.startswith(words) else f"{words} {name}",
+        pci_id=f"{gpu.vendor}:{gpu.device:04x}",
+        driver=gpu.driver if gpu.driver in _KNOWN_DRIVERS else "",
+        vendor=vendor,
+    )
+
+
+def _name_on_host(tree: Tree, device: int, vendor: str = NVIDIA) -> Optional[str]:
     """Return the product name from the host's own pci.ids, if it has one."""
     for path in _PCI_IDS_FILES:
         data = tree.head(path, 8 << 20, private=True)
         if data:
-            return parse_pci_ids(data, device)
+            return parse_pci_ids(data, device, vendor)
     return None
 
 

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from typing import Dict, Iterator, List, Optional, Tuple
 
+from ..whisperx_common.interpreters import foreign
 from ..whisperx_common.tree import Tree
 from ..whisperx_common.trust import Judge
 from ..whisperx_common.versions import key
@@ -19,8 +20,8 @@ __all__ = ["read_pythons", "version_in_path"]
 _NAME = re.compile(r"^python3\.\d+$")
 # .../cpython-3.12.8-linux-x86_64-gnu/bin (uv), .../versions/3.12.8/bin (pyenv)
 _DIRECTORY = re.compile(r"/(?:cpython-|versions/)(3\.\d+\.\d+(?:(?:a|b|rc)\d+)?)(?=[-/])")
-# A build without the global lock has another ABI: python3.14t, cpython-3.14.0+freethreaded-..., 3.13.0t
-_FREE_THREADED = re.compile(r"/python3\.\d+t$|\+freethreaded|/versions/3\.\d+\.\w+t/")
+# What a build without the global lock has in itself, whatever its name is: the tag of its extensions.
+_FREE_TAG = re.compile(rb"(cpython-3\d+t-)")
 _EXECUTE = 0o001
 
 
@@ -39,13 +40,14 @@ def read_pythons(
     The full version comes from 1. the Python that runs the probe, if it is that one; 2. the directory name of
     uv or pyenv; 3. the version string in the binary; 4. that in its libpython; 5. one child that prints it.
     One that somebody else than root and this user can change is listed as not trusted, and not run.
-    Left out: RHEL 8's platform-python, free-threaded builds, virtual environments, other machines' builds.
+    Left out: RHEL 8's platform-python, free-threaded builds (by name, directory, or what they are made of),
+    virtual environments, other machines' builds.
     """
     found: Dict[str, Python] = {}
     judge = Judge(top=tree.root)
     for path in _candidates(tree, live):
         real = tree.real(path)
-        if real in found or _FREE_THREADED.search(real) or real.startswith("/usr/libexec/"):
+        if real in found or foreign(real) or real.startswith("/usr/libexec/"):
             continue
         if not _NAME.match(real.rsplit("/", 1)[-1]) or not (tree.mode(real) or 0) & 0o111:
             continue
@@ -53,6 +55,8 @@ def read_pythons(
             continue
         header = elf.parse(tree.head(real, elf.HEAD, private=True) or b"")
         if header is None or (machine and header.machine != machine):
+            continue
+        if _is_free_threaded(tree, real):
             continue
         if family and header.loader and loader_family(header.loader) not in (family, None):
             continue
@@ -128,6 +132,18 @@ def _version(tree: Tree, live: Live, path: str) -> Tuple[Optional[str], str]:
         if text_printed and text_printed.startswith(series + "."):
             return text_printed.strip().rstrip("+"), "asked the interpreter"
     return None, ""
+
+
+def _is_free_threaded(tree: Tree, path: str) -> bool:
+    """Tell whether an interpreter of a version that can lack the global lock does, by what it is made of."""
+    prefix, _, name = path.rsplit("/", 2)
+    if key(name[len("python") :]) < key("3.13"):
+        return False
+    if tree.search(path, _FREE_TAG):
+        return True
+    # Its library lies in python3.14t, and no python3.14 is beside it.
+    folders = [f"{prefix}/{lib}/{name}" for lib in ("lib", "lib64")]
+    return any(tree.exists(folder + "t") for folder in folders) and not any(map(tree.exists, folders))
 
 
 def _has_distutils(tree: Tree, path: str) -> bool:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Dict, Optional, Tuple
 
+from ..whisperx_common.gpu_vendors import NVIDIA
+
 __all__ = [
     "SCHEMA",
     "Cpu",
@@ -89,7 +91,10 @@ class Mig:
 
 @dataclass(frozen=True)
 class Gpu:
-    """One NVIDIA GPU. ``driver``: what is bound to it, "nvidia", "nouveau", "vfio-pci" or ""."""
+    """One GPU of any vendor. ``driver``: what is bound to it, such as "nvidia", "nouveau", "amdgpu" or "".
+
+    ``compute_mode``: None for the default; ``licensed``: of a vGPU, None for others.
+    """
 
     name: str
     compute_capability: Optional[str] = None
@@ -98,16 +103,22 @@ class Gpu:
     pci_id: Optional[str] = None
     driver: str = ""
     mig: Optional[Mig] = None
+    vendor: str = NVIDIA
+    compute_mode: Optional[str] = None
+    licensed: Optional[bool] = None
 
 
 @dataclass(frozen=True)
 class Driver:
-    """The NVIDIA driver. ``cuda`` is the newest CUDA it speaks; ``detail`` says why it is not running."""
+    """The NVIDIA driver. ``cuda`` is the newest CUDA it speaks; ``detail`` says why it is not running.
+
+    ``open``: whether its kernel modules are the open ones, None where that cannot be seen.
+    """
 
     version: Optional[str] = None
     cuda: Optional[str] = None
     state: str = "absent"
-    open: bool = False
+    open: Optional[bool] = False
     detail: str = ""
 
 
@@ -179,14 +190,16 @@ class Host:
     def to_dict(self) -> Dict[str, Any]:
         """Return the facts as plain JSON data with the schema number first.
 
-        An absent ``mig`` is left out, and that an interpreter is trusted.
+        Left out are what few GPUs have (``mig``, ``compute_mode``, ``licensed``), and that an interpreter is
+        trusted.
         """
         facts: Dict[str, Any] = {"schema": SCHEMA}
         for name in self.__dataclass_fields__:
             facts[name] = _plain(getattr(self, name))
         for gpu in facts["gpus"]:
-            if gpu["mig"] is None:
-                del gpu["mig"]
+            for name in ("mig", "compute_mode", "licensed"):
+                if gpu[name] is None:
+                    del gpu[name]
         for python in facts["pythons"]:
             if python["trusted"]:
                 del python["trusted"], python["weakness"]

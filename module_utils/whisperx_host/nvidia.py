@@ -25,6 +25,8 @@ _VERSION = re.compile(r"^\d{2,4}(?:\.\d{1,4}){1,2}$")
 _NVRM = re.compile(r"Kernel Module(?: for \S+)?\s+(\S+)")
 _SUFFIX = re.compile(r"\.so\.(\d{3,4}(?:\.\d{1,4}){1,2})$")
 _LIBRARIES = ("libnvidia-ml.so.1", "libcuda.so.1")
+# The device that every CUDA context opens, and NVML does not.
+_UVM = "/dev/nvidia-uvm"
 _WSL_DIRECTORY = "/usr/lib/wsl/lib"
 # Where libraries lie outside of the loader's cache: WSL, NixOS, GKE, the driver container, Debian, Jetson.
 _DIRECTORIES = (
@@ -42,10 +44,10 @@ _DIRECTORIES = (
 
 @dataclass(frozen=True)
 class Module:
-    """The loaded kernel module: its version, and whether it is the open one."""
+    """The loaded kernel module: its version, and whether it is the open one, None if that is unknown."""
 
     version: str
-    open: bool
+    open: Optional[bool]
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ def _read_module(tree: Tree, sources: Dict[str, str]) -> Optional[Module]:
     rich = tree.text("/proc/driver/nvidia/version")
     if plain is not None:
         sources["nvidia_driver.version"] = "/sys/module/nvidia/version"
-        return Module(parse_sysfs(plain), "Open Kernel Module" in (rich or ""))
+        return Module(parse_sysfs(plain), "Open Kernel Module" in rich if rich else None)
     if rich is not None:
         sources["nvidia_driver.version"] = "/proc/driver/nvidia/version"
         return parse_nvrm(rich)
@@ -162,7 +164,7 @@ def read_nvidia(
         libraries.sort(key=lambda path: not path.startswith(_WSL_DIRECTORY))
     user = _user_version(tree, libraries)
     version = module.version if module else None
-    known = Driver(version, state="running", open=bool(module and module.open))
+    known = Driver(version, state="running", open=module.open if module else False)
     if module is None and not ((place.wsl or place.tegra) and libraries):
         return Nvidia(_no_module(place, user, sources))
     if module is not None:
@@ -191,6 +193,7 @@ def _no_module(place: Place, user: Optional[str], sources: Dict[str, str]) -> Dr
         return Driver(
             version=user,
             state="unusable",
+            open=None,
             detail=f"user-space libraries {user} are installed, but the kernel module is not loaded; {why}",
         )
     if others:
@@ -217,6 +220,12 @@ def _judge_files(
         return (
             "unusable",
             f"kernel module {module.version} without libcuda.so.1 and libnvidia-ml.so.1; {cure}",
+        )
+    if place.container and not tree.exists(_UVM):
+        return (
+            "unusable",
+            f"{_UVM} is not passed into this container: NVML and nvidia-smi work without it, CUDA does not; "
+            "load nvidia-uvm on the container's host and pass the device in as the others are",
         )
     return "", ""
 

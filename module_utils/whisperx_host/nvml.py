@@ -28,6 +28,10 @@ _CODES: Dict[int, str] = {
 }
 
 
+# nvmlComputeMode_t, without the default
+_COMPUTE_MODES: Dict[Any, str] = {1: "exclusive-thread", 2: "prohibited", 3: "exclusive-process"}
+
+
 @dataclass(frozen=True)
 class Device:
     """One device; ``error`` is the NVML code when it gave no handle. bus_id is like "00000000:01:00.0"."""
@@ -40,6 +44,8 @@ class Device:
     bus_id: Optional[str] = None
     pci_id: Optional[str] = None
     mig: Optional[Tuple[bool, int]] = None
+    compute_mode: Optional[str] = None
+    licensed: Optional[bool] = None
     error: Optional[int] = None
 
 
@@ -98,6 +104,8 @@ def _device(item: Dict[str, Any]) -> Device:
         bus_id=str(item["bus_id"]).lower() if item.get("bus_id") else None,
         pci_id=f"{identity & 0xFFFF:04x}:{identity >> 16:04x}" if identity else None,
         mig=(bool(mig["enabled"]), int(mig["instances"])) if mig else None,
+        compute_mode=_COMPUTE_MODES.get(item.get("compute_mode")),
+        licensed=bool(item["licensed"]) if item.get("licensed") is not None else None,
     )
 
 

@@ -17,6 +17,8 @@ __all__ = ["main"]
 _LIBRARY_NOT_FOUND = 12
 _FUNCTION_NOT_FOUND = 13
 _TEXT = 96
+# nvmlGpuVirtualizationMode_t: a vGPU in a guest
+_VGPU = 2
 
 
 class _PciInfo(ctypes.Structure):
@@ -40,6 +42,40 @@ class _Memory(ctypes.Structure):
         ("total", ctypes.c_ulonglong),
         ("free", ctypes.c_ulonglong),
         ("used", ctypes.c_ulonglong),
+    ]
+
+
+class _Expiry(ctypes.Structure):
+    """nvmlGridLicenseExpiry_t."""
+
+    _fields_ = [  # noqa: RUF012
+        ("year", ctypes.c_uint),
+        ("parts", ctypes.c_ushort * 5),
+        ("status", ctypes.c_ubyte),
+    ]
+
+
+class _Feature(ctypes.Structure):
+    """nvmlGridLicensableFeature_t: ``state`` is not 0 where the feature is licensed."""
+
+    _fields_ = [  # noqa: RUF012
+        ("code", ctypes.c_int),
+        ("state", ctypes.c_uint),
+        ("information", ctypes.c_char * 128),
+        ("product", ctypes.c_char * 128),
+        ("enabled", ctypes.c_uint),
+        ("expiry", _Expiry),
+    ]
+
+
+class _Features(ctypes.Structure):
+    """nvmlGridLicensableFeatures_t, with room behind it for what a newer library may write."""
+
+    _fields_ = [  # noqa: RUF012
+        ("supported", ctypes.c_int),
+        ("count", ctypes.c_uint),
+        ("features", _Feature * 3),
+        ("room", ctypes.c_char * 1024),
     ]
 
 
@@ -91,7 +127,25 @@ def _device(nvml: _Nvml, index: int) -> Dict[str, Any]:
     mig = _mig(nvml, handle)
     if mig is not None:
         device["mig"] = mig
+    mode = ctypes.c_int()
+    if nvml.call("nvmlDeviceGetComputeMode", handle, ctypes.byref(mode)) == 0:
+        device["compute_mode"] = mode.value
+    licensed = _licensed(nvml, handle)
+    if licensed is not None:
+        device["licensed"] = licensed
     return device
+
+
+def _licensed(nvml: _Nvml, handle: Any) -> Optional[bool]:
+    """Return whether a vGPU has its licence; None for what is no vGPU, or where NVML does not say."""
+    mode = ctypes.c_int()
+    if nvml.call("nvmlDeviceGetVirtualizationMode", handle, ctypes.byref(mode)) != 0 or mode.value != _VGPU:
+        return None
+    features = _Features()
+    call = "nvmlDeviceGetGridLicensableFeatures_v4"
+    if nvml.call(call, handle, ctypes.byref(features)) != 0 or not features.supported:
+        return None
+    return any(feature.state for feature in features.features[: min(features.count, 3)])
 
 
 def _mig(nvml: _Nvml, handle: Any) -> Optional[Dict[str, Any]]:

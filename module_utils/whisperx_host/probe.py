@@ -56,7 +56,8 @@ def gather(tree: Tree, answers: live.Live, distribution: Callable[..., Any]) -> 
     tegra = surroundings.read_tegra(tree, sources)
     secure_boot = surroundings.read_secure_boot(tree, sources)
     pci = gpus.read_pci(tree)
-    place = nvidia.Place(container, wsl, tegra is not None, secure_boot, tuple(gpu.driver for gpu in pci))
+    bound = tuple(gpu.driver for gpu in pci if gpu.vendor == gpus.NVIDIA)
+    place = nvidia.Place(container, wsl, tegra is not None, secure_boot, bound)
     driver = nvidia.read_nvidia(tree, answers, place, cached, sources)
     host = Host(
         os=osrelease.read_os(tree, distribution, sources),

@@ -29,7 +29,7 @@ DECIDING = (
     "malformed",
 )
 # And those of a GPU: without its serial number, memory and place.
-GPU_FACTS = ("name", "compute_capability", "pci_id", "driver", "mig")
+GPU_FACTS = ("name", "compute_capability", "pci_id", "driver", "mig", "vendor", "compute_mode", "licensed")
 # The first format has no references, so that equal values have equal bytes.
 _FORMAT = 1
 _PLAIN: tuple[set[type], ...] = ({str}, set())

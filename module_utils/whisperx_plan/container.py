@@ -18,7 +18,7 @@ from .findings import Finding, finding
 from .gpu.driver_advice import branch_needed
 from .gpu.drivers import branch_for_cuda
 from .gpu.names import gpu_words, ways
-from .gpu.obstacles import without_reserved
+from .gpu.service import chosen, usable
 from .host import Host
 from .model import SYSTEM, Plan, Refusal, Request
 
@@ -105,8 +105,8 @@ def engine_of(case: Case) -> Engine | None:
 
 def in_container(case: Case, judge: Judge) -> Plan | Refusal:
     """Return the plan or the refusal of a host for a container. ``judge`` decides for what is inside."""
-    case = replace(case, host=without_reserved(case.host))
-    catalogue = case.catalogue
+    whole, catalogue = case, case.catalogue
+    case = replace(case, host=usable(chosen(case.host, case.request.gpus, catalogue.rows), catalogue.rows))
     base = base_of(case.request, catalogue)
     engine = engine_of(case)
     stopped = list(_stopped(case, base, engine))
@@ -116,7 +116,7 @@ def in_container(case: Case, judge: Judge) -> Plan | Refusal:
             [step for _, _, step in stopped],
         )
     assert engine is not None
-    inside = judge(_inside(case, base))
+    inside = judge(_inside(whole, base))
     if isinstance(inside, Refusal):
         return _about(inside, case, judge)
     if inside.device == "cuda":

@@ -10,15 +10,18 @@ from ..whisperx_common.versions import dotted
 from .case import Case
 from .container import in_container
 from .explain.notes import driver_notes, notes_of
-from .explain.remedies import Remedy, better_driver, for_refusal, used
+from .explain.remedies import Remedy, better_driver, for_refusal, one_kind, used
 from .explain.ruled_out import conflict_of, managed_finding, python_findings, refused_releases, ruled_out
 from .explain.sentences import Spoken, reason, reasons_for, with_allowed
 from .findings import Finding, finding
 from .gpu.driver_advice import advice, branch_needed
-from .gpu.obstacles import Obstacle, obstacles, without_reserved
+from .gpu.names import gpu_words, ways
+from .gpu.obstacles import Obstacle, obstacles
+from .gpu.service import chosen, unserved, unserved_findings, usable
+from .host import Gpu, Host
 from .model import SYSTEM, Plan, Reason, Refusal
 from .output.plan_fields import host_class, spell_out
-from .pythons import name_of, usable_of
+from .pythons import name_of, unusual_layout, usable_of
 from .requested import unknown_versions
 from .solve.resolver import Conflict, Solution
 from .solve.trials import Attempt, attempt
@@ -26,6 +29,8 @@ from .solve.trials import Attempt, attempt
 __all__ = ["judge"]
 
 _OPTION_OF = {"plan.unknown-version": "request"}
+# Where the driver is missing, or is another than the GPU needs.
+_DRIVER_RULES = ("driver.absent", "driver.window", "driver.modules")
 _GPU_RULES = ("driver.", "gpu.", "soname.", "torch.", "unknown.ptx")
 
 
@@ -44,14 +49,20 @@ def judge(case: Case) -> Plan | Refusal:
 
 
 def _on_host(case: Case) -> Plan | Refusal:
-    case = replace(case, host=without_reserved(case.host))
+    there = case.host.gpus
+    whole = chosen(case.host, case.request.gpus, case.catalogue.rows)
+    case = replace(case, host=usable(whole, case.catalogue.rows))
     request, catalogue = case.request, case.catalogue
     closed = list(_closed(case))
     if closed:
         reasons = [reason(said, subject, catalogue) for subject, said in closed]
         steps = zip(closed, reasons, strict=True)
         return Refusal(reasons, [_step(said, entry) for (_, said), entry in steps])
-    ahead = _obstacles(case)
+    if (misplaced := unusual_layout(case)) is not None and request.unknown == "refuse":
+        said = reason(misplaced, case.host.os_id or "the host", catalogue)
+        images = [step for step in for_refusal(case, "cpu") if step["kind"] == "container"]
+        return Refusal([said], images)
+    ahead = _obstacles(case, there)
     real = [entry for entry in ahead if request.device == "cuda" or entry.finding.rule != "gpu.none"]
     if real and (request.device == "cuda" or any(entry.transient for entry in real)):
         return _stopped(case, real)
@@ -59,23 +70,38 @@ def _on_host(case: Case) -> Plan | Refusal:
     if request.device != "cpu" and not ahead:
         on_gpu = attempt(case, "cuda")
         if on_gpu is not None and (on_gpu.solution is not None or request.device == "cuda"):
-            return _answer(case, on_gpu, [])
+            return _answer(case, on_gpu, _left_out(whole, case))
     on_cpu = attempt(case, "cpu")
     if on_cpu is None:
         return _without_python(case)
     before = [reason(entry.finding, entry.subject, catalogue) for entry in real]
-    before += _gpu_reasons(on_gpu, catalogue)
+    before += [*_left_out(whole, case), *_gpu_reasons(on_gpu, catalogue)]
     return _answer(case, on_cpu, before)
 
 
-def _obstacles(case: Case) -> list[Obstacle]:
-    """Return what keeps a GPU that is wanted from being used; a missing driver with the branch to install."""
+def _obstacles(case: Case, there: tuple[Gpu, ...]) -> list[Obstacle]:
+    """Return what keeps a GPU that is wanted from being used; a missing driver with the branch to install.
+
+    ``there``: the host's GPUs, whichever of them are asked for.
+    """
     if case.request.device == "cpu":
         return []
+    if there and not case.host.gpus:
+        words = {"asked": ", ".join(case.request.gpus), "gpus": ways(gpu_words(one) for one in there)}
+        return [Obstacle("GPU", finding("gpu.not-chosen", words["gpus"], **words))]
     needed = None
-    if case.host.gpus and case.host.driver.state == "absent":
-        needed = better_driver(case, None)[1]
+    if case.host.driver.state == "absent" or unserved(case.host, case.catalogue.rows):
+        needed = better_driver(case, None)[1] if case.host.gpus else None
     return obstacles(case.host, case.gpu, case.request.unknown, needed)
+
+
+def _left_out(whole: Host, case: Case) -> list[Reason]:
+    """Return why the driver leaves some of the GPUs out."""
+    rows = case.catalogue.rows
+    found = [one for one in unserved(whole, rows) if one.gpu not in case.host.gpus]
+    if case.request.device == "cpu":
+        return []
+    return [reason(said, subject, case.catalogue) for subject, said in unserved_findings(found, whole, rows)]
 
 
 def _closed(case: Case) -> Iterable[tuple[str, Finding]]:
@@ -114,7 +140,7 @@ def _stopped(case: Case, ahead: list[Obstacle]) -> Refusal:
     reasons = [reason(entry.finding, entry.subject, case.catalogue) for entry in ahead]
     remedies: list[Remedy] = []
     driver, needed = better_driver(case, None)
-    if driver is not None and case.host.driver.state == "absent":
+    if driver is not None and ahead[0].finding.rule in _DRIVER_RULES:
         remedies.append(driver)
     if any(entry.transient for entry in ahead):
         kind = "driver" if ahead[0].finding.rule.startswith("driver.") else "gpu"
@@ -156,6 +182,8 @@ def _answer(case: Case, found: Attempt, before: list[Reason]) -> Plan | Refusal:
     if case.host.gpus and case.request.device != "cpu":
         driver, needed = better_driver(case, found)
     remedies: list[Remedy] = [driver] if driver else []
+    if case.request.device != "cpu" and (found.device == "cpu" or found.solution is None):
+        remedies += one_kind(case)
     result = found.best.result
     if isinstance(result, Conflict):
         remedies += for_refusal(case, found.device)

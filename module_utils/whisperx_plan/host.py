@@ -5,16 +5,19 @@ decided once.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..whisperx_catalogue.fields import Fields
 from ..whisperx_catalogue.interpreter_rows import Standalone
+from ..whisperx_common.gpu_vendors import NVIDIA, vendor_of, vendor_words
+from ..whisperx_common.interpreters import foreign
 from ..whisperx_common.versions import Numbers, dotted
 from ..whisperx_problem import Problem
 
-__all__ = ["DRIVER_STATES", "Driver", "Gpu", "Host", "Interpreter"]
+__all__ = ["COMPUTE_MODES", "DRIVER_STATES", "Driver", "Gpu", "Host", "Interpreter"]
 
+COMPUTE_MODES = ("default", "exclusive-thread", "prohibited", "exclusive-process")
 DRIVER_STATES = ("running", "absent", "mismatch", "unusable")
 _LAYOUT = "facts in the layout of the module whisperx_host_facts"
 _REMEDY = "Correct the facts (whisperx_host_assume, or their file), or let the host be probed again"
@@ -25,7 +28,8 @@ class Interpreter:
     """A Python on the host. ``shared``: every user can execute it. ``distutils``: it has that module.
 
     ``weakness``: who else can change it, None for nobody. ``archive``: the standalone build that would be
-    installed, None for one that is on the host.
+    installed, None for one that is on the host. ``foreign``: "" for the CPython that wheels are made for,
+    else what it is instead.
     """
 
     path: str
@@ -34,6 +38,7 @@ class Interpreter:
     distutils: bool = True
     weakness: str | None = None
     archive: Standalone | None = None
+    foreign: str = ""
 
     @property
     def minor(self) -> Numbers:
@@ -49,7 +54,8 @@ class Interpreter:
 @dataclass(frozen=True)
 class Gpu:
     """An NVIDIA GPU. ``capability`` is None where neither driver nor PCI id tells it; ``driver`` is the
-    bound module.
+    bound module; ``index`` counts the GPUs that CUDA may show, as nvidia-smi does. ``compute_mode``: None for
+    the default; ``licensed``: of a vGPU, None where there is nothing to license.
     """
 
     name: str
@@ -58,12 +64,15 @@ class Gpu:
     driver: str | None = None
     mig_enabled: bool = False
     mig_instances: int | None = None
+    compute_mode: str | None = None
+    licensed: bool | None = None
+    index: int | None = None
 
 
 @dataclass(frozen=True)
 class Driver:
     """The NVIDIA driver. ``cuda``: the newest CUDA its library speaks; ``detail``: a sentence when
-    something is wrong.
+    something is wrong; ``open``: whether its kernel modules are the open ones, None if unknown.
     """
 
     version: Numbers | None = None
@@ -71,6 +80,7 @@ class Driver:
     state: str = "absent"
     detail: str = ""
     text: str = ""
+    open: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +97,7 @@ class Host:
     cpu_flags: frozenset[str] | None = None
     pythons: tuple[Interpreter, ...] = ()
     gpus: tuple[Gpu, ...] = ()
+    other_gpus: tuple[str, ...] = ()
     driver: Driver = Driver()
     libavutil: tuple[int, ...] = ()
     ffmpeg_path: bool = False
@@ -127,7 +138,8 @@ class Host:
             pythons=tuple(
                 sorted((_python(row) for row in top.children("pythons")), key=lambda p: (p.version, p.path))
             ),
-            gpus=tuple(sorted((_gpu(row) for row in top.children("gpus")), key=repr)),
+            gpus=_gpus(top),
+            other_gpus=tuple(sorted(_other(row) for row in top.children("gpus") if _vendor(row) != NVIDIA)),
             driver=_driver(top.child("nvidia_driver")),
             libavutil=tuple(sorted(set(ffmpeg.wholes("libavutil")))) if ffmpeg else (),
             ffmpeg_path=bool(ffmpeg and ffmpeg.text("path")),
@@ -173,7 +185,32 @@ def _python(row: Fields) -> Interpreter:
         shared=shared is not False,
         distutils=row.flag("distutils") is not False,
         weakness=(row.text("weakness") or "somebody else") if row.flag("trusted") is False else None,
+        foreign=foreign(row.text("path") or "", row.text("implementation"), bool(row.flag("free_threaded"))),
     )
+
+
+def _vendor(row: Fields) -> str:
+    """Return the vendor of a GPU: as described, by its PCI id, by its name; NVIDIA's where nothing says."""
+    told = (row.text("vendor") or "").lower()
+    return told or vendor_of(row.text("pci_id") or "", row.text("name") or "") or NVIDIA
+
+
+def _other(row: Fields) -> str:
+    """Return the name of another vendor's GPU, with its vendor."""
+    vendor = vendor_words(_vendor(row))
+    name = row.text("name") or "GPU"
+    return name if name.lower().startswith(vendor.lower()) else f"{vendor} {name}"
+
+
+def _gpus(top: Fields) -> tuple[Gpu, ...]:
+    """Return NVIDIA's GPUs, alike ones together, each with its number among those that CUDA may show."""
+    found = [_gpu(row) for row in top.children("gpus") if _vendor(row) == NVIDIA]
+    numbered, index = [], 0
+    for gpu in found:
+        shown = gpu.driver in (None, NVIDIA)
+        numbered.append(replace(gpu, index=index if shown else None))
+        index += shown
+    return tuple(sorted(numbered, key=repr))
 
 
 def _gpu(row: Fields) -> Gpu:
@@ -188,7 +225,17 @@ def _gpu(row: Fields) -> Gpu:
         driver=row.text("driver"),
         mig_enabled=bool(mig and mig.flag("enabled")),
         mig_instances=mig.whole("instances") if mig else None,
+        compute_mode=_compute_mode(row),
+        licensed=row.flag("licensed"),
     )
+
+
+def _compute_mode(row: Fields) -> str | None:
+    """Return the mode, also as nvidia-smi spells it ("Exclusive_Process"); None for the default."""
+    mode = (row.text("compute_mode") or "default").lower().replace("_", "-")
+    if mode not in COMPUTE_MODES:
+        raise row.problem("compute_mode", mode, "one of " + ", ".join(COMPUTE_MODES))
+    return None if mode == "default" else mode
 
 
 def _driver(row: Fields | None) -> Driver:
@@ -196,13 +243,13 @@ def _driver(row: Fields | None) -> Driver:
         return Driver()
     version, cuda = row.version("version"), row.version("cuda")
     state = row.choice("state", DRIVER_STATES) or ("running" if version or cuda else "absent")
-    row.flag("open")  # decides nothing, and is checked like every other field
     return Driver(
         version=version,
         cuda=_two(cuda),
         state=state,
         detail=row.text("detail") or "",
         text=row.text("version") or "",
+        open=row.flag("open"),
     )
 
 

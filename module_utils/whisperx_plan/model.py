@@ -94,6 +94,22 @@ def _described(facts: Any) -> Mapping[str, Any]:
     )
 
 
+def _gpus(wanted: Any) -> tuple[str, ...]:
+    """Return which GPUs are asked for, as texts; Problem for what is no list of numbers and names."""
+    entries = [wanted] if isinstance(wanted, (str, int)) and wanted != "" else wanted or ()
+    if isinstance(entries, Sequence) and not isinstance(entries, str):
+        texts = [str(entry).strip() for entry in entries if type(entry) in (str, int)]
+        if len(texts) == len(entries) and all(texts):
+            return tuple(dict.fromkeys(texts))
+    raise Problem(
+        "request.gpus",
+        f"gpus is {wanted!r}",
+        "whisperx_plan_gpus",
+        'numbers as nvidia-smi counts GPUs, or words of their names, such as [1] or ["RTX 5060 Ti"]',
+        "Correct the list, or leave it empty for all GPUs",
+    )
+
+
 @dataclass(frozen=True)
 class Request:
     """What is asked for. ``packages``: canonical name -> specifier, in the order in which they matter.
@@ -101,7 +117,7 @@ class Request:
     ``interpreters``: where a Python may come from, "system" or "managed", in order of preference.
     ``container_base``: an image's reference or a root's name, "" for the default; ``container_facts``: what
     is in it, {} where the catalogue knows; ``container_engine``: "" for the host's; ``container_install``: a
-    missing engine will be installed.
+    missing engine will be installed. ``gpus``: the GPUs to use, numbers or words of names; () for all.
     """
 
     packages: Mapping[str, str] = field(default_factory=lambda: {"whisperx": ""})
@@ -114,6 +130,7 @@ class Request:
     container_facts: Mapping[str, Any] = field(default_factory=dict)
     container_engine: str = ""
     container_install: bool = False
+    gpus: tuple[str, ...] = ()
 
     @classmethod
     def make(
@@ -128,6 +145,7 @@ class Request:
         container_facts: Any = None,
         container_engine: str = "",
         container_install: bool = False,
+        gpus: Any = (),
     ) -> Request:
         """Check the user's options. Raises Problem "request.…"; whether a package is known is checked by
         decide.
@@ -180,6 +198,7 @@ class Request:
             container_facts=_described(container_facts),
             container_engine=str(container_engine or ""),
             container_install=container_install is True,
+            gpus=_gpus(gpus),
         )
 
     def record(self) -> dict[str, Any]:

@@ -26,6 +26,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "container_facts": {"type": "dict", "default": {}},
     "container_engine": {"type": "str", "choices": ["", "podman", "docker"], "default": ""},
     "container_install": {"type": "bool", "default": False},
+    "gpus": {"type": "list", "elements": "str", "default": []},
     "cache_dir": {"type": "path"},
     "requests": {"type": "dict", "default": {}},
     "catalogue": {"type": "path", "required": True},

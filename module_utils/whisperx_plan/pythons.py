@@ -17,6 +17,7 @@ __all__ = [
     "lacks_distutils",
     "managed_pythons",
     "name_of",
+    "unusual_layout",
     "usable_of",
     "usable_pythons",
 ]
@@ -41,11 +42,17 @@ def usable_pythons(case: Case) -> Usable:
     """
     catalogue = case.catalogue
     reserved = tuple(catalogue.threshold("python.platform", "paths"))
+    stores = tuple(catalogue.threshold("libc.layout", "stores"))
+    systems = catalogue.threshold("libc.layout", "systems")
     refused: list[tuple[Interpreter, Finding]] = []
     best: dict[tuple[int, ...], Interpreter] = {}
     for python in sorted(case.host.pythons, key=_preference):
         if python.path.startswith(reserved):
             refused.append((python, finding("python.platform", python.path)))
+        elif python.path.startswith(stores) and case.host.os_id not in systems:
+            refused.append((python, finding("libc.layout", python.path, system=python.path)))
+        elif python.foreign:
+            refused.append((python, finding("python.foreign", python.foreign, kind=python.foreign)))
         elif python.weakness is not None:
             refused.append((python, finding("python.untrusted", f"{python.path}: {python.weakness}")))
         elif not python.shared:
@@ -98,6 +105,13 @@ def managed_pythons(case: Case) -> Usable:
 
 def _interpreter(row: Standalone) -> Interpreter:
     return Interpreter("", row.version, archive=row)
+
+
+def unusual_layout(case: Case) -> Finding | None:
+    """Say that wheels find no libraries on the host, whichever Python they are for."""
+    system = case.host.os_id or ""
+    known = case.catalogue.threshold("libc.layout", "systems")
+    return finding("libc.layout", system, system=system) if system in known else None
 
 
 def lacks_distutils(python: Interpreter, catalogue: Catalogue) -> bool:

@@ -24,6 +24,7 @@ OPTIONS = (
     "container_facts",
     "container_engine",
     "container_install",
+    "gpus",
 )
 
 

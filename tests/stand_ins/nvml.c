@@ -7,6 +7,7 @@
  *   STAND_IN_HANG     "init" or "name": that call never returns, and SIGTERM is ignored
  *   STAND_IN_CRASH    "init" or "name": that call dies by SIGSEGV
  *   STAND_IN_DRIVER   driver version, STAND_IN_CUDA  CUDA version as an integer (12080)
+ *   STAND_IN_COMPUTE_MODE, STAND_IN_VIRTUALIZATION  of every device; STAND_IN_LICENSE_STATE  of a vGPU's one feature
  *   STAND_IN_DEVICES  devices separated by ";", each
  *                     name|uuid|major.minor|MiB|bus id|PCI device in hex|MIG (-1 unknown, 0, 1)|instances|handle's code
  */
@@ -72,6 +73,47 @@ int nvmlInit_v2(void) {
 }
 
 int nvmlShutdown(void) { return OK; }
+
+int nvmlDeviceGetComputeMode(void *handle, int *mode) {
+    (void)handle;
+    *mode = number("STAND_IN_COMPUTE_MODE", 0);
+    return OK;
+}
+
+int nvmlDeviceGetVirtualizationMode(void *handle, int *mode) {
+    (void)handle;
+    *mode = number("STAND_IN_VIRTUALIZATION", 0);
+    return OK;
+}
+
+struct license_expiry {
+    unsigned int year;
+    unsigned short month, day, hour, min, sec;
+    unsigned char status;
+};
+
+struct license_feature {
+    int code;
+    unsigned int state;
+    char information[128], product[128];
+    unsigned int enabled;
+    struct license_expiry expiry;
+};
+
+struct license_features {
+    int supported;
+    unsigned int count;
+    struct license_feature features[3];
+};
+
+int nvmlDeviceGetGridLicensableFeatures_v4(void *handle, struct license_features *found) {
+    (void)handle;
+    memset(found, 0, sizeof *found);
+    found->supported = 1;
+    found->count = 1;
+    found->features[0].state = (unsigned int)number("STAND_IN_LICENSE_STATE", 0);
+    return OK;
+}
 
 int nvmlSystemGetDriverVersion(char *buffer, unsigned int length) {
     const char *version = getenv("STAND_IN_DRIVER");

@@ -4,7 +4,6 @@ whether an official CUDA image would take it too, and where a newer libcuda may 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,7 +11,7 @@ from ...whisperx_catalogue.catalogue import Catalogue
 from ...whisperx_catalogue.release import Release, specifier
 from ...whisperx_common.versions import Numbers, dotted
 from ..findings import Finding, finding
-from ..gpu.drivers import branch_for_cuda, cuda_of_isa
+from ..gpu.drivers import branch_for_cuda, cuda_of_isa, forward_support, kernel_cuda
 from ..gpu.libraries_needed import cuda_major
 from ..gpu.names import gpu_words, ways
 from ..gpu.profile import GpuProfile
@@ -22,6 +21,7 @@ from .sentences import reason
 __all__ = [
     "container_gate",
     "driver_rule",
+    "exclusive",
     "forward_in_use",
     "forward_instead",
     "marked",
@@ -82,24 +82,50 @@ def container_gate(gpu: GpuProfile, cuda: Numbers) -> Finding | None:
 def forward_in_use(gpu: GpuProfile) -> Finding | None:
     """Say where libcuda is of a newer CUDA than the driver's branch, as with forward compatibility."""
     driver = gpu.driver
-    own = dict(gpu.rows.branches).get(driver.version[0]) if driver.version else None
+    own = kernel_cuda(driver, gpu.rows)
     if own is None or driver.cuda is None or driver.cuda[:2] <= own[:2]:
         return None
+    seen = (
+        f"libcuda supports CUDA {dotted(driver.cuda)} on a kernel driver of CUDA {dotted(own)} "
+        f"({driver.text}): a forward-compatibility package is in use"
+    )
+    never = [one for one in gpu.gpus if forward_support(one.name, gpu.rows) is False]
+    if never:
+        names = ways(gpu_words(one) for one in never)
+        return finding(
+            "driver.forward",
+            f"{seen}, which NVIDIA does not support on GeForce GPUs ({names}): CUDA ends with error 804",
+            step="Take cuda-compat off the loader path, or remove it" + _alone(gpu),
+        )
     return finding(
         "driver.forward",
-        f"libcuda supports CUDA {dotted(driver.cuda)} on a kernel driver of CUDA {dotted(own)} "
-        f"({driver.text}): a forward-compatibility package is in use",
+        seen,
         step="Keep it on the loader path of the commands; without it the driver is too old.",
     )
 
 
+def exclusive(gpu: GpuProfile) -> Finding | None:
+    """Say which GPUs take one process at a time."""
+    found = [one for one in gpu.gpus if one.compute_mode in ("exclusive-process", "exclusive-thread")]
+    if not found:
+        return None
+    names = ways(gpu_words(one) for one in found)
+    return finding("gpu.exclusive", str(found[0].compute_mode), gpus=names)
+
+
+def _alone(gpu: GpuProfile) -> str:
+    """Say, for a plan that was made without cuda-compat, that the driver alone is enough."""
+    if gpu.cuda is None or gpu.cuda != kernel_cuda(gpu.driver, gpu.rows):
+        return "."
+    return f"; driver {gpu.driver.text} alone is enough for this plan."
+
+
 def forward_instead(gpu: GpuProfile, remedies: list[dict[str, Any]], catalogue: Catalogue) -> Finding | None:
     """Name cuda-compat where a newer driver is advised and all GPUs are ones that NVIDIA supports it for."""
-    names = frozenset(catalogue.threshold("driver.forward", "names"))
     wanted = next((entry["branch"] for entry in remedies if "branch" in entry), None)
     if wanted is None or gpu.driver.state != "running":
         return None
-    if not all(names & set(re.split(r"[^A-Za-z0-9]+", one.name)) for one in gpu.gpus):
+    if not all(forward_support(one.name, catalogue.rows) for one in gpu.gpus):
         return None
     cuda = dict(gpu.rows.branches).get(int(wanted))
     if cuda is None:

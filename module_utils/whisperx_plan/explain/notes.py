@@ -10,11 +10,13 @@ from ..case import Case
 from ..findings import finding
 from ..gpu.device_code import code_of
 from ..gpu.names import gpu_words, ways
+from ..pythons import unusual_layout
 from ..solve.resolver import Solution
 from ..solve.trials import Attempt
 from .driver_notes import (
     container_gate,
     driver_rule,
+    exclusive,
     forward_in_use,
     forward_instead,
     marked,
@@ -35,6 +37,8 @@ def notes_of(case: Case, found: Attempt, solution: Solution, remedies: list[dict
     yield from _driver(case, found, solution, remedies)
     yield from _processor(case, solution)
     yield from _ffmpeg(case, solution)
+    if (said := unusual_layout(case)) is not None:
+        yield marked(said, case.host.os_id or "the host", case.catalogue)
     if found.remedy == "tunable" and case.host.selinux == "enforcing":
         yield "SELinux is enforcing: it may refuse the executable stack; prefer a repaired wheel."
 
@@ -83,8 +87,14 @@ def _driver(case: Case, found: Attempt, solution: Solution, remedies: list[dict[
         newest = max((cuda for _, cuda in made), default=None)
         if newest is not None and (said := container_gate(gpu, newest)) is not None:
             yield marked(said, "driver", catalogue)
-        if (said := forward_in_use(gpu)) is not None:
-            yield marked(said, "driver", catalogue)
+        for said in (forward_in_use(gpu), exclusive(gpu)):
+            if said is not None:
+                yield marked(said, "driver", catalogue)
+        if case.host.other_gpus:
+            others = ways(case.host.other_gpus)
+            yield (
+                sentence_of(finding("gpu.vendor", others, gpus=others), others, catalogue) + ". [gpu.vendor]"
+            )
     yield from driver_notes(case, remedies)
 
 

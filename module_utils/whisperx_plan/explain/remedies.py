@@ -13,14 +13,15 @@ from ...whisperx_common.versions import Numbers, dotted
 from ..case import Case
 from ..container import remedy_for
 from ..gpu.driver_advice import advice, branch_needed, with_best_driver
-from ..host import Host, Interpreter
+from ..gpu.names import gpu_words, ways
+from ..host import Gpu, Host, Interpreter
 from ..model import MANAGED, REMEDIES, Request
 from ..pythons import usable_pythons
 from ..solve.candidates import World
 from ..solve.resolver import Solution
 from ..solve.trials import Attempt, attempt
 
-__all__ = ["better_driver", "for_refusal", "used"]
+__all__ = ["better_driver", "for_refusal", "one_kind", "used"]
 
 Remedy = dict[str, Any]
 
@@ -107,6 +108,29 @@ def better_driver(case: Case, found: Attempt | None) -> tuple[Remedy | None, int
         "gives": gains,
         "sentence": f"Driver branch {needed}{until}{kernel} gives {what} {kind}{signed}",
     }, needed
+
+
+def one_kind(case: Case) -> Iterator[Remedy]:
+    """Yield, for a host with GPUs of several kinds, the kinds that could be used alone."""
+    groups: dict[Numbers | None, list[Gpu]] = {}
+    for gpu, capability in zip(case.gpu.gpus, case.gpu.capabilities, strict=True):
+        groups.setdefault(capability, []).append(gpu)
+    if len(groups) < 2 or case.host.driver.state != "running":
+        return
+    for alone in groups.values():
+        tried = attempt(replace(case, host=replace(case.host, gpus=tuple(alone))), "cuda")
+        numbers = sorted(gpu.index for gpu in alone if gpu.index is not None)
+        if tried is None or tried.solution is None or not numbers:
+            continue
+        listed = ", ".join(map(str, numbers))
+        names = ways(gpu_words(gpu, article=True) for gpu in alone)
+        visible = f"CUDA_VISIBLE_DEVICES={listed.replace(' ', '')}"
+        yield {
+            "kind": "gpus",
+            "gpus": [str(number) for number in numbers],
+            "environment": visible,
+            "sentence": f"Set whisperx_plan_gpus to [{listed}] to use {names} alone ({visible})",
+        }
 
 
 def _gains(found: Attempt | None, best: Solution, case: Case) -> dict[str, str]:

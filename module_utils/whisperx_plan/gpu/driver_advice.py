@@ -12,8 +12,8 @@ from ..host import Host
 from .device_code import Code, code_of
 from .drivers import branch_for_cuda, cuda_of_isa, isa_of_cuda
 from .libraries_needed import cuda_major
-from .obstacles import only_reserved
 from .profile import GpuProfile
+from .service import only_reserved
 
 __all__ = ["advice", "branch_needed", "cuda_level", "with_best_driver"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from ...whisperx_catalogue.rows import Generation, Rows
@@ -13,8 +14,10 @@ __all__ = [
     "capability_of",
     "cuda_of_driver",
     "cuda_of_isa",
+    "forward_support",
     "generations_of",
     "isa_of_cuda",
+    "kernel_cuda",
     "meets_floor",
     "newest_driver",
 ]
@@ -52,6 +55,20 @@ def cuda_of_driver(driver: Driver, rows: Rows) -> Numbers | None:
         return None
     fitting = [cuda for branch, cuda in rows.branches if branch <= driver.version[0]]
     return fitting[-1] if fitting else None
+
+
+def kernel_cuda(driver: Driver, rows: Rows) -> Numbers | None:
+    """Return the CUDA of the kernel driver's branch, whatever libcuda lies on the loader's path."""
+    return dict(rows.branches).get(driver.version[0]) if driver.version else None
+
+
+def forward_support(name: str, rows: Rows) -> bool | None:
+    """Say whether NVIDIA supports a libcuda newer than the kernel driver for a GPU; None where not known."""
+    words = set(re.split(r"[^A-Za-z0-9]+", name))
+    thresholds = rows.rules["driver.forward"].thresholds
+    if words & set(thresholds["names"]):
+        return True
+    return False if words & set(thresholds["never"]) else None
 
 
 def meets_floor(driver: Driver, major: int, rows: Rows) -> bool | None:

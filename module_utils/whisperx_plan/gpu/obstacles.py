@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ..findings import Finding, finding
-from ..host import Host
+from ..host import Gpu, Host
 from .names import gpu_words, ways
 from .profile import GpuProfile
+from .service import RESERVED, only_reserved, unserved, unserved_findings
 
-__all__ = ["Obstacle", "obstacles", "only_reserved", "without_reserved"]
-
-# The module that keeps a GPU for virtual machines.
-RESERVED = "vfio-pci"
+__all__ = ["Obstacle", "obstacles"]
 
 
 @dataclass(frozen=True)
@@ -31,15 +29,18 @@ def obstacles(host: Host, gpu: GpuProfile, unknown: str, needed: int | None = No
     one too.
 
     ``unknown``: "refuse" a GPU of unknown capability, or "gate". ``needed``: the driver branch to advise
-    where there is no driver, if that is known.
+    where there is no driver that serves the GPUs, if that is known.
     """
     if host.tegra is not None:
         return [Obstacle("Jetson", finding("gpu.tegra", f"L4T {host.tegra}", release=host.tegra))]
     if not host.gpus:
-        return [Obstacle("GPU", finding("gpu.none", "no GPU"))]
+        return [_none(host)]
     names = ways(gpu_words(one) for one in host.gpus)
     if only_reserved(host):
         return [Obstacle(names, finding("gpu.reserved", f"bound to {RESERVED}", gpus=names, module=RESERVED))]
+    ignored = unserved(host, gpu.rows)
+    if ignored and len(ignored) == len(host.gpus):
+        return [Obstacle(*said) for said in unserved_findings(ignored, host, gpu.rows, needed)]
     driver = host.driver
     if driver.state in ("mismatch", "unusable"):
         detail = (driver.detail or "no further detail").rstrip(".")
@@ -47,16 +48,45 @@ def obstacles(host: Host, gpu: GpuProfile, unknown: str, needed: int | None = No
         return [Obstacle("driver", broken, True)]
     if driver.state == "absent":
         return [Obstacle("driver", _absent(gpu, names, needed))]
-    idle = [one for one in host.gpus if one.mig_enabled and one.mig_instances == 0]
-    if idle and len(idle) == len(host.gpus):
-        gpus = ways(gpu_words(one) for one in idle)
-        return [Obstacle(gpus, finding("gpu.mig", "MIG on, no instance", gpus=gpus), True)]
+    closed = _closed(host)
+    if closed is not None:
+        return [closed]
     pairs = zip(gpu.gpus, gpu.capabilities, strict=True)
     blank = [one for one, capability in pairs if capability is None]
     if blank and unknown == "refuse":
         gpus = ways(gpu_words(one) for one in blank)
         return [Obstacle(gpus, finding("gpu.unknown-capability", "unknown compute capability", gpus=gpus))]
     return []
+
+
+def _none(host: Host) -> Obstacle:
+    """Say that there is no GPU of NVIDIA's; of another vendor's, what is there for it."""
+    if not host.other_gpus:
+        return Obstacle("GPU", finding("gpu.none", "no GPU"))
+    gpus = ways(host.other_gpus)
+    return Obstacle(gpus, finding("gpu.vendor", gpus, gpus=gpus))
+
+
+def _closed(host: Host) -> Obstacle | None:
+    """Return what keeps CUDA from every GPU that the driver shows; None where one is left."""
+    kinds: tuple[tuple[str, str, list[Gpu]], ...] = (
+        ("gpu.mig", "MIG on, no instance", [one for one in host.gpus if _without_instance(one)]),
+        ("gpu.prohibited", "compute mode prohibited", [one for one in host.gpus if _prohibited(one)]),
+        ("gpu.licence", "a vGPU without a licence", [one for one in host.gpus if one.licensed is False]),
+    )
+    if {one for _, _, found in kinds for one in found} != set(host.gpus):
+        return None
+    rule, words, found = next(kind for kind in kinds if kind[2])
+    gpus = ways(gpu_words(one) for one in found)
+    return Obstacle(gpus, finding(rule, words, gpus=gpus), True)
+
+
+def _without_instance(gpu: Gpu) -> bool:
+    return gpu.mig_enabled and gpu.mig_instances == 0
+
+
+def _prohibited(gpu: Gpu) -> bool:
+    return gpu.compute_mode == "prohibited"
 
 
 def _absent(gpu: GpuProfile, names: str, needed: int | None) -> Finding:
@@ -72,14 +102,3 @@ def _absent(gpu: GpuProfile, names: str, needed: int | None) -> Finding:
         branch=str(branch),
         or_last=f" to {gpu.last_branch}" if gpu.last_branch is not None else " or newer",
     )
-
-
-def only_reserved(host: Host) -> bool:
-    """Say whether all GPUs of the host are kept for virtual machines."""
-    return all(one.driver == RESERVED for one in host.gpus)
-
-
-def without_reserved(host: Host) -> Host:
-    """Return the host with the GPUs it can use itself; if there is none, with those it has."""
-    free = tuple(one for one in host.gpus if one.driver != RESERVED)
-    return replace(host, gpus=free) if free else host

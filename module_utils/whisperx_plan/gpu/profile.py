@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ...whisperx_catalogue.catalogue import Catalogue
 from ...whisperx_catalogue.release import Release
@@ -13,8 +13,10 @@ from .device_code import Code
 from .drivers import (
     capability_of,
     cuda_of_driver,
+    forward_support,
     generations_of,
     isa_of_cuda,
+    kernel_cuda,
     meets_floor,
     newest_driver,
 )
@@ -69,6 +71,12 @@ class GpuProfile:
                 return gpu, capability
         return None
 
+    def with_driver(self, driver: Driver) -> GpuProfile:
+        """Return the profile of the same GPUs under another driver."""
+        cuda = cuda_of_driver(driver, self.rows)
+        isa = isa_of_cuda(cuda, self.rows) if cuda else None
+        return replace(self, driver=driver, cuda=cuda, isa=isa, _builds={})
+
     def build(self, release: Release, device: str = "cuda") -> Build | None:
         """Return the build of a torch release to take: the CPU one for a CPU, else the first that fits all
         GPUs (the default index's first).
@@ -103,11 +111,20 @@ def profile_of(host: Host, catalogue: Catalogue) -> GpuProfile:
     return profile
 
 
+def _cuda(host: Host, rows: Rows) -> Numbers | None:
+    """Return the newest CUDA that the driver speaks to the host's GPUs: to some, no newer libcuda helps."""
+    cuda = cuda_of_driver(host.driver, rows)
+    own = kernel_cuda(host.driver, rows)
+    if cuda is not None and own is not None and own < cuda[:2]:
+        return own if all(forward_support(gpu.name, rows) is False for gpu in host.gpus) else cuda
+    return cuda
+
+
 def _profile(host: Host, rows: Rows) -> GpuProfile:
     capabilities = tuple(capability_of(gpu, rows) for gpu in host.gpus)
     generations = generations_of(capabilities, rows)
     kinds = {row.modules for row in generations if row.modules}
-    cuda = cuda_of_driver(host.driver, rows)
+    cuda = _cuda(host, rows)
     last = min((row.last_branch for row in generations if row.last_branch is not None), default=None)
     return GpuProfile(
         machine=host.machine,

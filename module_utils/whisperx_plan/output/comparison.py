@@ -95,6 +95,12 @@ def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, dict[s
             first = _cause(old, new)
             return {"breaks": {"from": old["class"], "rule": first["rule"], "reason": first["sentence"]}}
         return {"cured": {"to": new["class"], "reason": old["reason"]}}
+    if (old["device"], new.get("device")) == ("cuda", "cpu"):
+        first = _cause(old, new) if new["reasons"] else {"rule": "", "sentence": "it is planned for the CPU"}
+        lost = {"from": old["class"], "to": new["class"], "rule": first["rule"], "reason": first["sentence"]}
+        return {"breaks": lost}
+    if (old["device"], new.get("device")) == ("cpu", "cuda"):
+        return {"cured": {"to": new["class"], "reason": old["reason"]}}
     if new["verdict"] == "refused":
         return {}
     kinds: dict[str, dict[str, Any]] = {}
@@ -141,7 +147,8 @@ def change_lines(found: Mapping[str, Any]) -> list[str]:
 def words_of(kind: str, entry: Mapping[str, Any]) -> str:
     """Return one change in words, without the host."""
     if kind == "breaks":
-        return f"refused, {entry['reason']} [{entry['rule']}]"
+        what = f"{entry['to']} without the GPU" if entry.get("to") else "refused"
+        return f"{what}, {entry['reason']} [{entry['rule'] or 'device'}]"
     if kind == "cured":
         return f"{entry['to']}; it was refused: {entry['reason']}"
     if kind == "class":

@@ -60,7 +60,7 @@ def spell_out(case: Case, found: Attempt, solution: Solution) -> Parts:
         "pins": {name: pin.text for name, pin in pins.items()},
         "constraints": _constraints(found, pins),
         "requirements": _requirements(found, pins, build, libraries),
-        "environment": environment,
+        "environment": {**environment, **_visible(case, found)},
         "loader_paths": sorted({row.path for row in libraries}),
         "repairs": repairs,
         "system_packages": system_packages(case, python, pins),
@@ -96,6 +96,15 @@ def _archive(python: Interpreter) -> dict[str, Any] | None:
         "size": row.size,
         "base": row.base,
     }
+
+
+def _visible(case: Case, found: Attempt) -> dict[str, str]:
+    """Return what shows CUDA the GPUs that are asked for, and no others."""
+    if not case.request.gpus or found.device != "cuda":
+        return {}
+    numbers = sorted(gpu.index for gpu in case.host.gpus if gpu.index is not None)
+    shown = ",".join(map(str, numbers))
+    return {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": shown} if numbers else {}
 
 
 def _libraries(found: Attempt, pins: Mapping[str, Release]) -> list[Library]:

@@ -66,6 +66,7 @@ def machine_code(release: Release, target: Target) -> Finding | None:
         f"{gpu_words(gpu)} ({dotted(found)})",
         capability=dotted(found),
         has=", ".join(abi.sass),
+        or_else=_alone(target.gpu),
     )
 
 
@@ -151,7 +152,20 @@ def torch_build(release: Release, target: Target) -> Finding | None:
         if found
     )
     builds = ", ".join(build.name for build in series.builds if build.cuda) or "none"
-    return finding("torch.no-build", f"{gpus} with driver {target.gpu.driver_words}", builds=builds)
+    found = f"{gpus} with driver {target.gpu.driver_words}"
+    return finding("torch.no-build", found, builds=builds, or_else=_or_else(release, target.gpu))
+
+
+def _or_else(release: Release, gpu: GpuProfile) -> str:
+    """Return what helps beside the CPU where no build of torch serves all GPUs."""
+    best = gpu.best_driver
+    if best is not None and gpu.with_driver(best).build(release) is not None:
+        return ", or a newer driver"
+    return _alone(gpu)
+
+
+def _alone(gpu: GpuProfile) -> str:
+    return ", or GPUs of one kind alone (whisperx_plan_gpus)" if len(set(gpu.capabilities)) > 1 else ""
 
 
 def no_provider(release: Release, target: Target) -> Finding | None:

@@ -12,6 +12,7 @@ import time
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -60,6 +61,7 @@ class TestRunning:
                 "uuid": "GPU-8bf3a2c4",
                 "pci_id": "10de:2330",
                 "driver": "nvidia",
+                "vendor": "nvidia",
             }
         ]
 
@@ -83,10 +85,34 @@ class TestRunning:
 
     def test_a_container_sees_what_it_was_given(self, host: HostTree, nvml: Ask) -> None:
         host.file("/run/.containerenv").driver("570.124.06").gpu("0000:19:00.0", "2330", "nvidia")
+        host.file("/dev/nvidia-uvm")
         host.gpu("0000:20:00.0", "27b8", "nvidia")
         facts = host.probe(asking(nvml, DEVICES=L4))
         assert facts.nvidia_driver.state == "running"
         assert [gpu.pci_id for gpu in facts.gpus] == ["10de:27b8"]
+
+    def test_a_container_without_the_device_of_cuda(self, host: HostTree, nvml: Ask) -> None:
+        host.file("/run/systemd/container", "lxc\n").driver("580.95.05")
+        facts = host.gpu("0000:01:00.0", "2204", "nvidia").probe(asking(nvml, DEVICES=L4))
+        assert facts.nvidia_driver.state == "unusable"
+        assert "/dev/nvidia-uvm is not passed into this container" in facts.nvidia_driver.detail
+
+    @pytest.mark.parametrize(("mode", "told"), [(0, None), (2, "prohibited"), (3, "exclusive-process")])
+    def test_compute_mode(self, host: HostTree, nvml: Ask, mode: int, told: Any) -> None:
+        facts = host.driver("570.124.06").probe(asking(nvml, DEVICES=L4, COMPUTE_MODE=mode))
+        assert facts.gpus[0].compute_mode == told
+        assert facts.to_dict()["gpus"][0].get("compute_mode") == told
+
+    @pytest.mark.parametrize(
+        ("mode", "state", "licensed"), [(0, 0, None), (1, 0, None), (2, 0, False), (2, 1, True)]
+    )
+    def test_the_licence_of_a_vgpu(
+        self, host: HostTree, nvml: Ask, mode: int, state: int, licensed: Any
+    ) -> None:
+        facts = host.driver("570.124.06").probe(
+            asking(nvml, DEVICES=L4, VIRTUALIZATION=mode, LICENSE_STATE=state)
+        )
+        assert facts.gpus[0].licensed is licensed
 
     def test_a_lost_card_is_left_out_and_told(self, host: HostTree, nvml: Ask) -> None:
         facts = host.driver("570.124.06", nodes=2).probe(asking(nvml, DEVICES=f"{H100[:-1]}15;{L4}"))
@@ -294,8 +320,29 @@ class TestNoDriver:
         host.gpu("0000:03:00.4", "2236", "").link(
             "/sys/bus/pci/devices/0000:03:00.4/physfn", "../0000:03:00.0"
         )
-        host.gpu("0000:04:00.0", "1eb8").file("/sys/bus/pci/devices/0000:04:00.0/vendor", "0x1002\n")
+        # The display of a virtual machine, and that of a management controller.
+        host.gpu("0000:04:00.0", "1111").file("/sys/bus/pci/devices/0000:04:00.0/vendor", "0x1234\n")
+        host.gpu("0000:05:00.0", "2000").file("/sys/bus/pci/devices/0000:05:00.0/vendor", "0x1a03\n")
         assert host.probe().gpus == ()
+
+    @pytest.mark.parametrize(
+        ("vendor", "device", "kind", "bound", "found"),
+        [
+            ("1002", "66af", "0x030000", "amdgpu", ("amd", "AMD GPU 66af")),
+            ("1002", "74a1", "0x038000", "amdgpu", ("amd", "AMD GPU 74a1")),
+            ("8086", "56a0", "0x030000", "i915", ("intel", "Intel GPU 56a0")),
+            ("1da3", "1060", "0x120000", "habanalabs", ("habana", "Habana Labs GPU 1060")),
+        ],
+    )
+    def test_gpus_of_other_vendors(
+        self, host: HostTree, vendor: str, device: str, kind: str, bound: str, found: tuple[str, str]
+    ) -> None:
+        host.gpu("0000:04:00.0", device, bound, kind)
+        facts = host.file("/sys/bus/pci/devices/0000:04:00.0/vendor", f"0x{vendor}\n").probe()
+        (gpu,) = facts.gpus
+        assert (gpu.vendor, gpu.name) == found
+        assert (gpu.pci_id, gpu.driver, gpu.compute_capability) == (f"{vendor}:{device}", bound, None)
+        assert facts.nvidia_driver == Driver()
 
 
 class TestInAZipFile:

@@ -181,6 +181,9 @@ class TestInterpreters:
             "/root" + "/.local/share/uv/python/cpython-3.14.0+freethreaded-linux-x86_64-gnu/bin/python3.14"
         )
         host.elf("/root" + "/.pyenv/versions/3.13.0t/bin/python3.13")
+        tag = b".cpython-314t-x86_64-linux-gnu.so"
+        host.file("/usr/bin/python3.14", elf_bytes("x86_64", None, [b"3.14.0", tag]), 0o755)
+        host.python("/opt/free/bin/python3.15", "3.15.0").file("/opt/free/lib/python3.15t/os.py")
         host.python("/opt/venv/bin/python3.10", "3.10.1").file("/opt/venv/pyvenv.cfg", "home = /usr/bin\n")
         host.python("/usr/bin/python3.9", "3.9.1", "aarch64")
         host.file("/usr/bin/python3.8", "#!/bin/sh\n", 0o755)

@@ -11,6 +11,7 @@ from packaging.specifiers import SpecifierSet
 
 from module_utils.whisperx_plan.case import Case, Target
 from module_utils.whisperx_plan.decide import decide
+from module_utils.whisperx_plan.gpu.profile import profile_of
 from module_utils.whisperx_plan.model import Host, Interpreter, Request
 from module_utils.whisperx_plan.solve.candidates import World
 from tests.attack.strength import amount
@@ -117,6 +118,10 @@ def rank(version: str) -> tuple[int, ...]:
 def test_a_better_driver_never_refuses_and_never_leaves_the_gpu(found, packages, better):
     had = found.get("nvidia_driver", {}).get("version")
     if "gpus" not in found or (had and rank(had) >= rank(better[0])):
+        return
+    # A branch beyond the last that serves the GPU is no better one.
+    last = profile_of(Host.from_facts("h", found), catalogue()).last_branch
+    if last is not None and rank(better[0])[0] > last:
         return
     before = one(found, packages)
     after = one(with_gpu(found, found["gpus"][0]["compute_capability"], better), packages)
