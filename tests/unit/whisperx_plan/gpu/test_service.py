@@ -190,7 +190,7 @@ def test_what_is_known_of_a_vendor() -> None:
             False,
             "a free-threaded CPython",
         ),
-        ("/root/.pyenv/versions/3.13.0t/bin/python3.13", None, False, "a free-threaded CPython"),
+        ("/home/ann/.pyenv/versions/3.13.0t/bin/python3.13", None, False, "a free-threaded CPython"),
         ("/usr/bin/pypy3.11", None, False, "PyPy"),
         ("/opt/pypy3.11-v7.3.20-linux64/bin/python3.11", None, False, "PyPy"),
         ("/usr/bin/python3.11", "pypy", False, "PyPy"),
