@@ -1,8 +1,9 @@
-"""Action plugin of whisperx_env: brings the files that a host lacks, and only when it needs them.
+"""Action plugin of whisperx_env: transfers the files that are missing on a host, only when it needs them.
 
-The module is run once with nothing in hand. A converged host answers that it is done, and check mode gets its
-prediction. Else the module names the files it lacks (the uv binary, wheels that no index has); they are
-transferred and the module runs again with their paths. On a terminal the plugin tells how far it is.
+Where the host was assessed with its facts, and what is asked for is what it has, the module does not run at
+all. Else it is run once with nothing in hand; check mode gets its prediction from that. To build, it names
+the files that are missing on the host (the uv binary, wheels that no index has); they are transferred and
+the module runs again with their paths. On a terminal the plugin shows how far it is.
 """
 
 from __future__ import annotations
@@ -16,10 +17,20 @@ import sys
 import threading
 import time
 import typing as t
+from pathlib import Path
 
+import ansible.plugins
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+
+# In a checkout, plugins are loaded below ansible.plugins; a collection has module_utils beside them already.
+_ROOT = str(Path(__file__).resolve().parents[1])
+if _ROOT not in ansible.plugins.__path__:
+    ansible.plugins.__path__.append(_ROOT)
+
+from ..module_utils.whisperx_env.standing import assessment  # noqa: E402
+from ..module_utils.whisperx_fleet.variables import at  # noqa: E402
 
 UV = "uv"
 # Seen where the plugin is loaded, in ansible-playbook's own process: the workers have no terminal.
@@ -41,7 +52,8 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         given = dict(self._task.args)
         try:
-            result = self._call(given, task_vars, {})
+            known = at(task_vars or {}, ("__whisperx_host_read", "assessed"))
+            result = assessment(given, known) or self._call(given, task_vars, {})
             lacking = {item["sha256"] for item in result.get("wanted_files") or []}
             if lacking and not self._only_asked(given) and not result.get("failed"):
                 paths, size = self._bring(given, lacking, (task_vars or {}).get("inventory_hostname", ""))

@@ -1,6 +1,7 @@
 """Action plugin of whisperx_host_facts: a host that is only described is not contacted.
 
 A description that cannot be read is handed to the decision, which refuses that host and no other.
+Where the task names an environment, whisperx_assess runs, which reads the same facts and assesses it as well.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class ActionModule(ActionBase):
         """Return the module's result."""
         result = super().run(tmp, task_vars)
         given = dict(self._task.args)
+        environment = given.pop("environment", None)
         parts = [given.pop("assume", None), given.pop("override", None)]
         layout = specification()
         wrong = [
@@ -47,7 +49,11 @@ class ActionModule(ActionBase):
         if given.get("source", "probe") == "assume":
             facts = {"schema": 1, **assume}
             return {**result, "changed": False, "ansible_facts": {"whisperx_host": facts}}
-        result.update(self._execute_module(module_args={**given, "assume": assume}, task_vars=task_vars))
+        given["assume"], name = assume, "whisperx_host_facts"
+        if environment and given.get("root", "/") == "/":
+            name, given["environment"] = "whisperx_assess", environment
+            given.pop("source", None)
+        result.update(self._execute_module(module_name=name, module_args=given, task_vars=task_vars))
         return result
 
 

@@ -262,60 +262,16 @@ remedy:
   type: str
 """
 
-import os
 import time
 import traceback
-from typing import Any, Dict, Tuple
+from typing import Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.whisperx_common import trust
-from ..module_utils.whisperx_common.index_options import index_options, index_values
-from ..module_utils.whisperx_common.progress import Progress
 from ..module_utils.whisperx_common.secrets import secrets_of
-from ..module_utils.whisperx_env import apply
-from ..module_utils.whisperx_env.model import Carried, Options, Sources, Wanted, want
+from ..module_utils.whisperx_env.run import ARGUMENTS, layout_of, result_of, run, unexpected
 from ..module_utils.whisperx_problem import Problem
-from ..module_utils.whisperx_release import state, summary
-from ..module_utils.whisperx_release.hooks import Hooks
-from ..module_utils.whisperx_release.model import Layout, Outcome
-
-ARGUMENTS: Dict[str, Any] = {
-    "state": {"choices": ["present", "rolled_back", "absent"], "default": "present"},
-    "root": {"type": "path", "default": "/opt/whisperx"},
-    "plan": {"type": "dict"},
-    "lock": {"type": "str"},
-    "release": {"default": ""},
-    "keep": {"type": "int", "default": 2},
-    "activate": {"type": "bool", "default": True},
-    "verify_level": {"choices": ["import", "kernels", "pipeline"], "default": "pipeline"},
-    "bin_dir": {"type": "path", "default": "/usr/local/bin"},
-    "facts_dir": {"type": "path", "default": "/etc/ansible/facts.d"},
-    "cache": {"type": "path", "default": ""},
-    "hashes": {"type": "bool", "default": False},
-    "timeout": {"type": "int", "default": 3600},
-    "verify_timeout": {"type": "int", "default": 600},
-    "rollback_verify": {"choices": ["none", "import", "kernels", "pipeline"], "default": "import"},
-    **index_options(find_links="str"),
-    "offline": {"type": "bool", "default": False},
-    "uv": {
-        "type": "dict",
-        "options": {"sha256": {"required": True}, "path": {"type": "path", "default": ""}},
-    },
-    "files": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {
-            "sha256": {"required": True},
-            "file": {"required": True},
-            "path": {"type": "path", "default": ""},
-        },
-    },
-    "wheelhouse_url": {"default": "", "no_log": True},
-    "assess": {"type": "bool", "default": False},
-    "progress": {"type": "path", "default": ""},
-}
+from ..module_utils.whisperx_release.model import Outcome
 
 
 def main() -> None:
@@ -326,114 +282,26 @@ def main() -> None:
     )
     given = module.params
     module.no_log_values.update(secrets_of(given))
-    layout = Layout(os.path.normpath(given["root"]), given["bin_dir"], given["facts_dir"], given["cache"])
     check = module.check_mode or given["assess"]
     try:
-        check_paths(given)
-        outcome = answer(given, layout, check)
-        shown = layout.current if given["activate"] else layout.release(outcome.release)
-        record = state.record_at(shown)
+        outcome = run(given, check)
+        if given["state"] == "absent":
+            outcome = removed(outcome, given, check)
+        result = result_of(layout_of(given), outcome, started, check, given["activate"])
     except Problem as problem:
         module.fail_json(msg=problem.sentence(), **problem.record())
     except OSError as error:
         problem = unexpected(error)
         module.fail_json(msg=problem.sentence(), exception=traceback.format_exc(), **problem.record())
-    seconds = time.monotonic() - started
-    module.exit_json(
-        changed=bool(outcome.actions),
-        actions=outcome.actions,
-        diff=summary.diff(outcome),
-        release=outcome.release,
-        record=record,
-        summary=summary.lines(layout, record, outcome, seconds, check),
-        verify=outcome.verify,
-        timings=outcome.timings,
-        left=outcome.notes if given["state"] == "absent" else [],
-        wanted_files=outcome.wanted_files,
-        bytes_brought=outcome.fetched,
-    )
+    module.exit_json(**result, left=outcome.notes if given["state"] == "absent" else [])
 
 
-def answer(given: Dict[str, Any], layout: Layout, check: bool) -> Outcome:
-    """Do what the options ask, or with ``check`` only say it. Raises Problem."""
-    options = Options(
-        keep=given["keep"],
-        activate=given["activate"],
-        verify_level=given["verify_level"],
-        timeout=given["timeout"],
-        verify_timeout=given["verify_timeout"],
-        hashes=given["hashes"],
-        rollback_verify=given["rollback_verify"],
-        sources=Sources(
-            offline=given["offline"],
-            **index_values(given),
-        ),
-        carried=carried(given),
-        wheelhouse=given["wheelhouse_url"],
-    )
-    progress = Progress("" if check else given["progress"])
-    hooks = Hooks(prove, progress=progress)
-    try:
-        if given["state"] == "absent":
-            return removed(apply.absent(layout, options, hooks, check), layout, check)
-        if given["state"] == "rolled_back":
-            return apply.rolled_back(layout, given["release"], options, hooks, check)
-        return apply.present(layout, want(given["plan"], given["lock"]), options, hooks, check)
-    finally:
-        progress.end()
-
-
-def removed(outcome: Outcome, layout: Layout, check: bool) -> Outcome:
+def removed(outcome: Outcome, given: Mapping[str, Any], check: bool) -> Outcome:
     """Remove as well what other verbs put on the host for the environment. Loaded only then: it is rare."""
     from ..module_utils.whisperx_removal import besides
 
-    outcome.actions += besides.remove(layout.root, check)
+    outcome.actions += besides.remove(layout_of(given).root, check)
     return outcome
-
-
-def unexpected(error: OSError) -> Problem:
-    """Return what the system said as a Problem. Every step may be stopped at, so what was in use still is."""
-    return Problem(
-        "env.system",
-        error.strerror or str(error),
-        str(error.filename or ""),
-        "a file system that does what it is asked",
-        "Fix that, then run again; nothing incomplete is active.",
-    )
-
-
-def prove(path: str, wanted: Wanted, options: Options) -> Dict[str, Any]:
-    """Verify a release; loaded only then, because most runs find nothing to verify."""
-    from ..module_utils.whisperx_env import prove as proof
-
-    return proof.prove(path, wanted, options)
-
-
-def check_paths(given: Dict[str, Any]) -> None:
-    """Check the directories that are written to.
-
-    Raises Problem "env.relative-path" for one that depends on where Ansible runs, "env.untrusted-directory"
-    for one that others can change.
-    """
-    options = ("root", "bin_dir", "facts_dir", "cache")
-    for option in options:
-        if given[option] and not os.path.isabs(given[option]):
-            raise Problem(
-                "env.relative-path",
-                "'{}'".format(given[option]),
-                "option {0}, in the role whisperx_venv_{0}".format(option),
-                "an absolute path",
-                "Write it with a leading slash.",
-            )
-    trust.check({given[option]: "whisperx_venv_" + option for option in options if given[option]})
-
-
-def carried(given: Dict[str, Any]) -> Tuple[Carried, ...]:
-    """Return the files that travel with the run."""
-    items = [Carried(item["sha256"], item["file"], item["path"]) for item in given["files"]]
-    if given["uv"]:
-        items.append(Carried(given["uv"]["sha256"], "uv", given["uv"]["path"]))
-    return tuple(items)
 
 
 if __name__ == "__main__":

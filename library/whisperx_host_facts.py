@@ -49,6 +49,11 @@ options:
         facts have the entry C(malformed), for which M(whisperx_plan) refuses it.
     type: dict
     default: {}
+  environment:
+    description:
+      - Options by which M(whisperx_assess) assesses the environment of the host in the same run. The action
+        plugin then runs that module instead, where the host itself is probed.
+    type: dict
 attributes:
   check_mode:
     support: full
@@ -209,6 +214,7 @@ def main() -> None:
             "timeout": {"type": "float", "default": 20.0},
             "assume": {"type": "dict", "default": {}},
             "override": {"type": "dict", "default": {}},
+            "environment": {"type": "dict"},
         },
         supports_check_mode=True,
     )
