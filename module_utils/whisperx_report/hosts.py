@@ -42,10 +42,16 @@ def known(fleet: Fleet, variables: Mapping[str, Any]) -> dict[str, dict[str, Any
         **parts,
         "plan": dict(at(variables, ("__whisperx_plan", "hosts")) or {}),
         "problem": {identity: one["sentence"] for identity, one in problems.items()},
-        "result": results(fleet.recorded(_VENV), container),
+        "result": settled(variables) or results(fleet.recorded(_VENV), container),
         "held": held(fleet, variables.get("groups") or {}),
         "stopped": {host: True for host in fleet.all if host not in active},
     }
+
+
+def settled(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Return host to result where the whole play ended because every host stays as it is, else {}."""
+    unchanged = at(variables, ("__whisperx_unchanged",)) or {}
+    return dict(unchanged["hosts"]) if unchanged.get("all") else {}
 
 
 def results(venv: Mapping[str, Any], container: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,38 @@
+"""Which hosts stay as they are, known from their facts: a fleet of such hosts needs no further task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..whisperx_fleet.variables import Fleet, at
+from .hosts import plans_of
+
+__all__ = ["unchanged"]
+
+# From options of whisperx_env, and what came with the facts, to its result; None if it has to be asked.
+Assessment = Callable[[Mapping[str, Any], Any], Mapping[str, Any] | None]
+
+
+def unchanged(
+    fleet: Fleet, variables: Mapping[str, Any], assessment: Assessment
+) -> dict[str, dict[str, Any]]:
+    """Return host to the result of whisperx_env, for each host that takes part and stays as it is.
+
+    ``variables``: those of the task, which have plan and lock. A host that runs containers is not among them,
+    nor one that lacks packages of the distribution.
+    """
+    plans, found = plans_of(variables), {}
+    locks = at(variables, ("__whisperx_lock", "locks")) or {}
+    for host, known in fleet.recorded("__whisperx_host_read.assessed", fleet.active).items():
+        plan = plans.get(host) or {}
+        lock = locks.get(plan.get("class"))
+        if plan.get("verdict") != "plan" or lock is None or plan.get("system_packages"):
+            continue
+        options = known.get("options") if isinstance(known, Mapping) else None
+        asked = {**(options if isinstance(options, Mapping) else {}), "plan": plan, "lock": lock["text"]}
+        result = assessment({**asked, "assess": True, "state": "present"}, known)
+        if plan.get("runtime") != "container" and result is not None:
+            lines = [f"{host}: {line}" for line in result.get("summary") or []]
+            found[host] = {**result, "summary": lines}
+    return found
