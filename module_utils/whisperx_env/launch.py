@@ -15,6 +15,7 @@ from ..whisperx_common import telemetry
 from ..whisperx_common.durable import make_directories
 from ..whisperx_common.files import make_way, read_text, write_text
 from ..whisperx_problem import Problem
+from . import session
 from .model import Wanted
 
 __all__ = ["environment", "loader_path", "render", "stale", "write"]
@@ -27,14 +28,8 @@ PYTHON = "python"
 
 # CUDA keeps what it compiles for a GPU in the home directory, which a service account may not have.
 _CUDA_CACHE = """\
-if [ -z "${CUDA_CACHE_PATH:-}" ]; then
-    CUDA_CACHE_PATH="${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/whisperx-cuda"
-    if ! mkdir -p "$CUDA_CACHE_PATH" 2>/dev/null || [ ! -w "$CUDA_CACHE_PATH" ]; then
-        CUDA_CACHE_PATH="/var/tmp/whisperx-$(id -u)"
-        mkdir -m 700 "$CUDA_CACHE_PATH" 2>/dev/null
-        [ -O "$CUDA_CACHE_PATH" ] || CUDA_CACHE_PATH=""
-    fi
-    [ -z "$CUDA_CACHE_PATH" ] || export CUDA_CACHE_PATH
+if [ -z "${CUDA_CACHE_PATH:-}" ] && [ -n "$wf_cache" ] && usable "$wf_cache/whisperx-cuda"; then
+    export CUDA_CACHE_PATH="$wf_cache/whisperx-cuda"
 fi
 """
 
@@ -74,7 +69,8 @@ def render(wanted: Wanted, release: str, site_packages: str) -> Dict[str, str]:
         _check(_COMMAND, name, "command")
         program = shlex.quote(os.path.join(release, "bin", name))
         about = "# {} of the whisperx-fleet release {}.\n".format(name, os.path.basename(release))
-        texts[name] = "#!/bin/sh\n" + about + head + 'exec {} "$@"\n'.format(program)
+        caller = session.shell(release, stops=name != PYTHON)
+        texts[name] = "#!/bin/sh\n" + about + caller + head + 'exec {} "$@"\n'.format(program)
     return texts
 
 

@@ -212,7 +212,7 @@ class TestLaunch:
         script = str(host.release(what) / "launch" / "whisperx")
         caller = {"PATH": os.environ["PATH"], "HOME": "/proc/none"}
         seen = subprocess.run([script], env=caller, capture_output=True, text=True, check=True).stdout
-        assert f"CUDA_CACHE_PATH=/var/tmp/whisperx-{os.getuid()}\n" in seen
+        assert f"CUDA_CACHE_PATH=/var/tmp/whisperx-{os.getuid()}/whisperx-cuda\n" in seen
         caller["CUDA_CACHE_PATH"] = "/mine"
         seen = subprocess.run([script], env=caller, capture_output=True, text=True, check=True).stdout
         assert "CUDA_CACHE_PATH=/mine\n" in seen
