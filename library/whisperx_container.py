@@ -36,6 +36,13 @@ options:
     type: str
     choices: ["", podman, docker]
     default: ""
+  commands:
+    description:
+      - Names of the commands to link in O(bin_dir), of those that the packages have; all when empty.
+      - Every command has its launch script in the release either way.
+    type: list
+    elements: str
+    default: []
   release:
     description: With O(state=rolled_back), the release to return to; the previous one by default.
     type: str
@@ -239,6 +246,7 @@ ARGUMENTS: Dict[str, Any] = {
     "plan": {"type": "dict"},
     "image": {"type": "dict"},
     "engine": {"choices": ["", "podman", "docker"], "default": ""},
+    "commands": {"type": "list", "elements": "str", "default": []},
     "release": {"default": ""},
     "keep": {"type": "int", "default": 2},
     "verify_level": {"choices": ["import", "kernels", "pipeline"], "default": "pipeline"},
@@ -344,7 +352,7 @@ def answer(given: Dict[str, Any], layout: Layout, check: bool) -> Result:
         return result
     if given["state"] == "rolled_back":
         return apply.rolled_back(layout, given["release"], options, find, Hooks(), check, other)
-    wanted = want(given["plan"], given["image"], given["engine"])
+    wanted = want(given["plan"], given["image"], given["engine"], given["commands"])
     found = find(wanted.engine)
     surroundings.check_gpu(wanted, found.version, lambda: found.run("info", "--format", "{{json .Runtimes}}"))
     result = apply.present(layout, found, options, wanted, Hooks(prover(found)), check)

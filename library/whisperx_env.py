@@ -38,6 +38,13 @@ options:
       - The text of the lock of the plan's class, as returned by M(whisperx_lock).
       - Required when O(state=present).
     type: str
+  commands:
+    description:
+      - Names of the commands to link in O(bin_dir), of those that the packages have; all when empty.
+      - Every command has its launch script in the release either way.
+    type: list
+    elements: str
+    default: []
   release:
     description: With O(state=rolled_back), the release to return to; the previous one by default.
     type: str

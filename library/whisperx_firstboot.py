@@ -52,6 +52,11 @@ options:
         description: Its plan, as returned by M(whisperx_plan).
         type: dict
         required: true
+      scripts:
+        description: Commands to link, as the record of the release has them; those of the plan when empty.
+        type: list
+        elements: str
+        default: []
       flags:
         description: Flags of the declared processor. A boot reports which of those that matter are missing.
         type: list
@@ -139,6 +144,7 @@ ARGUMENTS: Dict[str, Any] = {
             "name": {"required": True},
             "release": {"required": True},
             "plan": {"type": "dict", "required": True},
+            "scripts": {"type": "list", "elements": "str", "default": []},
             "flags": {"type": "list", "elements": "str", "default": []},
             "variants": {"type": "dict", "default": {}},
         },
@@ -191,7 +197,7 @@ def profile(item: Dict[str, Any]) -> Profile:
         libc_family=libc.get("family") or "",
         libc_version=libc.get("version") or "",
         capabilities={key: bounds(same[key]) for key in sorted(same, key=numbers)},
-        scripts=tuple(plan.get("scripts") or ()),
+        scripts=tuple(item["scripts"] or plan.get("scripts") or ()),
         flags=tuple(flag for flag in TELLING if flag in item["flags"]),
     )
 

@@ -85,6 +85,11 @@ options:
         digests of files.
       - By default C($XDG_CACHE_HOME/whisperx-fleet) or C(~/.cache/whisperx-fleet).
     type: path
+  plan_output:
+    description:
+      - The JSON that M(whisperx_plan) wrote to its O(whisperx_plan#module:output), to which the versions of
+        further packages are added. Like that, it is written in check mode too.
+    type: path
 attributes:
   check_mode:
     description: Resolves as usual, and writes no lock. Caches are filled.
@@ -145,6 +150,9 @@ locks:
       description: Sentences on why it was resolved again, or on what is not available.
       type: list
       elements: str
+    extras:
+      description: Further package to version.
+      type: dict
     uv:
       description: The C(uv) executable for the hosts of this class; C(path) on the controller, C(sha256).
       type: dict

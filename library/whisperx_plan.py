@@ -14,8 +14,8 @@ description:
   - An action plugin does the work in Ansible's own process, whatever host the task names; there is no need to
     delegate it.
   - It contacts nothing, and the same facts, request and catalogue give the same result.
-  - Facts that cannot be read refuse their host alone. A request or a catalogue that cannot be read fails
-    the module.
+  - Facts that cannot be read, and packages that nobody knows, refuse their host alone. A request or a
+    catalogue that cannot be read fails the module.
 version_added: 0.1.0
 options:
   hosts:
@@ -24,7 +24,7 @@ options:
       - By default the hosts of the play that have the fact C(whisperx_host), each with what it asks for
         in the variables C(whisperx_plan_packages), C(whisperx_plan_runtime), C(whisperx_plan_device),
         C(whisperx_plan_gpus), C(whisperx_plan_remedies), C(whisperx_plan_unknown),
-        C(whisperx_plan_interpreters), C(whisperx_plan_container_base),
+        C(whisperx_plan_interpreters), C(whisperx_plan_extras), C(whisperx_plan_container_base),
         C(whisperx_plan_container_root), C(whisperx_plan_container_facts), C(whisperx_container_engine) and
         C(whisperx_container_install). A host without such a variable gets what the play or the role has.
     type: dict
@@ -35,6 +35,13 @@ options:
         runs on the host.
     type: dict
     default: {whisperx: ""}
+  extras:
+    description:
+      - Further packages, which the catalogue does not have, to PEP 440 specifier; an empty one takes the
+        newest that fits. They are locked with the set, under the constraints of the plan.
+      - Names and versions only, neither addresses nor markers.
+    type: dict
+    default: {}
   runtime:
     description:
       - What the packages run in. V(auto) takes an environment on the host if one fits, and a container
@@ -117,8 +124,8 @@ options:
   requests:
     description:
       - What differs by host, per option, as option to host to value.
-      - The options are O(packages), O(runtime), O(device), O(gpus), O(remedies), O(unknown), O(interpreters)
-        and those that begin with C(container_).
+      - The options are O(packages), O(extras), O(runtime), O(device), O(gpus), O(remedies), O(unknown),
+        O(interpreters) and those that begin with C(container_).
     type: dict
     default: {}
   catalogue:
@@ -143,6 +150,10 @@ options:
   templates:
     description:
       - Directory of the templates of O(page), which needs it.
+    type: path
+  lock_dir:
+    description:
+      - Directory of the locks. The versions of O(extras) that are locked there become part of RV(hosts).
     type: path
   cache_dir:
     description:

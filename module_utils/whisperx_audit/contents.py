@@ -16,8 +16,8 @@ from typing import Iterator, List, Optional, Set, Tuple
 
 from ..whisperx_common import lockfile
 from ..whisperx_common.files import read_text
-from ..whisperx_common.names import normalise
 from ..whisperx_env import integrity
+from ..whisperx_env.additions import by_whom
 from ..whisperx_problem import Problem
 from ..whisperx_release.model import Release
 from .model import BREAKS, DRIFTED, Item
@@ -65,7 +65,7 @@ def packages(release: Release) -> Iterator[Item]:
         told = ["{} {} (locked {})".format(name, found[name], locked[name]) for name in other]
         yield _item("audit.package-version", DRIFTED, "packages", "replaced: " + _listed(told), again, other)
     if added:
-        told = ["{} {}{}".format(name, found[name], _by(release, name, found[name])) for name in added]
+        told = ["{} {}{}".format(name, found[name], by_whom(release, name, found[name])) for name in added]
         yield _item(
             "audit.package-added", DRIFTED, "packages", "not in the lock: " + _listed(told), again, added
         )
@@ -197,19 +197,6 @@ def _listing(directory: str) -> List[str]:
         return os.listdir(directory)
     except OSError:
         return []
-
-
-def _by(release: Release, name: str, version: str) -> str:
-    """Return " by pip" where a package says who installed it."""
-    for directory in _listing(release.site_packages):
-        stem = directory[: -len(".dist-info")] if directory.endswith(".dist-info") else ""
-        if stem and normalise(stem.rpartition("-")[0]) == name and stem.endswith("-" + version):
-            try:
-                told = (read_text(os.path.join(release.site_packages, directory, "INSTALLER")) or "").split()
-            except UnicodeDecodeError:
-                told = []
-            return " by " + told[0][:40] if told else " by hand"
-    return ""
 
 
 def _listed(names: List[str]) -> str:

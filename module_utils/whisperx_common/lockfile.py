@@ -17,6 +17,9 @@ stands. It carries no address and no date, so it can be committed and the same i
     # content: <sha256 of the package lines>
     ctranslate2==4.8.5 --hash=sha256:<64 hex digits> # <file> <size or -> <origin>
 
+A lock with further packages has one line more after ``request``, ``extras``: what was asked for, and the
+modules and commands that they have.
+
 ``origin`` says where the file comes from: ``index``, ``local`` (a directory the user gave), ``built`` (made
 on the controller from a source distribution) or ``repaired:<SHA-256 of the original>``. Only ``index`` files
 are fetched by the host; the others travel with the run. ``content`` tells an edited lock from a written one.
@@ -33,6 +36,7 @@ from dataclasses import dataclass
 from typing import Dict, List, Optional, Tuple
 
 from ..whisperx_problem import Problem
+from . import extras
 from .names import normalise
 
 __all__ = [
@@ -53,6 +57,7 @@ HEADER_KEYS = (
     "whisperx-fleet-lock",
     "class",
     "request",
+    "extras",
     "platform",
     "python",
     "device",
@@ -65,6 +70,8 @@ HEADER_KEYS = (
 )
 
 _COMPUTED = ("bytes", "content")
+# Not written where they are empty, so that a lock without them is the one of before there were any.
+_OPTIONAL = ("extras",)
 _MAY_BE_EMPTY = ("torch-build", "torch-backend", "catalogue")
 _HEADER = re.compile(r"# ([a-z-]+):(?: (\S(?:.*\S)?))?")
 _PACKAGE = re.compile(
@@ -109,7 +116,9 @@ class LockedPackage:
 
 @dataclass(frozen=True)
 class Lock:
-    """A parsed lock: ``header`` has every key of HEADER_KEYS, ``packages`` are sorted by name."""
+    """A parsed lock: ``header`` has every key of HEADER_KEYS but optional ones that are empty; ``packages``
+    are sorted by name.
+    """
 
     header: Dict[str, str]
     packages: Tuple[LockedPackage, ...]
@@ -118,6 +127,11 @@ class Lock:
     def versions(self) -> Dict[str, str]:
         """Return name -> version."""
         return {package.name: package.version for package in self.packages}
+
+    @property
+    def extras(self) -> Tuple[extras.Extra, ...]:
+        """Return what the lock notes of further packages."""
+        return extras.read(self.header.get("extras", ""))
 
     @property
     def bytes(self) -> Optional[int]:
@@ -148,6 +162,8 @@ def render(lock: Lock) -> str:
     lines = []
     for key in HEADER_KEYS:
         value = header.get(key, "")
+        if key in _OPTIONAL and not value:
+            continue
         lines.append("# {}: {}".format(key, value) if value else "# {}:".format(key))
     lines.extend(package.line() for package in packages)
     text = "\n".join(lines) + "\n"
@@ -167,11 +183,15 @@ def parse(text: str, where: str = "") -> Lock:
         )
     lines.pop()
     header: Dict[str, str] = {}
-    for number, key in enumerate(HEADER_KEYS, 1):
-        line = lines[number - 1] if number <= len(lines) else ""
-        header[key] = _header_value(line, key, where, number)
+    numbers: Dict[str, int] = {}
+    for key in HEADER_KEYS:
+        line = lines[len(header)] if len(header) < len(lines) else ""
+        if key in _OPTIONAL and not line.startswith("# {}:".format(key)):
+            continue
+        numbers[key] = len(header) + 1
+        header[key] = _header_value(line, key, where, numbers[key])
     packages: List[LockedPackage] = []
-    for number, line in enumerate(lines[len(HEADER_KEYS) :], len(HEADER_KEYS) + 1):
+    for number, line in enumerate(lines[len(header) :], len(header) + 1):
         package = _package(line, where, number)
         if packages and package.name == packages[-1].name:
             raise _malformed(where, number, "{} is listed twice".format(package.name), "each package once")
@@ -184,14 +204,18 @@ def parse(text: str, where: str = "") -> Lock:
         raise _malformed(where, len(lines), "no package is listed", "at least one package")
     for key, value in _computed(tuple(packages)).items():
         if header[key] != value:
-            number = HEADER_KEYS.index(key) + 1
             raise _malformed(
                 where,
-                number,
+                numbers[key],
                 "'{}: {}' does not agree with the package lines".format(key, header[key]),
                 "an unedited lock ('{}: {}')".format(key, value),
             )
-    return Lock(header, tuple(packages))
+    lock = Lock(header, tuple(packages))
+    strange = sorted({extra.name for extra in lock.extras} - set(lock.versions))
+    if strange:
+        found = "{} is an extra and not in the lock".format(strange[0])
+        raise _malformed(where, numbers["extras"], found, "a package line of each extra")
+    return lock
 
 
 def _computed(packages: Tuple[LockedPackage, ...]) -> Dict[str, str]:
@@ -211,6 +235,8 @@ def _header_value(line: str, key: str, where: str, number: int) -> str:
         raise _malformed(where, number, "a lock of schema '{}'".format(_short(value)), "schema " + SCHEMA)
     if key == "request":
         _check_request(value, where, number)
+    if key == "extras":
+        _check_extras(value, where, number)
     return value
 
 
@@ -223,6 +249,14 @@ def _check_request(value: str, where: str, number: int) -> None:
         raise _malformed(
             where, number, "request '{}'".format(_short(value)), "a JSON map of name to specifier"
         )
+
+
+def _check_extras(value: str, where: str, number: int) -> None:
+    try:
+        extras.read(value)
+    except ValueError as error:
+        wanted = "a JSON map of name to specifier, modules and commands"
+        raise _malformed(where, number, "extras '{}': {}".format(_short(value), error), wanted) from None
 
 
 def _package(line: str, where: str, number: int) -> LockedPackage:

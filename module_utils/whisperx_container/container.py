@@ -152,7 +152,7 @@ class Container(Runtime):
             "created": self.hooks.now(),
             "class": plan.get("class"),
             "lock_digest": wanted.labels.get("lock") or found.labels.get("lock"),
-            "requested": sorted(plan.get("request") or {}),
+            "requested": wanted.requested,
             "python": plan.get("python"),
             "device": wanted.device,
             "torch_build": plan.get("torch_build"),
@@ -161,7 +161,7 @@ class Container(Runtime):
             "base": {"name": wanted.container.get("base"), "facts": wanted.container.get("base_facts") or {}},
             "scripts": list(wanted.scripts),
             "driver_minimum": wanted.driver or None,
-            "plan": {"device": wanted.device, "imports": list(plan.get("imports") or [])},
+            "plan": {"device": wanted.device, "imports": wanted.imports},
             "replaces": run.before.current or None,
         }
 
@@ -229,7 +229,7 @@ class Container(Runtime):
                 engine=wanted.engine,
                 version=self.engine.version(),
                 image=wanted.image,
-                scripts=wanted.scripts,
+                scripts=wanted.commands,
                 store=options.store if wanted.engine == "podman" else "",
                 run_conf=self.engine.run_conf,
                 storage_driver=options.storage_driver,

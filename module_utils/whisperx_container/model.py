@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from ..whisperx_common import extras
 from ..whisperx_problem import Problem
 from ..whisperx_release import model
 
@@ -19,11 +21,15 @@ LABEL = "whisperx-fleet."
 
 @dataclass(frozen=True)
 class Wanted:
-    """The image to be in use. ``built`` is what its build answered: release, labels, bytes and so on."""
+    """The image to be in use. ``built`` is what its build answered: release, labels, bytes and so on.
+
+    ``chosen`` are the commands to link for users, all when empty.
+    """
 
     plan: Mapping[str, Any]
     built: Mapping[str, Any]
     engine: str
+    chosen: Tuple[str, ...] = ()
 
     @property
     def release(self) -> str:
@@ -71,8 +77,29 @@ class Wanted:
 
     @property
     def scripts(self) -> Tuple[str, ...]:
-        """The commands to expose to users."""
-        return tuple(str(name) for name in self.plan.get("scripts") or [])
+        """The commands to link for users."""
+        return self.chosen or self.commands
+
+    @property
+    def extras(self) -> Tuple[extras.Extra, ...]:
+        """The further packages in the image, as its lock notes them."""
+        return extras.read(self.labels.get("extras", ""))
+
+    @property
+    def commands(self) -> Tuple[str, ...]:
+        """Every command that the image has for users."""
+        names = [str(name) for name in self.plan.get("scripts") or []]
+        return tuple(dict.fromkeys([*names, *extras.commands(self.extras)]))
+
+    @property
+    def imports(self) -> List[Dict[str, Any]]:
+        """What is imported to verify it: the plan's packages, then the extras."""
+        return [*(self.plan.get("imports") or []), *extras.imports(self.extras)]
+
+    @property
+    def requested(self) -> List[str]:
+        """The packages that were asked for, extras included."""
+        return sorted({*(self.plan.get("request") or {}), *(extra.name for extra in self.extras)})
 
     @property
     def versions(self) -> Dict[str, str]:
@@ -141,10 +168,13 @@ def plain(labels: Mapping[str, Any]) -> Dict[str, str]:
     return {str(key)[len(LABEL) :]: str(value) for key, value in labels.items() if str(key).startswith(LABEL)}
 
 
-def want(plan: Mapping[str, Any], built: Optional[Mapping[str, Any]], engine: str) -> Wanted:
+def want(
+    plan: Mapping[str, Any], built: Optional[Mapping[str, Any]], engine: str, commands: Sequence[str] = ()
+) -> Wanted:
     """Join a plan and the answer of its image's build. ``engine`` is the role's choice, "" for the plan's.
 
-    Raises Problem "container.plan-refused", "container.no-build" or "container.no-engine".
+    ``commands`` are those to link, all when empty. Raises Problem "container.plan-refused",
+    "container.no-build", "container.no-engine", or "env.unknown-command" for a command that is not there.
     """
     if plan.get("verdict", "plan") != "plan" or plan.get("runtime") != "container":
         raise Problem(
@@ -171,4 +201,6 @@ def want(plan: Mapping[str, Any], built: Optional[Mapping[str, Any]], engine: st
             "podman or docker",
             "Install one (package podman, or docker.io), or set whisperx_container_install.",
         )
-    return Wanted(plan, built, chosen)
+    wanted = Wanted(plan, built, chosen)
+    picked = extras.chosen(wanted.commands, commands, "whisperx_container_commands")
+    return dataclasses.replace(wanted, chosen=picked)

@@ -25,7 +25,7 @@ def prover(engine: Engine) -> Callable[[str, Wanted, Options], Dict[str, Any]]:
     """Return the proof of a release at a path; it raises Problem "container.verify" with its findings."""
 
     def prove(path: str, wanted: Wanted, options: Options) -> Dict[str, Any]:
-        imports = list(wanted.plan.get("imports") or [])
+        imports = wanted.imports
         report = _run(engine, path, options.verify_level, wanted.device, imports, options.verify_timeout)
         if not report["ok"]:
             raise _failure(path, wanted, options, report)

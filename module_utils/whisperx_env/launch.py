@@ -65,7 +65,7 @@ def render(wanted: Wanted, release: str, site_packages: str) -> Dict[str, str]:
     head = "\n".join(lines) + "\n" + telemetry.shell(wanted.environment)
     head += _CUDA_CACHE if wanted.device == "cuda" else ""
     texts: Dict[str, str] = {}
-    for name in _names(wanted.scripts):
+    for name in _names(wanted.commands):
         _check(_COMMAND, name, "command")
         program = shlex.quote(os.path.join(release, "bin", name))
         about = "# {} of the whisperx-fleet release {}.\n".format(name, os.path.basename(release))

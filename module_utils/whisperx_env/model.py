@@ -6,10 +6,10 @@ import hashlib
 import json
 import os
 import re
-from dataclasses import dataclass, field
-from typing import Any, Dict, Mapping, Tuple
+from dataclasses import dataclass, field, replace
+from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
-from ..whisperx_common import lockfile
+from ..whisperx_common import extras, lockfile
 from ..whisperx_common.names import normalise
 from ..whisperx_problem import Problem
 from ..whisperx_release import model
@@ -70,13 +70,17 @@ class Options(model.Options):
 
 @dataclass(frozen=True)
 class Wanted:
-    """The environment to be: a plan, its lock, and the name both give it."""
+    """The environment to be: a plan, its lock, and the name both give it.
+
+    ``chosen`` are the commands to link for users, all when empty.
+    """
 
     plan: Mapping[str, Any]
     lock: lockfile.Lock
     text: str
     name: str
     digest: str
+    chosen: Tuple[str, ...] = ()
 
     @property
     def lock_digest(self) -> str:
@@ -85,8 +89,24 @@ class Wanted:
 
     @property
     def scripts(self) -> Tuple[str, ...]:
-        """The commands to expose to users."""
-        return tuple(str(name) for name in self.plan.get("scripts") or [])
+        """The commands to link for users."""
+        return self.chosen or self.commands
+
+    @property
+    def commands(self) -> Tuple[str, ...]:
+        """Every command of the packages that were asked for: each has a launch script."""
+        names = [str(name) for name in self.plan.get("scripts") or []]
+        return tuple(dict.fromkeys([*names, *extras.commands(self.lock.extras)]))
+
+    @property
+    def imports(self) -> List[Dict[str, Any]]:
+        """What is imported to verify it: the plan's packages, then the extras."""
+        return [*(self.plan.get("imports") or []), *extras.imports(self.lock.extras)]
+
+    @property
+    def requested(self) -> List[str]:
+        """The packages that were asked for, extras included."""
+        return sorted({*(self.plan.get("request") or {}), *(extra.name for extra in self.lock.extras)})
 
     @property
     def device(self) -> str:
@@ -103,11 +123,11 @@ class Wanted:
         return {str(key): str(value) for key, value in (self.plan.get("environment") or {}).items()}
 
 
-def want(plan: Mapping[str, Any], text: str) -> Wanted:
-    """Join a plan and the text of its lock.
+def want(plan: Mapping[str, Any], text: str, commands: Sequence[str] = ()) -> Wanted:
+    """Join a plan and the text of its lock. ``commands`` are those to link, all when empty.
 
     Raises Problem: "lock.malformed", "env.plan-refused" for a plan that is none, "env.lock-mismatch" when the
-    lock was made for another Python or device.
+    lock was made for another Python or device, "env.unknown-command" for a command that no package has.
     """
     if plan.get("verdict", "plan") != "plan":
         raise Problem(
@@ -129,11 +149,18 @@ def want(plan: Mapping[str, Any], text: str) -> Wanted:
             )
     parts = {key: plan.get(key) for key in _PLAN_PARTS}
     parts["packages"] = lock.header["content"]
+    wanted = Wanted(plan, lock, text, "", "")
+    chosen = extras.chosen(wanted.commands, commands, "whisperx_venv_commands")
+    # Left out where there is none, so that the releases of before there were any keep their names.
+    if lock.header.get("extras"):
+        parts["extras"] = lock.header["extras"]
+    if chosen:
+        parts["commands"] = list(chosen)
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode("utf-8")).hexdigest()
     main = _main_package(plan, lock)
     flavour = lock.header["torch-build"] or str(plan.get("device") or "cpu")
     name = "-".join(_UNSAFE.sub("_", part) for part in (main, lock.versions[main], flavour, digest[:12]))
-    return Wanted(plan, lock, text, name, digest)
+    return replace(wanted, name=name, digest=digest, chosen=chosen)
 
 
 def _main_package(plan: Mapping[str, Any], lock: lockfile.Lock) -> str:

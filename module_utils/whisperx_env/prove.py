@@ -29,7 +29,7 @@ def prove(path: str, wanted: Wanted, options: Options) -> Dict[str, Any]:
         os.path.join(path, "verify"),
         options.verify_level,
         wanted.device,
-        list(wanted.plan.get("imports") or []),
+        wanted.imports,
         timeout=options.verify_timeout,
     )
     if not report["ok"]:

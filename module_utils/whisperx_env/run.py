@@ -24,6 +24,7 @@ ARGUMENTS: Dict[str, Any] = {
     "plan": {"type": "dict"},
     "lock": {"type": "str"},
     "release": {"default": ""},
+    "commands": {"type": "list", "elements": "str", "default": []},
     "keep": {"type": "int", "default": 2},
     "activate": {"type": "bool", "default": True},
     "verify_level": {"choices": ["import", "kernels", "pipeline"], "default": "pipeline"},
@@ -87,7 +88,8 @@ def run(given: Mapping[str, Any], check: bool) -> Outcome:
             return apply.absent(layout, options, hooks, check)
         if given["state"] == "rolled_back":
             return apply.rolled_back(layout, given["release"], options, hooks, check)
-        return apply.present(layout, want(given["plan"], given["lock"]), options, hooks, check)
+        wanted = want(given["plan"], given["lock"], given["commands"])
+        return apply.present(layout, wanted, options, hooks, check)
     finally:
         progress.end()
 

@@ -63,7 +63,8 @@ def recorded(layout: Layout) -> Optional[Wanted]:
         "scripts": record.get("scripts") or [],
         "loader_paths": (record.get("needs") or {}).get("loader_paths") or [],
     }
-    return Wanted(plan, lockfile.parse(text, path), text, str(record.get("id")), str(record["wanted"]))
+    lock, linked = lockfile.parse(text, path), tuple(str(name) for name in plan["scripts"])
+    return Wanted(plan, lock, text, str(record.get("id")), str(record["wanted"]), linked)
 
 
 def assess(given: Mapping[str, Any]) -> Dict[str, Any]:
@@ -101,8 +102,8 @@ def assessment(given: Mapping[str, Any], known: Any) -> Optional[Dict[str, Any]]
         return None
     options = {name: given.get(name, option.get("default")) for name, option in OPTIONS.items()}
     try:
-        wanted = want(given["plan"], given["lock"])
-    except (Problem, KeyError):
+        wanted = want(given["plan"], given["lock"], list(given.get("commands") or []))
+    except (Problem, KeyError, TypeError):
         return None  # for the module to say
     if known["asked"] != asked(wanted) or _texts(known["options"]) != _texts(options):
         return None

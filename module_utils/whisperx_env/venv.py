@@ -10,7 +10,7 @@ from ..whisperx_release import host, state
 from ..whisperx_release.hooks import Hooks
 from ..whisperx_release.model import LEVELS, SCHEMA, Decision, Layout, Release, State, Step
 from ..whisperx_release.runtime import Deed, Proposal, Run, Runtime
-from . import cache, gate, integrity, launch, room, shelf, supplies
+from . import additions, cache, gate, integrity, launch, room, shelf, supplies
 from .model import Options, Wanted
 
 __all__ = ["Venv"]
@@ -60,8 +60,15 @@ class Venv(Runtime):
             old=integrity.packages(shown.site_packages) if shown else {},
             new=wanted.lock.versions,
             damaged=damaged,
+            notes=tuple(self._lost(current, name)),
             awaits=tuple(supplies.missing(self.layout, wanted, self.options, edited)) if builds else (),
         )
+
+    def _lost(self, current: Optional[Release], name: str) -> List[str]:
+        """Say what was installed by hand into the active release and will not be in ``name``."""
+        if current is None or not current.complete or current.name == name or not self.options.activate:
+            return []
+        return additions.lost(current, self.wanted.lock.versions)
 
     def check(self, state: State, decision: Decision) -> None:
         """Raise Problem "env.disk-space" when there is no room for a build."""
@@ -176,7 +183,7 @@ class Venv(Runtime):
             "created": self.hooks.now(),
             "class": plan.get("class"),
             "lock_digest": wanted.lock_digest,
-            "requested": sorted(plan.get("request") or {}),
+            "requested": wanted.requested,
             "python": plan.get("python"),
             "python_path": plan.get("python_path"),
             "device": wanted.device,

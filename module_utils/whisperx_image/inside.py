@@ -163,7 +163,7 @@ def _prove(path: str, wanted: Wanted, options: Options) -> dict[str, Any]:
         os.path.join(path, "verify"),
         options.verify_level,
         "cpu",
-        list(wanted.plan.get("imports") or []),
+        wanted.imports,
         timeout=options.verify_timeout,
         read_only=True,
     )

@@ -160,6 +160,8 @@ def labels(job: Job, base_digest: str) -> dict[str, str]:
         "driver-minimum": str(job.container.get("driver_minimum") or ""),
         "machine": str(plan.get("machine") or ""),
     }
+    if wanted.lock.header.get("extras"):
+        own["extras"] = wanted.lock.header["extras"]
     return {
         "org.opencontainers.image.title": "whisperx-fleet",
         **{LABEL + key: value for key, value in own.items()},

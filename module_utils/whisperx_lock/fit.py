@@ -14,7 +14,7 @@ from ..whisperx_common.lockfile import Lock
 from ..whisperx_common.names import normalise
 from ..whisperx_problem import Problem
 
-__all__ = ["best_fit", "misfits", "request_of", "specifier", "torch_build_of"]
+__all__ = ["best_fit", "extras_of", "misfits", "request_of", "specifier", "torch_build_of"]
 
 _EQUAL = (("platform", "platform"), ("python", "python"), ("device", "device"))
 
@@ -33,6 +33,9 @@ def misfits(lock: Lock, plan: Mapping[str, Any]) -> tuple[str, ...]:
     wanted = request_of(plan)
     if set(locked) != set(wanted):
         found.append(f"it was made for {_names(locked)}, asked for is {_names(wanted)}")
+    had, extras = {extra.name for extra in lock.extras}, set(extras_of(plan))
+    if had != extras:
+        found.append(f"its extras are {_names(had)}, asked for are {_names(extras)}")
     builds = {str(plan.get("torch_build") or "")}
     if plan.get("torch_build") == "cpu":
         builds.add(str(plan.get("default_torch_build") or "cpu"))
@@ -56,7 +59,9 @@ def best_fit(locks: Mapping[str, Lock], plan: Mapping[str, Any]) -> str | None:
     fitting = [
         name
         for name, lock in sorted(locks.items())
-        if json.loads(lock.header["request"]) == wanted and not misfits(lock, plan)
+        if json.loads(lock.header["request"]) == wanted
+        and {extra.name: extra.specifier for extra in lock.extras} == extras_of(plan)
+        and not misfits(lock, plan)
     ]
     if not fitting:
         return None
@@ -75,6 +80,11 @@ def best_fit(locks: Mapping[str, Lock], plan: Mapping[str, Any]) -> str | None:
 def request_of(plan: Mapping[str, Any]) -> dict[str, str]:
     """Return the plan's request with normalised names, sorted."""
     return {normalise(name): str(spec or "") for name, spec in sorted(plan["request"].items())}
+
+
+def extras_of(plan: Mapping[str, Any]) -> dict[str, str]:
+    """Return the plan's further packages with normalised names, sorted."""
+    return {normalise(name): str(spec or "") for name, spec in sorted((plan.get("extras") or {}).items())}
 
 
 def torch_build_of(versions: Mapping[str, str], plan: Mapping[str, Any]) -> str:

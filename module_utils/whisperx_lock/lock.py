@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..whisperx_common import extras as further
 from ..whisperx_common.durable import make_directories
 from ..whisperx_common.files import write_text
 from ..whisperx_common.lockfile import SCHEMA, Lock, digest, parse, render
@@ -218,6 +219,7 @@ def _text(name: str, plan: Mapping[str, Any], resolution: Resolution, shop: Work
         "whisperx-fleet-lock": SCHEMA,
         "class": name,
         "request": json.dumps(request_of(plan), sort_keys=True, separators=(",", ":")),
+        "extras": further.write(shop.wheels.extras(resolution.wheels, plan)),
         "platform": str(plan["platform"]),
         "python": str(plan["python"]),
         "device": str(plan["device"]),

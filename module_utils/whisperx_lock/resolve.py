@@ -13,28 +13,30 @@ from packaging.version import Version
 from ..whisperx_common.lockfile import LockedPackage, total
 from ..whisperx_common.names import normalise
 from ..whisperx_problem import Problem
-from .fit import torch_build_of
-from .pylock import read_pylock
+from .fit import extras_of, torch_build_of
+from .further import about_extras, amended, check_extras, moved, relaxed
+from .pylock import Wheel, read_pylock
 from .sources import Index
-from .uv import TORCH_FAMILY, Question, Uv
+from .uv import CUDA_PARTS, TORCH_FAMILY, Question, Uv
 from .wheels import Wheels
 
 __all__ = ["Resolution", "Resolver", "check_family"]
 
-# What the CUDA builds of torch bring along.
-_CUDA_PARTS = ("nvidia-", "cuda-", "triton")
 # One retry is enough to find out whether there is a way to the PyTorch index at all.
 _PROBE = {"UV_HTTP_RETRIES": "1", "UV_HTTP_CONNECT_TIMEOUT": "5"}
 
 
 @dataclass(frozen=True)
 class Resolution:
-    """What uv chose: the packages, torch's build, the --torch-backend an installation needs, and notes."""
+    """What uv chose: the packages, torch's build, the --torch-backend an installation needs, notes,
+    and the wheels as the sources have them.
+    """
 
     packages: tuple[LockedPackage, ...]
     torch_build: str
     torch_backend: str
     notes: tuple[str, ...]
+    wheels: tuple[Wheel, ...] = ()
 
 
 @dataclass
@@ -54,14 +56,36 @@ class Resolver:
     def resolve(self, plan: Mapping[str, Any]) -> Resolution:
         """Resolve one class anew.
 
-        Raises Problem ("lock.unsatisfiable", "lock.index", "lock.torch-index", "lock.torch-mixed").
+        Where the plan's versions leave no room for an extra, others that the plan admits are taken.
+        Raises Problem ("lock.unsatisfiable", "lock.index", "lock.torch-index", "lock.torch-mixed",
+        "lock.extra-torch").
         """
+        if not extras_of(plan):
+            return self._resolved(plan)
+        try:
+            return self._amended(plan)
+        except Problem as problem:
+            if problem.rule != "lock.unsatisfiable":
+                raise
+        try:
+            found = self._amended(relaxed(plan))
+        except Problem as problem:
+            raise about_extras(problem, plan) from None
+        return replace(found, notes=(*found.notes, *moved(plan, found.packages)))
+
+    def _amended(self, plan: Mapping[str, Any]) -> Resolution:
+        """Resolve until the packages that extras bring have what the catalogue knows beyond METADATA."""
+        found = self._resolved(plan)
+        more = amended(plan, found.packages)
+        return found if more is None else self._amended(more)
+
+    def _resolved(self, plan: Mapping[str, Any]) -> Resolution:
         built = self.wheels.built(plan)
         question = Question(
             requirements=tuple(str(line) for line in plan["requirements"]),
             python=str(plan["python"]),
             platform=str(plan["platform"]),
-            constraints=_constraints(plan),
+            constraints=_constraints_of(plan),
             find_links=tuple(sorted(path.parent for path in built.values())),
         )
         wanted = self._special_build(plan)
@@ -73,11 +97,12 @@ class Resolver:
         packages = tuple(self.wheels.locked(wheel, built, plan) for wheel in found)
         versions = {package.name: package.version for package in packages}
         check_family(versions, plan)
+        check_extras(versions, plan)
         build = torch_build_of(versions, plan)
         if wanted and build != wanted and (wanted != "cpu" or question.backend):
             raise self._unreachable or _other_build(build, wanted)
         notes = () if build == wanted or not wanted else (_fallback(packages, plan, build),)
-        return Resolution(packages, build, question.backend, notes)
+        return Resolution(packages, build, question.backend, notes, found)
 
     def _answer(self, question: Question) -> str:
         with self._asking:
@@ -137,11 +162,15 @@ def check_family(versions: Mapping[str, str], plan: Mapping[str, Any]) -> None:
         )
 
 
-def _constraints(plan: Mapping[str, Any]) -> tuple[str, ...]:
+def _constraints_of(plan: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the plan's pins, and its constraints for what it does not pin, as requirement lines, sorted."""
-    pins = {normalise(name): f"=={version}" for name, version in (plan.get("pins") or {}).items()}
+    extras = extras_of(plan)
+    given = {normalise(name): f"=={version}" for name, version in (plan.get("pins") or {}).items()}
+    # Those that were locked before may be among the pins; what they are now is for the resolver to say.
+    pins = {name: text for name, text in given.items() if name not in extras}
     rules = {normalise(name): str(text) for name, text in (plan.get("constraints") or {}).items() if text}
-    return tuple(f"{name}{text}" for name, text in sorted({**rules, **pins}.items()))
+    lines = [f"{name}{text}" for name, text in sorted({**rules, **pins}.items())]
+    return (*lines, *(str(line) for line in plan.get("limits") or ()))
 
 
 def _from_index(question: Question, plan: Mapping[str, Any], base: Index, build: str) -> Question:
@@ -159,7 +188,7 @@ def _from_index(question: Question, plan: Mapping[str, Any], base: Index, build:
 
 def _fallback(packages: Sequence[LockedPackage], plan: Mapping[str, Any], build: str) -> str:
     whole = total(tuple(packages))
-    cuda = [package for package in packages if package.name.startswith(_CUDA_PARTS)]
+    cuda = [package for package in packages if package.name.startswith(CUDA_PARTS)]
     text = f"the PyTorch index cannot be reached: taking torch's default {build or 'ordinary'} build"
     if whole is None:
         return text

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..whisperx_common import trust
 from ..whisperx_common.index_options import index_options, index_values
+from .document import complete
 from .files import default_cache_dir
 from .lock import LockResult, make_all, open_workshop, read_locks, write
 from .sources import make_sources
@@ -23,6 +24,7 @@ ARGUMENTS: dict[str, Any] = {
     "bundle": {"type": "path"},
     "bundle_digest": {"type": "str", "default": ""},
     "cache_dir": {"type": "path"},
+    "plan_output": {"type": "path"},
 }
 
 
@@ -49,6 +51,8 @@ def run(options: Mapping[str, Any], check_mode: bool, check: Callable[[Path, str
     if not check_mode:
         for name in changed:
             write(lock_dir, name, results[name].text)
+    if options["plan_output"]:
+        complete(options["plan_output"], results)
     return {
         "changed": bool(changed),
         "locks": {name: record(result, lock_dir / f"{name}.txt") for name, result in results.items()},
@@ -68,6 +72,7 @@ def record(result: LockResult, path: Path) -> dict[str, Any]:
         "bytes": result.lock.bytes,
         "kept": not result.changed,
         "notes": list(result.notes),
+        "extras": {extra.name: result.lock.versions[extra.name] for extra in result.lock.extras},
         "uv": {"path": result.uv.path, "sha256": result.uv.sha256},
         "files": [{"file": entry.file, "sha256": entry.sha256, "path": entry.path} for entry in result.files],
     }

@@ -22,7 +22,7 @@ from ..whisperx_problem import Problem
 from .complaint import complaint, trimmed
 from .sources import Index, Sources
 
-__all__ = ["TORCH_FAMILY", "Question", "Uv", "find_uv"]
+__all__ = ["CUDA_PARTS", "TORCH_FAMILY", "Question", "Uv", "find_uv"]
 
 # Settings of the user's environment that would change the answer behind our arguments.
 _NOT_PASSED_ON = (
@@ -40,6 +40,8 @@ _TIMEOUT = 900  # seconds for one call of uv
 _EPOCH = "315532800"  # 1980-01-01, the oldest date that a zip file can tell
 # Packages whose builds differ between the PyTorch indexes and have to be taken from the same one.
 TORCH_FAMILY = ("torch", "torchaudio", "torchvision")
+# What the CUDA builds of torch bring along.
+CUDA_PARTS = ("nvidia-", "cuda-", "triton")
 
 
 @dataclass(frozen=True)

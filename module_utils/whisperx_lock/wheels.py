@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,14 @@ from packaging.utils import parse_wheel_filename
 from packaging.version import Version
 
 from ..whisperx_abi.repair import TOOL, clear_execstack
+from ..whisperx_common.extras import Extra
 from ..whisperx_common.lockfile import Lock, LockedPackage
 from ..whisperx_common.names import normalise
 from ..whisperx_problem import Problem
+from .contents import read_contents
 from .files import Store, download, repack
+from .fit import extras_of
+from .further import check_commands
 from .pylock import Wheel, read_pylock, read_sdist
 from .uv import Question, Uv
 
@@ -66,6 +70,32 @@ class Wheels:
             for package in lock.packages
             if package.travels
         )
+
+    def extras(self, wheels: Iterable[Wheel], plan: Mapping[str, Any]) -> tuple[Extra, ...]:
+        """Return what the plan's extras have: modules and commands, read from their wheels.
+
+        A wheel of an index is downloaded for that once. Raises Problem ("lock.wheel", "lock.command-clash").
+        """
+        asked = extras_of(plan)
+        found = []
+        for wheel in wheels:
+            if wheel.name in asked:
+                known = self.store.noted({"kind": "contents", "sha256": wheel.sha256}, self._contents(wheel))
+                found.append(
+                    Extra(wheel.name, asked[wheel.name], tuple(known["modules"]), tuple(known["commands"]))
+                )
+        check_commands(found, plan)
+        return tuple(found)
+
+    def _contents(self, wheel: Wheel) -> Callable[[], dict[str, Any]]:
+        def read() -> dict[str, Any]:
+            with tempfile.TemporaryDirectory(prefix="whisperx-extra-") as name:
+                path = Path(wheel.path) if wheel.local else Path(name) / wheel.file
+                if not wheel.local:
+                    download(wheel.url, wheel.sha256, path, self.uv.sources)
+                return dict(read_contents(path, wheel.name))
+
+        return read
 
     def _path(self, package: LockedPackage, plan: Mapping[str, Any]) -> Path:
         if self.house:

@@ -43,8 +43,8 @@ class Decision:
 def decide(hosts: Mapping[str, Mapping[str, Any]], request: Request, catalogue: Catalogue) -> Decision:
     """Decide for every host. Hosts whose deciding facts are equal are decided once and share one record.
 
-    Raises Problem "request.unknown-package" for a package the catalogue does not have, and "catalogue.…" for
-    rows that cannot be worked with. Facts that cannot be read refuse their host alone.
+    Raises Problem "catalogue.…" for rows that cannot be worked with. Facts that cannot be read, and packages
+    that are unknown or misplaced, refuse their host alone.
     """
     catalogue = prepare(request, catalogue)
     if request.container_base or request.container_facts:

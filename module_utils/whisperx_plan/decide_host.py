@@ -22,7 +22,7 @@ from .host import Gpu, Host
 from .model import SYSTEM, Plan, Reason, Refusal
 from .output.plan_fields import host_class, spell_out
 from .pythons import name_of, unusual_layout, usable_of
-from .requested import unknown_versions
+from .requested import misplaced, unknown_versions
 from .solve.resolver import Conflict, Solution
 from .solve.trials import Attempt, attempt
 
@@ -36,6 +36,9 @@ _GPU_RULES = ("driver.", "gpu.", "soname.", "torch.", "unknown.ptx")
 
 def judge(case: Case) -> Plan | Refusal:
     """Return the plan or the refusal of one host: on its own C library, or in a container on another."""
+    asked = list(misplaced(case.request, case.catalogue))
+    if asked:
+        return _never(asked, case.catalogue)
     if case.request.runtime == "container":
         return in_container(case, _on_host)
     own = _on_host(case)
@@ -46,6 +49,15 @@ def judge(case: Case) -> Plan | Refusal:
         return own
     # Why it came to a container is told first.
     return replace(inside, reasons=[*own.reasons, *inside.reasons])
+
+
+def _never(asked: list[tuple[str, Finding]], catalogue: Catalogue) -> Refusal:
+    """Refuse what no host can be given. The known names are a note: once, however many are unknown."""
+    reasons = [reason(said, name, catalogue) for name, said in asked]
+    steps = [{"kind": "request", "package": said.subject, "sentence": said.remedy} for said in reasons]
+    unknown = any(said.rule == "request.unknown-package" for said in reasons)
+    known = "Packages of the catalogue: " + ", ".join(sorted(catalogue.packages))
+    return Refusal(reasons, steps, notes=[known] if unknown else [])
 
 
 def _on_host(case: Case) -> Plan | Refusal:

@@ -14,6 +14,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from ..whisperx_problem import Problem
+from . import extras as further
 from .host import Driver, Gpu, Host, Interpreter
 
 __all__ = [
@@ -118,6 +119,7 @@ class Request:
     ``container_base``: an image's reference or a root's name, "" for the default; ``container_facts``: what
     is in it, {} where the catalogue knows; ``container_engine``: "" for the host's; ``container_install``: a
     missing engine will be installed. ``gpus``: the GPUs to use, numbers or words of names; () for all.
+    ``extras``: further packages, as ``packages``.
     """
 
     packages: Mapping[str, str] = field(default_factory=lambda: {"whisperx": ""})
@@ -131,6 +133,7 @@ class Request:
     container_engine: str = ""
     container_install: bool = False
     gpus: tuple[str, ...] = ()
+    extras: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def make(
@@ -146,6 +149,7 @@ class Request:
         container_engine: str = "",
         container_install: bool = False,
         gpus: Any = (),
+        extras: Any = None,
     ) -> Request:
         """Check the user's options. Raises Problem "request.…"; whether a package is known is checked by
         decide.
@@ -199,12 +203,18 @@ class Request:
             container_engine=str(container_engine or ""),
             container_install=container_install is True,
             gpus=_gpus(gpus),
+            extras=further.checked(extras),
         )
 
     def record(self) -> dict[str, Any]:
         """Return plain data; ``from_record`` reads it back."""
         lists = {"remedies": list(self.remedies), "interpreters": list(self.interpreters)}
-        return {**dataclasses.asdict(self), "packages": dict(self.packages), **lists}
+        return {
+            **dataclasses.asdict(self),
+            "packages": dict(self.packages),
+            "extras": dict(self.extras),
+            **lists,
+        }
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Request:
@@ -273,6 +283,8 @@ class Plan:
     container: Mapping[str, Any] | None = None
     python_source: str = SYSTEM
     python_archive: Mapping[str, Any] | None = None
+    extras: Mapping[str, str] = field(default_factory=dict)
+    amendments: Sequence[Mapping[str, Any]] = ()
 
     def record(self) -> dict[str, Any]:
         """Return the plan of the contract, plain data."""
@@ -280,6 +292,7 @@ class Plan:
         identity = values.pop("host_class")
         values["reasons"] = [reason.record() for reason in self.reasons]
         values["built_from_sdist"] = [dict(row) for row in self.built_from_sdist]
+        values["amendments"] = [dict(row) for row in self.amendments]
         return {"verdict": "plan", "class": identity, **values}
 
     @classmethod

@@ -27,6 +27,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "container_engine": {"type": "str", "choices": ["", "podman", "docker"], "default": ""},
     "container_install": {"type": "bool", "default": False},
     "gpus": {"type": "list", "elements": "str", "default": []},
+    "extras": {"type": "dict", "default": {}},
+    "lock_dir": {"type": "path"},
     "cache_dir": {"type": "path"},
     "requests": {"type": "dict", "default": {}},
     "catalogue": {"type": "path", "required": True},

@@ -25,6 +25,7 @@ OPTIONS = (
     "container_engine",
     "container_install",
     "gpus",
+    "extras",
 )
 
 

@@ -11,6 +11,7 @@ from ..whisperx_problem import Problem
 from .decide import Decision, decide
 from .output.comparison import change_lines, changes, read_plan
 from .output.document import details, document, merged, render, table
+from .output.locked import with_locked
 from .output.page import render_page
 from .requests import OPTIONS, requests_by_host
 
@@ -35,6 +36,8 @@ def run(options: Mapping[str, Any], probe: Probe) -> dict[str, Any]:
         output.check()
     before = read_plan(options["compare"]) if options["compare"] else None
     decision = _decision(options, probe)
+    if options["lock_dir"]:
+        decision = with_locked(decision, options["lock_dir"])
     result: dict[str, Any] = {
         "hosts": decision.hosts,
         "classes": decision.classes,

@@ -130,7 +130,7 @@ def _decision(proposal: Proposal, steps: List[Step]) -> Decision:
         proposal.name,
         proposal.old,
         proposal.new if steps else proposal.old,
-        tuple(notes),
+        (*notes, *proposal.notes),
         frozenset(proposal.damaged),
         proposal.awaits,
     )

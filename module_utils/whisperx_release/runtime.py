@@ -23,7 +23,8 @@ class Proposal:
     ``before`` are steps that have to come first of all, ``prepare`` those that make it ready to be activated;
     none when it is. ``ready`` is the release if it is there and whole. ``old`` and ``new`` are versions of
     packages, ``new`` once it is active. ``damaged`` maps releases of the same contents that are no longer
-    whole to what is wrong. ``awaits`` are files that have to come to the host first.
+    whole to what is wrong. ``awaits`` are files that have to come to the host first. ``notes`` are sentences
+    that the user has to read before it is too late.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Proposal:
     new: Mapping[str, str] = field(default_factory=dict)
     damaged: Mapping[str, Sequence[str]] = field(default_factory=dict)
     awaits: Tuple[Dict[str, str], ...] = ()
+    notes: Tuple[str, ...] = ()
 
     @property
     def changes_record(self) -> bool:

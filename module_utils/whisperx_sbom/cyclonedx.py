@@ -47,7 +47,8 @@ def document(release: str, lock: Lock, text: str, metadata: Mapping[str, Message
     """Return the document of a release; ``text`` is its lock's, ``metadata`` comes from ``read_metadata``."""
     main = "whisperx-fleet/" + release
     locked = {package.name: package for package in lock.packages}
-    asked = sorted({normalise(name) for name in json.loads(lock.header["request"] or "{}")} & set(locked))
+    request = {normalise(name) for name in json.loads(lock.header["request"] or "{}")}
+    asked = sorted((request | {extra.name for extra in lock.extras}) & set(locked))
     components = [_component(package, metadata.get(name)) for name, package in sorted(locked.items())]
     needs = {_purl(locked[name]): _needs(metadata.get(name), locked) for name in sorted(locked)}
     needs[main] = [_purl(locked[name]) for name in asked]

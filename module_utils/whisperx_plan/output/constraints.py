@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
-from ...whisperx_catalogue.catalogue import Package
+from collections.abc import Collection
 
-__all__ = ["specifier_for"]
+from ...whisperx_catalogue.catalogue import Package
+from ..solve.candidates import World
+
+__all__ = ["others", "specifier_for"]
+
+# Admits no version: below zero there is none, and PEP 440 takes no pre-release of the bound itself.
+_NONE = "<0"
+
+
+def others(world: World, known: Collection[str]) -> dict[str, str]:
+    """Return a specifier per catalogued package that is not in ``known``: what the host's rules let pass.
+
+    A further package may require any of them, and must not bring a version that is known to fail.
+    """
+    unknown = world.target.request.unknown
+    found = {}
+    for name, package in sorted(world.catalogue.packages.items()):
+        if name not in known:
+            mask = world.let_pass(name)
+            found[name] = specifier_for(package, mask, mask, unknown) or _NONE
+    return found
 
 
 def specifier_for(package: Package, admitted: int, passing: int, unknown: str) -> str:

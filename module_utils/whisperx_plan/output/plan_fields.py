@@ -10,6 +10,7 @@ from typing import Any
 from ...whisperx_catalogue.release import Release, canonical, specifier
 from ...whisperx_catalogue.rows import Build
 from ...whisperx_common.versions import dotted
+from .. import extras as further
 from ..case import Case
 from ..explain.ruled_out import admitted
 from ..gpu.cuda_libraries import Library
@@ -22,7 +23,7 @@ from ..pythons import distutils_package, lacks_distutils
 from ..solve.dependencies import wants_of
 from ..solve.resolver import Solution
 from ..solve.trials import Attempt
-from .constraints import specifier_for
+from .constraints import others, specifier_for
 
 __all__ = ["Parts", "host_class", "spell_out", "system_packages"]
 
@@ -46,6 +47,7 @@ def spell_out(case: Case, found: Attempt, solution: Solution) -> Parts:
     infos = [catalogue.info(name) for name in pins]
     return {
         "request": dict(world.target.request.packages),
+        "extras": dict(world.target.request.extras),
         "machine": host.machine or "",
         "libc": {"family": host.libc_family or "", "version": dotted(host.libc_version or ())},
         "platform": case.platform[0] if case.platform else "",
@@ -79,6 +81,7 @@ def spell_out(case: Case, found: Attempt, solution: Solution) -> Parts:
             dict(row.recipe) for row in catalogue.rows.built_from_sdist.values() if row.serves(pins)
         ],
         "catalogue": catalogue.digest,
+        "amendments": _amendments(case),
     }
 
 
@@ -105,6 +108,20 @@ def _visible(case: Case, found: Attempt) -> dict[str, str]:
     numbers = sorted(gpu.index for gpu in case.host.gpus if gpu.index is not None)
     shown = ",".join(map(str, numbers))
     return {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": shown} if numbers else {}
+
+
+def _amendments(case: Case) -> list[dict[str, Any]]:
+    """Return what METADATA misses, for packages that extras may bring or move; none without extras."""
+    return [
+        {
+            "package": row.package,
+            "versions": str(row.versions),
+            "adds": [str(line) for line in row.adds],
+            "limits": [str(line) for line in row.limits],
+        }
+        for row in case.catalogue.rows.amendments
+        if case.request.extras and (row.adds or row.limits)
+    ]
 
 
 def _libraries(found: Attempt, pins: Mapping[str, Release]) -> list[Library]:
@@ -135,6 +152,8 @@ def _constraints(found: Attempt, pins: Mapping[str, Release]) -> dict[str, str]:
                 bounds.setdefault(need.name, set()).add(need.text)
         for name, text in wants.bounds:
             bounds.setdefault(name, set()).add(text)
+    if world.target.request.extras:
+        texts |= others(world, {*texts, *bounds})
     return {
         **texts,
         **{name: ",".join(sorted(parts)) for name, parts in sorted(bounds.items()) if name not in texts},
@@ -162,7 +181,7 @@ def _requirements(
         for need in world.needs(release)
         if need.why and not need.limit and need.name in pins and need.name not in asked
     }
-    return lines + sorted(more)
+    return lines + further.lines(world.target.request.extras) + sorted(more)
 
 
 def _cured(found: Attempt, pins: Mapping[str, Release]) -> tuple[list[dict[str, str]], dict[str, str]]:
@@ -204,6 +223,8 @@ def host_class(parts: Parts, case: Case, found: Attempt, solution: Solution) -> 
         key: parts[key]
         for key in ("request", "platform", "libc", "python", "device", "torch_build", "environment")
     }
+    if parts["extras"]:  # an id without them is the one of before there were any
+        identity["extras"] = parts["extras"]
     identity["unknown"], identity["remedy"] = request.unknown, found.remedy
     identity["repairs"] = sorted(row["package"] for row in parts["repairs"])
     identity["cpu"] = _missing_flags(case, solution)

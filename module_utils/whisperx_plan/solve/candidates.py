@@ -51,6 +51,10 @@ class World:
         """Return the specifier that was asked for, empty if none."""
         return self.target.request.packages.get(name, "")
 
+    def let_pass(self, name: str) -> int:
+        """Return the releases of a catalogued package that the rules let pass, reached or not."""
+        return self._look(name)
+
     def _look(self, name: str) -> int:
         """Ask the rules about every release of a package; return the set that passes."""
         if name not in self.passing:

@@ -95,7 +95,8 @@ def test_the_plan_before_may_be_the_file_to_write(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "rule"),
     [
-        ({"packages": {"no-such-package": ""}}, "request.unknown-package"),
+        ({"extras": {"-r /etc/passwd": ""}}, "request.extras"),
+        ({"requests": {"extras": {"a": {"nltk": "3.9"}}}}, "request.malformed-specifier"),
         ({"packages": {"ctranslate2": "4.8.5"}}, "request.malformed-specifier"),
         ({"packages": {}}, "request.packages"),
         ({"catalogue": "/nonexistent"}, "catalogue.missing"),

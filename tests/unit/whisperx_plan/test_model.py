@@ -126,9 +126,9 @@ class TestRequest:
         assert dict(Request.make({"Faster_Whisper": None}).packages) == {"faster-whisper": ""}
 
     def test_an_unknown_package_is_told_with_those_that_come_close(self):
-        problem = complaint(decide, {"h": facts()}, Request.make({"whisper-x": ""}), catalogue())
-        assert problem.rule == "request.unknown-package"
-        assert "whisperx" in problem.remedy
+        found = decide({"h": facts()}, Request.make({"whisper-x": ""}), catalogue()).hosts["h"]
+        assert [reason["rule"] for reason in found["reasons"]] == ["request.unknown-package"]
+        assert "whisperx" in found["reasons"][0]["remedy"]
 
     def test_hosts_may_ask_for_different_things(self):
         base = Request.make({"whisperx": ""}).record()

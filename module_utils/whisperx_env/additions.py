@@ -1,0 +1,64 @@
+"""What was installed into a release by hand: it is named before another release takes its place."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Dict, List, Mapping, Optional
+
+from ..whisperx_common.files import names_in, read_json, read_text
+from ..whisperx_common.names import normalise
+from ..whisperx_release.model import Release
+from . import integrity
+
+__all__ = ["by_whom", "lost"]
+
+_SHOWN = 10
+
+
+def lost(release: Release, new: Mapping[str, str]) -> List[str]:
+    """Return a sentence on the packages of ``release`` that somebody installed and ``new`` does not have.
+
+    ``new`` is name -> version of the release that replaces it. [] when nothing is lost.
+    """
+    noted = _noted(release)
+    if noted is None:
+        return []
+    found = integrity.packages(release.site_packages)
+    added = {
+        name: version
+        for name, version in sorted(found.items())
+        if noted.get(name) != version and new.get(name) != version
+    }
+    if not added:
+        return []
+    told = [
+        "{} {}{}".format(name, version, by_whom(release, name, version))
+        for name, version in list(added.items())[:_SHOWN]
+    ]
+    more = " and {} more".format(len(added) - _SHOWN) if len(added) > _SHOWN else ""
+    keep = ", ".join('{}: "=={}"'.format(name, version) for name, version in list(added.items())[:_SHOWN])
+    sentence = (
+        "additions by hand to release {} are not in the release that replaces it: {}{}. To keep them, "
+        "add them to whisperx_plan_extras: {{{}}}"
+    )
+    return [sentence.format(release.name, ", ".join(told), more, keep)]
+
+
+def by_whom(release: Release, name: str, version: str) -> str:
+    """Return " by pip" where a package says what installed it, else " by hand"; "" without such a package."""
+    for directory in names_in(release.site_packages):
+        stem = directory[: -len(".dist-info")] if directory.endswith(".dist-info") else ""
+        if stem and normalise(stem.rpartition("-")[0]) == name and stem.endswith("-" + version):
+            try:
+                text = read_text(os.path.join(release.site_packages, directory, "INSTALLER"))
+            except UnicodeDecodeError:
+                text = None
+            words = (text or "").split()
+            return " by " + words[0][:40] if words else " by hand"
+    return ""
+
+
+def _noted(release: Release) -> Optional[Dict[str, Any]]:
+    """Return the packages that the release had when it was verified, None when nobody knows."""
+    noted = (read_json(os.path.join(release.path, integrity.MANIFEST)) or {}).get("packages")
+    return noted if isinstance(noted, dict) else None
