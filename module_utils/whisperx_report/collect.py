@@ -104,6 +104,7 @@ def _host(known: Mapping[str, Any], check: bool) -> dict[str, Any]:
     record = result.get("record") or {}
     state, message = _state(known, check)
     versions = record.get("versions") or {}
+    shown = (*_MAIN, *(plan.get("extras") or {}))
     reasons = [_reason(entry) for entry in plan.get("reasons") or []]
     return {
         "state": state,
@@ -113,10 +114,10 @@ def _host(known: Mapping[str, Any], check: bool) -> dict[str, Any]:
         "runtime": plan.get("runtime") or "",
         "device": record.get("device") or plan.get("device") or "",
         "facts": _facts(known.get("facts") or {}),
-        "versions": {name: versions[name] for name in _MAIN if name in versions},
+        "versions": {name: versions[name] for name in shown if name in versions},
         "packages": len(versions),
         "release": result.get("release") or "",
-        "planned": {name: version for name, version in (plan.get("pins") or {}).items() if name in _MAIN},
+        "planned": {name: version for name, version in (plan.get("pins") or {}).items() if name in shown},
         "reasons": reasons,
         "remedies": [str(remedy.get("sentence", "")) for remedy in plan.get("remedies") or []],
         "driver": {key: value for key, value in (plan.get("driver_advice") or {}).items() if value},
