@@ -63,7 +63,7 @@ def recorded(layout: Layout) -> Optional[Wanted]:
         "scripts": record.get("scripts") or [],
         "loader_paths": (record.get("needs") or {}).get("loader_paths") or [],
     }
-    lock, linked = lockfile.parse(text, path), tuple(str(name) for name in plan["scripts"])
+    lock, linked = lockfile.parse(text, path), tuple(map(str, record.get("scripts") or []))
     return Wanted(plan, lock, text, str(record.get("id")), str(record["wanted"]), linked)
 
 
