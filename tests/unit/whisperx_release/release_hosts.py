@@ -170,13 +170,17 @@ class Host:
         for directory in (self.layout.bin_dir, self.layout.facts_dir):
             assert not os.path.isdir(directory) or os.listdir(directory) == []
 
-    def killed_at(self, deed: str, number: int) -> bool:
-        """Do ``deed`` in a process that gets SIGKILL at its event ``number``; False when it ended before."""
-        status = os.waitpid(self.start(deed, number), 0)[1]
+    def killed_at(self, deed: str, number: int, change: bool = False) -> bool:
+        """Do ``deed`` in a process that gets SIGKILL at its event ``number``; False when it ended before.
+
+        With ``change``, right before its change of that number on the disk.
+        """
+        pid = self.start(deed, kill_before=number) if change else self.start(deed, number)
+        status = os.waitpid(pid, 0)[1]
         assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, status
         return os.WIFSIGNALED(status)
 
-    def start(self, deed: str, kill_at: int = 0, wait: str = "") -> int:
+    def start(self, deed: str, kill_at: int = 0, wait: str = "", kill_before: int = 0) -> int:
         """Do ``deed`` in a process of its own; return its id. It exits with 0, BUSY, REFUSED or BROKEN.
 
         It waits at its first event until the file ``wait`` is there.
@@ -194,6 +198,8 @@ class Host:
                     os.kill(os.getpid(), signal.SIGKILL)
 
             self.emit = emit
+            if kill_before:
+                _kill_before(kill_before)
             while wait and not os.path.exists(wait):
                 pass
             self.do(deed)
@@ -205,6 +211,27 @@ class Host:
         finally:
             sys.stderr.flush()
             os._exit(code)
+
+
+# What Python itself reports before it changes something on a disk, or lets a program do so.
+CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.chmod", "os.link", "os.symlink", "os.utime"}
+CHANGES |= {"os.truncate", "subprocess.Popen"}
+WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+
+
+def _kill_before(number: int) -> None:
+    """Let this process get SIGKILL before its change of that number."""
+    left = number
+
+    def count(event: str, arguments: tuple[Any, ...]) -> None:
+        nonlocal left
+        writes = event == "open" and (set(arguments[1] or "") & set("wax+") or (arguments[2] or 0) & WRITES)
+        if writes or event in CHANGES:
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(count)
 
 
 class VenvHost(Host):

@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
+import signal
+import time
 import zlib
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from module_utils.whisperx_problem import Problem
-from tests.attack.strength import FULL
+from tests.attack.strength import FULL, amount
 from tests.unit.whisperx_release.release_hosts import BUSY, REFUSED, Host, waited
 
 Make = Callable[..., Host]
 MOST = 60
+# Changes on the disk that a run makes at most, and of how many the short form takes one.
+MOST_CHANGES, STEP_CHANGES = 400, 1 if FULL else 16
 # The short form kills at every third event, and begins with another one for each deed and runtime.
 STEP = 1 if FULL else 3
 
 
-def events(host: Host, before: list[str], deed: str) -> Iterator[int]:
+def events(host: Host, before: list[str], deed: str, most: int = MOST, step: int = STEP) -> Iterator[int]:
     """Yield the numbers of events to be killed at; at each, the host has the versions of ``before`` anew."""
     tops, kept = ("root", "bin", "facts"), host.base / "kept"
     for version in before:
         host.present(version)
     for top in tops if before else ():
         shutil.copytree(host.base / top, kept / top, symlinks=True)
-    for event in range(1 + zlib.crc32(f"{host.runtime} {before} {deed}".encode()) % STEP, MOST, STEP):
+    for event in range(1 + zlib.crc32(f"{host.runtime} {before} {deed}".encode()) % step, most, step):
         for top in tops:
             shutil.rmtree(host.base / top, ignore_errors=True)
             if before:
@@ -34,33 +39,75 @@ def events(host: Host, before: list[str], deed: str) -> Iterator[int]:
         yield event
 
 
-@pytest.mark.parametrize(
-    ("before", "deed", "least"),
-    [
-        ([], "1.0", 12),
-        (["1.0"], "2.0", 12),
-        (["1.0", "2.0"], "3.0", 14),
-        (["1.0", "2.0"], "1.0", 5),
-        (["1.0", "2.0"], "rolled_back", 7),
-        (["1.0", "2.0"], "absent", 7),
-    ],
-)
+# What was there, what is done, and how many events that has at least.
+DEEDS = [
+    ([], "1.0", 12),
+    (["1.0"], "2.0", 12),
+    (["1.0", "2.0"], "3.0", 14),
+    (["1.0", "2.0"], "1.0", 5),
+    (["1.0", "2.0"], "rolled_back", 7),
+    (["1.0", "2.0"], "absent", 7),
+]
+
+
+@pytest.mark.parametrize(("before", "deed", "least"), DEEDS)
 def test_killed_at_every_event(host: Host, before: list[str], deed: str, least: int) -> None:
-    versions = set(before) | ({deed} if deed[0].isdigit() else set())
+    kills = 0
     for event in events(host, before, deed):
         killed = host.killed_at(deed, event)
-        if deed != "absent":
-            assert host.says() in (versions if before else versions | {""})
-            assert host.says() == host.current() or not before
-        host.do(deed)
-        if deed == "absent":
-            host.gone()
-        else:
-            host.whole(deed if deed[0].isdigit() else before[0])
-            assert host.do(deed).actions == [] or host.runtime == "container"
+        completed(host, before, deed)
         if not killed:
             break
+        kills += 1
+    print(f"KILLS {host.runtime} {before} {deed}: {kills} at an event")
     assert least <= event < MOST
+
+
+@pytest.mark.parametrize(("before", "deed", "least"), DEEDS)
+def test_killed_before_every_change_on_the_disk(host: Host, before: list[str], deed: str, least: int) -> None:
+    """In the short form before every sixteenth. `-s` prints how many there were."""
+    kills = 0
+    for change in events(host, before, deed, MOST_CHANGES, STEP_CHANGES):
+        if not host.killed_at(deed, change, change=True):
+            break
+        kills += 1
+        completed(host, before, deed)
+    print(f"KILLS {host.runtime} {before} {deed}: {kills} before a change on the disk")
+    assert (kills > least or not FULL) and change < MOST_CHANGES
+
+
+def completed(host: Host, before: list[str], deed: str) -> None:
+    """Assert that after a kill what was active works, and that the same run then comes to its end."""
+    versions = set(before) | ({deed} if deed[0].isdigit() else set())
+    if deed != "absent":
+        assert host.says() in (versions if before else versions | {""})
+        assert host.says() == host.current() or not before
+    host.do(deed)
+    if deed == "absent":
+        host.gone()
+    else:
+        host.whole(deed if deed[0].isdigit() else before[0])
+        assert host.do(deed).actions == [] or host.runtime == "container"
+
+
+def test_killed_at_random_instants(host: Host) -> None:
+    """One run after the other on the same host, whatever state the kill before left it in."""
+    chance, kills = random.Random(host.runtime), 0
+    host.present("1.0")
+    wanted = amount(2, 200)
+    for _ in range(20 * wanted):
+        if kills == wanted:
+            break
+        was, deed = host.says(), chance.choice(["1.0", "2.0", "3.0", "rolled_back", "absent"])
+        pid = host.start(deed)
+        time.sleep(chance.uniform(0, 0.15))
+        os.kill(pid, signal.SIGKILL)
+        kills += os.WIFSIGNALED(os.waitpid(pid, 0)[1])
+        assert deed in ("rolled_back", "absent") or host.says() in (was, deed)
+        host.present("1.0")
+        host.whole("1.0")
+    print(f"KILLS {host.runtime}: {kills} at random instants")
+    assert kills > wanted / 2
 
 
 def test_a_rollback_that_was_killed_is_not_undone_by_the_next(host: Host) -> None:
