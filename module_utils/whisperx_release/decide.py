@@ -29,7 +29,8 @@ def present(layout: Layout, state: State, runtime: Runtime) -> Decision:
     outside.check(layout, proposal.scripts)
     # A release whose record cannot be read still runs: it goes when another one is active.
     late = [name for name in state.half_built if name == state.runs != proposal.name]
-    steps = _removals(_LEFT, [name for name in state.half_built if name not in late])
+    steps = _tidying(state)
+    steps += _removals(_LEFT, [name for name in state.half_built if name not in late])
     steps += proposal.prepare
     if options.activate:
         active = state.current == proposal.name
@@ -65,7 +66,7 @@ def rolled_back(layout: Layout, state: State, target: Release, runtime: Runtime)
     current = state.get(state.current)
     moves = current is None or target.name != current.name
     further = runtime.returned(state, target)
-    steps: List[Step] = []
+    steps = _tidying(state)
     if moves or further:
         steps.append(Step("fits", target.name))
     level = runtime.common.rollback_verify
@@ -91,7 +92,7 @@ def absent(layout: Layout, state: State, runtime: Runtime) -> Decision:
     if outside.has_fact(layout):
         steps.append(Step("forget", layout.fact, "Removed {}".format(layout.fact)))
     steps += [Step("sweep", path, "Removed {}".format(path)) for path in outside.emptied(layout)]
-    if state.exists:
+    if state.exists or state.going:
         others = strangers(layout, runtime.directories | runtime.files)
         sentence = "Removed what this toolkit made in {}" if others else "Removed {}"
         steps.append(Step("erase", layout.root, sentence.format(layout.root)))
@@ -134,6 +135,11 @@ def _decision(proposal: Proposal, steps: List[Step]) -> Decision:
         frozenset(proposal.damaged),
         proposal.awaits,
     )
+
+
+def _tidying(state: State) -> List[Step]:
+    """Return the removal of what killed runs left beside our files: not worth a line, and it may wait."""
+    return [Step("tidy", may_wait=True)] if state.leftovers else []
 
 
 def _removals(sentence: str, names: Collection[str]) -> List[Step]:

@@ -100,7 +100,7 @@ def _act(layout: Layout, hooks: Hooks, choose: Choose, activates: bool = False) 
             disk.make(layout, layout.root, "root")
         if not os.path.isdir(layout.root):
             # What an interrupted removal left outside: the root, and with it the lock, is gone already.
-            return perform(run(State(exists=False)))
+            return perform(run(state.read(layout)))
         disk.check_trusted(layout, {layout.root: layout.option("root")})
         hooks.emit("root")
         with held(layout):

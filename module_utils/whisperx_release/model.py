@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass, field
 from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Tuple
 
+from ..whisperx_common.files import GOING
+
 __all__ = ["LEVELS", "SCHEMA", "Decision", "Layout", "Options", "Outcome", "Release", "State", "Step"]
 
 SCHEMA = 1
@@ -30,6 +32,11 @@ class Layout:
     def path(self, *parts: str) -> str:
         """Return a path below the root."""
         return os.path.join(self.root, *parts)
+
+    @property
+    def going(self) -> str:
+        """The root's name while it is being removed."""
+        return self.root + GOING
 
     @property
     def marker(self) -> str:
@@ -133,6 +140,8 @@ class State:
 
     ``current`` and ``previous`` are names of complete releases, "" when the link is absent or dead.
     ``runs`` is the release that `current` leads to, also where its record cannot be read: users run it.
+    ``leftovers`` are names in the root that killed runs left while they wrote; ``going`` says that a killed
+    removal left a part of the root under another name.
     """
 
     exists: bool
@@ -140,6 +149,8 @@ class State:
     previous: str = ""
     releases: Mapping[str, Release] = field(default_factory=dict)
     runs: str = ""
+    leftovers: Tuple[str, ...] = ()
+    going: bool = False
 
     def get(self, name: str) -> Optional[Release]:
         """Return a complete release by name."""

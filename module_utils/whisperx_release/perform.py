@@ -6,6 +6,7 @@ beside the others, gets its record last, and one rename of a link puts it to use
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import time
@@ -28,6 +29,7 @@ _MAY_BE_LINKS = ("cache",)
 
 def claim(layout: Layout, runtime: Runtime) -> None:
     """Mark the root as ours, and clear what stands where our directories belong."""
+    discard(layout.going)
     if read_json(layout.marker) is None:
         write_json(layout.marker, {"schema": SCHEMA, "made_by": "whisperx-fleet"})
     for name in sorted({"releases"} | runtime.directories):
@@ -190,22 +192,37 @@ def _sweep(run: Run, step: Step) -> None:
 
 
 def _erase(run: Run, step: Step) -> None:
-    """Remove what is ours in the root, the marker last, and the root itself when nothing else is in it."""
+    """Remove what is ours in the root, and the root itself when nothing else is in it.
+
+    Killed half-way, the root has its marker still, or another name, and the next removal goes on.
+    """
     layout = run.layout
+    discard(layout.going)
+    if not os.path.isdir(layout.root):
+        return
     for path in (layout.current, layout.previous, layout.rolled_back, layout.path(building.NAME)):
         discard(path)
     for name in sorted(run.before.releases):
         discard(layout.release(name), layout.root)
         run.hooks.emit("erase:release")
     left = state.strangers(layout, run.runtime.directories | run.runtime.files)
-    for name in sorted(set(os.listdir(layout.root)) - {*left, ".lock", os.path.basename(layout.marker)}):
-        discard(layout.path(name), layout.root)
     if left:
         run.outcome.notes.append("left in {}: {}".format(layout.root, ", ".join(left)))
+    elif not os.path.islink(layout.root) and not os.path.ismount(layout.root):
+        with contextlib.suppress(PermissionError):  # of the directory that it is in
+            discard(layout.root)
+            return
+    for name in sorted(set(os.listdir(layout.root)) - {*left, ".lock", os.path.basename(layout.marker)}):
+        discard(layout.path(name), layout.root)
     discard(layout.marker)
     discard(layout.path(".lock"))
     if not left:
-        os.rmdir(layout.root)
+        run.outcome.notes.append("left {}, which is empty and cannot be removed".format(layout.root))
+
+
+def _tidy(run: Run, step: Step) -> None:
+    for name in run.before.leftovers:
+        discard(run.layout.path(name))
 
 
 DEEDS: Dict[str, Deed] = {
@@ -219,6 +236,7 @@ DEEDS: Dict[str, Deed] = {
     "remember": _remember,
     "sweep": _sweep,
     "switch": _switch,
+    "tidy": _tidy,
     "unlink": _unlink,
     "verify": _verify,
     "verify-again": _verify_again,

@@ -22,7 +22,7 @@ from ..whisperx_common.records import (
     version,
 )
 
-__all__ = ["FACT", "RECORD", "RELEASE", "ROLLBACK", "fact", "release", "rollback"]
+__all__ = ["FACT", "PLAN", "RECORD", "RELEASE", "ROLLBACK", "fact", "plan", "release", "rollback"]
 
 # Written last: a release that has it was built, checked and verified to the end.
 RECORD = "release.json"
@@ -47,7 +47,8 @@ _NEEDS = Schema(
     }
 )
 _IMPORT = Schema({"package": text, "module": text, "optional": flag})
-_PLAN = Schema({"device": text, "imports": each(object_of(_IMPORT))})
+# What a release is verified by: of a venv it lies beside its probe, of a container in its record.
+PLAN = Schema({"device": text, "imports": each(object_of(_IMPORT))})
 _BASE = Schema({"name": text, "facts": table(_anything)})
 
 RELEASE = Schema(
@@ -78,7 +79,7 @@ RELEASE = Schema(
         "image_id": text,
         "driver_minimum": version,
         "base": object_of(_BASE),
-        "plan": object_of(_PLAN),
+        "plan": object_of(PLAN),
     }
 )
 # Of the note that releases of this toolkit before this one left; today it is a link.
@@ -90,6 +91,11 @@ FACT = Schema({"root": text}, frozenset({"root"}))
 def release(path: str) -> Optional[Dict[str, Any]]:
     """Return a record of a release, None for none."""
     return records.read(path, RELEASE)
+
+
+def plan(path: str) -> Optional[Dict[str, Any]]:
+    """Return what a release is verified by, None for none."""
+    return records.read(path, PLAN)
 
 
 def rollback(path: str) -> Optional[Dict[str, Any]]:

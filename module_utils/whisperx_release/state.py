@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import Any, Collection, Dict, List
+from typing import Any, Collection, Dict, List, Set
 
 from ..whisperx_common.files import GOING, is_leftover, names_in
 from ..whisperx_problem import Problem
@@ -20,8 +20,9 @@ def read(layout: Layout) -> State:
 
     Raises Problem "env.foreign-directory" when something is at the root that this toolkit did not make.
     """
+    going = os.path.isdir(layout.going) and not os.path.islink(layout.going)
     if not os.path.lexists(layout.root):
-        return State(exists=False)
+        return State(exists=False, going=going)
     if not os.path.isdir(layout.root):
         raise _foreign(layout, "a file, or a link to nothing")
     if not _is_file(layout.marker):
@@ -29,7 +30,7 @@ def read(layout: Layout) -> State:
         if strangers:
             shown = ", ".join(strangers[:5]) + (", …" if len(strangers) > 5 else "")
             raise _foreign(layout, "a directory with other contents ({})".format(shown))
-        return State(exists=False)
+        return State(exists=False, going=going)
     releases = _releases(layout)
     return State(
         exists=True,
@@ -37,6 +38,8 @@ def read(layout: Layout) -> State:
         previous=_link_target(layout, layout.previous, releases),
         releases=releases,
         runs=_running(layout, releases),
+        leftovers=tuple(sorted(name for name in names_in(layout.root) if _is_leftover(layout, name))),
+        going=going,
     )
 
 
@@ -69,16 +72,25 @@ def read_link(path: str) -> str:
 
 def strangers(layout: Layout, own: Collection[str]) -> List[str]:
     """Return the names in the root that neither the engine nor a runtime, who has ``own``, keeps there."""
-    links = (layout.current, layout.previous, layout.rolled_back, layout.marker)
-    names = {os.path.basename(path) for path in links} | {building.NAME, ".progress"}
+    names = _written(layout)
     known = names | {"releases", ".lock"} | set(own)
     return sorted(
         name
         for name in names_in(layout.root)
         if name not in known
         and not (name.endswith(GOING) and name[: -len(GOING)] in known)
-        and not any(is_leftover(name, one) for one in names)
+        and not _is_leftover(layout, name)
     )
+
+
+def _written(layout: Layout) -> Set[str]:
+    """Return the names of what the engine writes in the root itself, under another name first."""
+    links = (layout.current, layout.previous, layout.rolled_back, layout.marker)
+    return {os.path.basename(path) for path in links} | {building.NAME, ".progress"}
+
+
+def _is_leftover(layout: Layout, name: str) -> bool:
+    return any(is_leftover(name, one) for one in _written(layout))
 
 
 def _is_file(path: str) -> bool:

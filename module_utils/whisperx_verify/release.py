@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
-from typing import Any, Dict, List
+from typing import Any, Callable, Dict, List, Optional
 
 from ..whisperx_problem import Problem
+from ..whisperx_release import records
+from ..whisperx_release.records import RECORD
 from .main import PLAN
 from .records import Check
 from .runner import run
@@ -70,45 +71,41 @@ def table(report: Dict[str, Any]) -> List[str]:
 
 
 def _record(root: str, path: str) -> Dict[str, Any]:
-    """Return release.json of the release at ``path``."""
-    file = os.path.join(path, "release.json")
-    try:
-        with open(file, encoding="utf-8") as stream:
-            record = json.load(stream)
-    except (FileNotFoundError, NotADirectoryError) as problem:
+    """Return the record of the release at ``path``."""
+    file = os.path.join(path, RECORD)
+    if not os.path.lexists(file):
         raise Problem(
             "verify.no-release",
             f"no release is active: {file} does not exist",
             root,
             "an environment made by whisperx_env",
             "Run site.yml first, or set whisperx_verify_root to the directory of the environment.",
-        ) from problem
-    except (OSError, ValueError) as problem:
-        raise _malformed(path, str(problem)) from problem
-    if not isinstance(record, dict):
-        raise _malformed(path, "it is not a JSON object")
-    return record
+        )
+    return _read(path, file, records.release)
 
 
 def _plan(path: str, record: Dict[str, Any]) -> Dict[str, Any]:
     """Return device and imports: of a venv they lie beside its probe, of a container in its record."""
-    plan = record.get("plan")
-    if plan is None:
-        try:
-            with open(os.path.join(path, "verify", PLAN), encoding="utf-8") as stream:
-                plan = json.load(stream)
-        except (OSError, ValueError) as problem:
-            raise _malformed(path, f"its plan cannot be read: {problem}") from problem
-    if not isinstance(plan, dict):
-        raise _malformed(path, "it has no plan")
-    return plan
+    found: Optional[Dict[str, Any]] = record.get("plan")
+    return _read(path, os.path.join(path, "verify", PLAN), records.plan) if found is None else found
+
+
+def _read(path: str, file: str, read: Callable[[str], Optional[Dict[str, Any]]]) -> Dict[str, Any]:
+    """Return a record of the release at ``path``. Raises Problem "verify.record"."""
+    try:
+        found = read(file)
+    except OSError as problem:
+        raise _malformed(path, f"{file}: {problem.strerror}") from problem
+    if found is None:
+        raise _malformed(path, f"{file} is missing, or not what whisperx_env writes")
+    return found
 
 
 def _malformed(path: str, why: str) -> Problem:
     return Problem(
         "verify.record",
         f"the record of the release cannot be used: {why}",
-        os.path.join(path, "release.json"),
+        os.path.join(path, RECORD),
         "the record that whisperx_env wrote last",
         "Roll back with playbooks/rollback.yml, or build the release again with site.yml.",
     )

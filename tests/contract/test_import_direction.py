@@ -19,7 +19,7 @@ COMMON = {"whisperx_problem", "whisperx_common"}
 MAY_USE: Mapping[str, set[str]] = {
     "whisperx_common": set(),
     "whisperx_host": set(),
-    "whisperx_verify": set(),
+    "whisperx_verify": {"whisperx_release"},
     "whisperx_bake": set(),
     "whisperx_abi": set(),
     "whisperx_catalogue": set(),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -113,8 +115,8 @@ def test_no_release(tmp_path, capsys, make):
     ("text", "word"),
     [
         ("{", "cannot be used"),
-        ("[]", "not a JSON object"),
-        ('{"plan": 3}', "has no plan"),
+        ("[]", "cannot be used"),
+        ('{"plan": 3}', "cannot be used"),
         ('{"plan": {"device": "tpu"}}', "tpu"),
         ('{"plan": {"imports": [{"package": "x"}]}}', "no module name"),
         ('{"plan": {"imports": 3}}', "cannot be used"),
@@ -127,6 +129,38 @@ def test_a_record_that_cannot_be_used(tmp_path, capsys, text, word):
     assert code == 1
     assert result["rule"] == "verify.record"
     assert word in result["msg"] and "release.json" in result["where"]
+
+
+WRONG = [None, True, 3, -1.5, "", "\0", "../x", [], [None], {}, {"": None}, [[]], "\ud800"]
+
+
+@pytest.mark.parametrize("file", ["release.json", "verify/plan.json"])
+def test_any_value_in_any_field_of_a_record_ends_with_a_rule(tmp_path, capsys, file):
+    release = make_release(tmp_path, {})
+    path = release / file
+    whole = json.loads(path.read_text())
+    fields = {**whole, "plan": {}, "device": "", "imports": [], "id": "", "versions": {}, "verify": {}}
+    pairs = [(field, wrong) for field in fields for wrong in WRONG]
+    for field, wrong in random.Random(file).sample(pairs, 20):
+        path.write_text(json.dumps({**whole, field: wrong}))
+        code, result = run_module(capsys, root=str(tmp_path), level="import")
+        assert code == 0 or result["rule"] in ("verify.record", "verify.failed"), (field, wrong, result)
+
+
+@pytest.mark.parametrize("kind", ["directory", "fifo", "link", "loop", "binary"])
+@pytest.mark.parametrize("file", ["release.json", "verify/plan.json"])
+def test_anything_in_the_place_of_a_record_ends_with_a_rule(tmp_path, capsys, file, kind):
+    path = make_release(tmp_path, {"well": ""}) / file
+    path.unlink()
+    {
+        "directory": path.mkdir,
+        "fifo": lambda: os.mkfifo(path),
+        "link": lambda: path.symlink_to("/etc/hostname"),
+        "loop": lambda: path.symlink_to(path.name),
+        "binary": lambda: path.write_bytes(bytes(range(256))),
+    }[kind]()
+    code, result = run_module(capsys, root=str(tmp_path), level="import")
+    assert (code, result["rule"]) == (1, "verify.record")
 
 
 def test_a_venv_without_its_plan(tmp_path, capsys):

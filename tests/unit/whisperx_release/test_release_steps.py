@@ -200,3 +200,24 @@ def test_a_full_disk_still_ends_a_run_that_makes_a_release_active(
     assert upgraded.current() == "2.0"
     upgraded.present("3.0")
     upgraded.whole("3.0")
+
+
+def test_a_root_behind_a_link_is_emptied_and_named(host: Host) -> None:
+    real = host.base / "elsewhere"
+    real.mkdir()
+    os.symlink(real, host.layout.root)
+    host.present("1.0")
+    outcome = host.absent()
+    assert os.listdir(real) == [] and os.path.islink(host.layout.root)
+    assert [note for note in outcome.notes if note.startswith(f"left {host.layout.root}, which is empty")]
+    assert host.absent().actions == []
+
+
+def test_what_a_killed_removal_left_goes_with_the_next_run(make: Make) -> None:
+    for number, deed in enumerate(("absent", "1.0")):
+        host = make(str(number))
+        host.present("1.0")
+        os.rename(host.layout.root, host.layout.going)
+        host.do(deed)
+        assert not os.path.lexists(host.layout.going)
+        assert host.says() == ("" if deed == "absent" else "1.0")
