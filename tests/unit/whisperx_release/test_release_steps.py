@@ -210,7 +210,7 @@ def test_a_root_behind_a_link_is_emptied_and_named(host: Host) -> None:
     outcome = host.absent()
     assert os.listdir(real) == [] and os.path.islink(host.layout.root)
     assert [note for note in outcome.notes if note.startswith(f"left {host.layout.root}, which is empty")]
-    assert host.absent().actions == []
+    assert not [action for action in host.absent().actions if host.layout.root in action]
 
 
 def test_what_a_killed_removal_left_goes_with_the_next_run(make: Make) -> None:
