@@ -78,7 +78,8 @@ class Container(Runtime):
         wanted, current = self.wanted, state.get(state.current)
         self._look()
         mine = state.get(wanted.name)
-        proved = mine is not None and self._is_proved(mine)
+        # Another than the active one may be damaged by now: it is run before the switch, as for a rollback.
+        proved = mine is not None and mine.name == state.current and self._is_proved(mine)
         prepare: List[Step] = []
         if not proved:
             sentence = "Verified {} ({}, {})".format(wanted.name, self.options.verify_level, wanted.device)

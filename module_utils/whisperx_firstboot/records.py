@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-import json
+import errno
 import os
 from dataclasses import asdict, dataclass, field
 from typing import Any, Dict, Mapping, Optional, Tuple
 
 from ..whisperx_common import records
 from ..whisperx_common.conditions import FIT, VERDICTS
-from ..whisperx_common.records import Schema, each, number, one_of, table, text
+from ..whisperx_common.records import (
+    Schema,
+    each,
+    identifier,
+    number,
+    object_of,
+    one_of,
+    table,
+    text,
+    version,
+)
 from ..whisperx_problem import Problem
 
 __all__ = ["SCHEMA", "Image", "Places", "Profile", "Settings", "Verdict", "read_image", "read_verdict"]
@@ -28,6 +38,28 @@ _VERDICT = Schema(
         "facts": lambda value: isinstance(value, dict),
     },
     frozenset(("verdict", "rule", "sentence")),
+)
+_TEXTS = ("name", "release", "device", "machine", "libc_family", "libc_version")
+_PROFILE = Schema(
+    {
+        **dict.fromkeys(_TEXTS, text),
+        "release": identifier,
+        # The bounds of the driver by compute capability: two versions.
+        "capabilities": table(lambda value: each(version)(value) and len(value) == 2),
+        "scripts": each(identifier),
+        "flags": each(text),
+    },
+    frozenset(_TEXTS),
+)
+_IMAGE = Schema(
+    {
+        "root": text,
+        "level": one_of(*LEVELS),
+        "profiles": each(object_of(_PROFILE)),
+        "facts_dir": text,
+        "bin_dir": text,
+    },
+    frozenset(("root", "level", "profiles")),
 )
 
 
@@ -155,24 +187,23 @@ def read_verdict(path: str) -> Optional[Dict[str, Any]]:
 
 def read_image(path: str) -> Image:
     """Return what the image was baked for. Raises Problem "firstboot.image"."""
-    why: Optional[str] = None
+    why = "it is malformed"
     try:
-        with open(path, encoding="utf-8") as stream:
-            record = json.load(stream)
-        profiles = tuple(Profile.read(profile) for profile in record["profiles"])
-        image = Image(
-            record["root"], record["level"], profiles, record.get("facts_dir", ""), record.get("bin_dir", "")
-        )
+        record = records.read(path, _IMAGE)
+        if record is not None:
+            profiles = tuple(Profile.read(profile) for profile in record["profiles"])
+            places = [str(record.get(name) or "") for name in ("facts_dir", "bin_dir")]
+            return Image(record["root"], record["level"], profiles, *places)
+        if not os.path.lexists(path):
+            why = os.strerror(errno.ENOENT)
     except OSError as error:
         why = str(error.strerror)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError) as error:
         why = "it is malformed ({})".format(error)
-    if why is not None:
-        raise Problem(
-            "firstboot.image",
-            "the record of what this image was baked for cannot be read: {}".format(why),
-            path,
-            "the file that playbooks/bake.yml wrote",
-            "Bake the image again.",
-        )
-    return image
+    raise Problem(
+        "firstboot.image",
+        "the record of what this image was baked for cannot be read: {}".format(why),
+        path,
+        "the file that playbooks/bake.yml wrote",
+        "Bake the image again.",
+    )

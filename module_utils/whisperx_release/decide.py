@@ -29,7 +29,7 @@ def present(layout: Layout, state: State, runtime: Runtime) -> Decision:
     outside.check(layout, proposal.scripts)
     # A release whose record cannot be read still runs: it goes when another one is active.
     late = [name for name in state.half_built if name == state.runs != proposal.name]
-    steps = _tidying(state)
+    steps = _clearing(state)
     steps += _removals(_LEFT, [name for name in state.half_built if name not in late])
     steps += proposal.prepare
     if options.activate:
@@ -66,7 +66,7 @@ def rolled_back(layout: Layout, state: State, target: Release, runtime: Runtime)
     current = state.get(state.current)
     moves = current is None or target.name != current.name
     further = runtime.returned(state, target)
-    steps = _tidying(state)
+    steps = _clearing(state)
     if moves or further:
         steps.append(Step("fits", target.name))
     level = runtime.common.rollback_verify
@@ -137,9 +137,9 @@ def _decision(proposal: Proposal, steps: List[Step]) -> Decision:
     )
 
 
-def _tidying(state: State) -> List[Step]:
+def _clearing(state: State) -> List[Step]:
     """Return the removal of what killed runs left beside our files: not worth a line, and it may wait."""
-    return [Step("tidy", may_wait=True)] if state.leftovers else []
+    return [Step("clear", may_wait=True)] if state.leftovers else []
 
 
 def _removals(sentence: str, names: Collection[str]) -> List[Step]:

@@ -220,12 +220,13 @@ def _erase(run: Run, step: Step) -> None:
         run.outcome.notes.append("left {}, which is empty and cannot be removed".format(layout.root))
 
 
-def _tidy(run: Run, step: Step) -> None:
+def _clear(run: Run, step: Step) -> None:
     for name in run.before.leftovers:
         discard(run.layout.path(name))
 
 
 DEEDS: Dict[str, Deed] = {
+    "clear": _clear,
     "complete": _complete,
     "discard": _discard,
     "erase": _erase,
@@ -236,7 +237,6 @@ DEEDS: Dict[str, Deed] = {
     "remember": _remember,
     "sweep": _sweep,
     "switch": _switch,
-    "tidy": _tidy,
     "unlink": _unlink,
     "verify": _verify,
     "verify-again": _verify_again,

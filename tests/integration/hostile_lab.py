@@ -50,8 +50,10 @@ PAYLOADS: Mapping[str, Callable[[str], Any]] = {
 }
 # What has to be true for a plan to be made. A host of which all strings are poisoned is refused at once.
 DECIDES = re.compile(
-    r"facts[.](os|libc|machine|pythons|cpu|gpus|nvidia_driver|container_engines)[.].*(id|version|family|path|flags|"
-    r"\d|name|state|compute_capability|cuda)$|facts[.]machine$"
+    r"(facts|hosts[.]image)[.](os|libc|machine|pythons|cpu|gpus|nvidia_driver|container_engines)[.].*(id|version|family|path|flags|"
+    r"\d|name|state|compute_capability|cuda)$|(facts|hosts[.]image)[.]machine$|"
+    # Of a bake: its one profile, and that there is no other.
+    r"whisperx_bake_target[.](profiles[.]0|(hosts|requests|profiles)[.]key)$"
 )
 
 
@@ -75,7 +77,8 @@ def poisoned(value: Any, where: str, turn: int, canaries: Path, keep: re.Pattern
         if isinstance(part, list):
             return [walk(inner, f"{place}.{number}") for number, inner in enumerate(part)]
         if isinstance(part, dict):
-            further = {str(one(f"{place}.key")): one(f"{place}.further")}
+            alone = keep and keep.search(f"{place}.key")
+            further = {} if alone else {str(one(f"{place}.key")): one(f"{place}.further")}
             return {key: walk(inner, f"{place}.{key}") for key, inner in part.items()} | further
         return part
 
@@ -102,6 +105,10 @@ def answers(facts: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         "load": False,
         "engine": "podman",
     }
+    told["whisperx_bake_target"] |= {"hosts": {"image": dict(facts)}, "requests": {}, "profiles": ["image"]}
+    told["whisperx_bake_target"] |= {"found": {"machine": "x86_64"}, "sizes": {"environments": 1}}
+    told["whisperx_bake_finish"] |= {"sboms": {"r1": "text"}, "files": {"/a": "b"}, "varying": {"/c": "d"}}
+    told["whisperx_bake_finish"] |= {"sizes": {"environments": 1}, "digest": "0", "findings": []}
     told["whisperx_audit"]["report"] = {
         "state": "broken",
         "findings": [{"file": "a", "found": "b"}],
@@ -166,7 +173,7 @@ class Fleet:
             if isinstance(answer, dict):
                 answer = dict(answer)
                 facts = answer.pop("ansible_facts", {"whisperx_host": {}})["whisperx_host"]
-                record = poisoned(answer, f"{name}.{module}", turn, self.canaries)
+                record = poisoned(answer, f"{name}.{module}", turn, self.canaries, keep)
                 inside = poisoned(facts, "facts", turn, self.canaries, keep) if facts else {}
                 record["ansible_facts"] = {**({"whisperx_host": inside} if facts else {}), **plant}
                 text = json.dumps(record)
