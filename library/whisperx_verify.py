@@ -109,6 +109,15 @@ output:
   returned: always, when there is an environment
   type: str
   sample: ""
+conditions:
+  description:
+    - What in the session of the user who runs the module keeps programs from working although the release
+      works, such as a home or caches that cannot be written, a full directory for temporary files, or a
+      LD_LIBRARY_PATH with other libraries. Each is a warning too, and fails nothing.
+  returned: always, when there is an environment
+  type: list
+  elements: str
+  sample: ["the home directory / cannot be written by user id 1001; it belongs to root"]
 table:
   description: The checks as lines for a person to read.
   returned: always, when there is an environment
@@ -152,6 +161,8 @@ def main() -> None:
         module.fail_json(msg=problem.sentence(), **problem.record())
     for sentence in report.pop("warnings"):
         module.warn(sentence)
+    for sentence in report["conditions"]:
+        module.warn(f"This session: {sentence}")
     result = dict(report, table=table(report))
     if not report["ok"]:
         problem = failure(report)

@@ -15,7 +15,7 @@ from .look import Looked, look
 from .match import explains, match
 from .records import EXIT_CODES, Asked, Environment, Found, Patient, Symptom
 from .rows import Knowledge
-from .run import Ran, meet, run, symptoms
+from .run import Ran, meet, run, session, symptoms
 
 __all__ = ["diagnose", "worst"]
 
@@ -51,6 +51,7 @@ def diagnose(
         imports = _imports(environment, knowledge, packages, looked)
         report, trouble = _run(environment, imports, packages, device, asked)
     seen = ([refusal] if refusal else []) + (symptoms(report) if report else [])
+    seen += session(environment, asked.variables) if runs else []
     ran = "failed" if refusal else "none" if report is None else "ok" if report["ok"] else "failed"
     patient = Patient(environment, packages, facts, device, (*seen, *looked.symptoms, *more), ran)
     found = match(knowledge.rows, patient)

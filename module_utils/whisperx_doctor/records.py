@@ -64,8 +64,9 @@ class Symptom:
     """One thing that is wrong, seen while running or in the files.
 
     ``kind``: "check" (``name`` is the check), "audit" (``name`` is the rule), "files" (``name`` is missing,
-    changed or shared), "log" (text that the user gave) or "start". ``text`` is what was said, ``where`` the
-    file; ``minor`` what WhisperX works without.
+    changed or shared), "log" (text that the user gave), "place" (the caller's session; ``name`` is the kind
+    of its condition) or "start". ``text`` is what was said, ``where`` the file; ``minor`` what WhisperX works
+    without.
     """
 
     kind: str

@@ -16,12 +16,13 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 from ..whisperx_common import telemetry
 from ..whisperx_verify.process import run_group
 from ..whisperx_verify.records import Request
+from ..whisperx_verify.session import conditions
 from ..whisperx_verify.sources import write_probe
 from ..whisperx_verify.supervise import supervise
 from .owned import as_owner, owner
 from .records import Environment, Symptom
 
-__all__ = ["Ran", "meet", "run", "symptoms"]
+__all__ = ["Ran", "meet", "run", "session", "symptoms"]
 
 # Asks an interpreter what it is. -S would hide the site directories, -I what PYTHONPATH adds.
 _ASK = (
@@ -102,6 +103,26 @@ def run(
 
     report: Ran = as_owner(owner([environment.python[0], *environment.sites]), action)
     return report
+
+
+def session(environment: Environment, variables: Mapping[str, str]) -> List[Symptom]:
+    """Return what the caller's session adds: its home, caches, temporary files, loader path, mounts.
+
+    Root asks for the user whom the environment belongs to, with a home and nothing else of that user's.
+    """
+    places = [environment.path, *environment.sites] if environment.contained is None else []
+    who = owner([*environment.python[:1], *environment.sites])
+    given = dict(os.environ) if who is None else {}
+
+    def action() -> List[Any]:
+        found = conditions([place for place in places if os.path.isdir(place)], {**given, **variables})
+        return [list(item) for item in found]
+
+    try:
+        found = as_owner(who, action)
+    except RuntimeError:
+        return []
+    return [Symptom("place", kind, text, where, minor=True) for kind, text, where in found]
 
 
 def symptoms(report: Ran) -> List[Symptom]:

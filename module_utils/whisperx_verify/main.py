@@ -16,6 +16,7 @@ import tempfile
 from typing import Any, Dict, List, Optional
 
 from .records import LEVELS, Check, Request
+from .session import conditions
 from .supervise import DEFAULT_TIMEOUT, supervise
 
 __all__ = ["main"]
@@ -41,6 +42,9 @@ def main(directory: str, arguments: Optional[List[str]] = None) -> int:
             report = supervise(request, [sys.executable], directory, scratch, options.timeout)
         except KeyboardInterrupt:
             return INTERRUPTED
+    # The release is the directory above the probe's.
+    found = conditions([os.path.dirname(os.path.abspath(directory))])
+    report["conditions"] = [item.found for item in found]
     print(json.dumps(report, indent=1) if options.json else _table(report))
     return 0 if report["ok"] else 1
 
@@ -75,5 +79,6 @@ def _parser(known: Dict[str, Any]) -> argparse.ArgumentParser:
 def _table(report: Dict[str, Any]) -> str:
     lines = [Check(**record).line() for record in report["checks"]]
     word = "verified" if report["ok"] else "NOT verified"
+    lines += [f"this session: {sentence}" for sentence in report["conditions"]]
     lines.append(f"{word}: {report['level']} on {report['device']}, {report['seconds']:.1f} s")
     return "\n".join(lines)

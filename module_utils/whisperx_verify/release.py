@@ -11,13 +11,14 @@ from ..whisperx_release.records import RECORD
 from .main import PLAN
 from .records import Check
 from .runner import run
+from .session import conditions
 
 __all__ = ["failure", "prove_current", "table"]
 
 
 def prove_current(root: str, level: str, timeout: float) -> Dict[str, Any]:
     """Run the checks up to ``level`` on the release in use below ``root``; return the report with its
-    ``release``.
+    ``release``, and ``conditions``: phrases about the caller's session that keep programs from working.
 
     Writes nothing below ``root``. Raises Problem "verify.no-release" or "verify.record" when there is
     nothing to check; a release that does not work is told in the report.
@@ -46,7 +47,9 @@ def prove_current(root: str, level: str, timeout: float) -> Dict[str, Any]:
             "about 20 MB of free space for the generated model",
             "Free some space there, or set TMPDIR for the task.",
         ) from problem
-    return dict(report, release=str(record.get("id") or os.path.basename(path)), path=path)
+    found = [item.found for item in conditions([path])]
+    name = str(record.get("id") or os.path.basename(path))
+    return dict(report, release=name, path=path, conditions=found)
 
 
 def failure(report: Dict[str, Any]) -> Problem:
@@ -67,7 +70,8 @@ def table(report: Dict[str, Any]) -> List[str]:
     word = "verified" if report["ok"] else "NOT verified"
     level, device, seconds = report["level"], report["device"], report["seconds"]
     last = f"{word}: {level} on {device}, {seconds:.1f} s, release {report['release']}"
-    return [check.line() for check in checks] + [last]
+    session = [f"this session: {sentence}" for sentence in report.get("conditions", ())]
+    return [check.line() for check in checks] + session + [last]
 
 
 def _record(root: str, path: str) -> Dict[str, Any]:

@@ -18,6 +18,7 @@ from . import (
     records,
     remains,
     reporter,
+    session,
     speech,
     supervise,
 )
@@ -39,6 +40,7 @@ MODULES = (
     records,
     remains,
     reporter,
+    session,
     speech,
     supervise,
 )
