@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
@@ -17,7 +18,7 @@ from ..whisperx_common import telemetry
 from ..whisperx_verify.process import run_group
 from ..whisperx_verify.records import Request
 from ..whisperx_verify.session import conditions
-from ..whisperx_verify.sources import write_probe
+from ..whisperx_verify.sources import probe_files, write_probe
 from ..whisperx_verify.supervise import supervise
 from .owned import as_owner, owner
 from .records import Environment, Symptom
@@ -47,8 +48,6 @@ def meet(environment: Environment, variables: Mapping[str, str]) -> Tuple[Enviro
         return environment, None
 
     def action() -> List[Any]:
-        import time
-
         end = time.monotonic() + _ASK_SECONDS
         command = [*environment.python, "-B", "-c", _ASK]
         with tempfile.TemporaryDirectory(prefix="whisperx-doctor-") as scratch:
@@ -90,12 +89,14 @@ def run(
     RuntimeError when they could not be done at all: no room for temporary files, no process.
     """
     request = Request.read({"level": level, "device": device, "imports": [dict(item) for item in imports]})
+    # The owner of the environment may not read this toolkit's own sources.
+    files = probe_files(request)
 
     def action() -> Ran:
         scratch = tempfile.mkdtemp(prefix="whisperx-doctor-")
         try:
             probe = os.path.join(scratch, "probe")
-            write_probe(probe, request)
+            write_probe(probe, request, files)
             settings = _variables(environment, variables)
             return supervise(request, list(environment.python), probe, scratch, timeout, settings)
         finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from types import ModuleType
+from typing import Dict, Mapping, Optional
 
 from . import (
     child,
@@ -24,7 +25,7 @@ from . import (
 )
 from .records import Request
 
-__all__ = ["write_probe"]
+__all__ = ["probe_files", "write_probe"]
 
 PACKAGE = "whisperx_verify"
 # Imported above so that Ansible ships them with every module that may need them.
@@ -66,11 +67,11 @@ if __name__ == "__main__":
 '''
 
 
-def write_probe(directory: str, request: Request) -> bool:
-    """Make the files under ``directory`` those of this release of the toolkit; return whether any changed.
+def probe_files(request: Request) -> Dict[str, str]:
+    """Return the probe's files, name -> text. OSError when a source cannot be read.
 
-    ``request`` is what probe.py proves when it is started without options. OSError when they cannot be
-    written.
+    ``request`` is what probe.py proves when it is started without options. Only whoever started this process
+    may be able to read the sources: Ansible's are in a zip of root's, a checkout may be below a closed home.
     """
     wanted = {
         "probe.py": ENTRY,
@@ -80,6 +81,15 @@ def write_probe(directory: str, request: Request) -> bool:
     for module in MODULES:
         name = module.__name__.rpartition(".")[2] + ".py"
         wanted[os.path.join(PACKAGE, name)] = _source(module)
+    return wanted
+
+
+def write_probe(directory: str, request: Request, files: Optional[Mapping[str, str]] = None) -> bool:
+    """Make the files under ``directory`` those of this release of the toolkit; return whether any changed.
+
+    ``files``: what probe_files returned, read here by default. OSError when they cannot be read or written.
+    """
+    wanted = probe_files(request) if files is None else files
     for folder in (directory, os.path.join(directory, PACKAGE)):
         os.makedirs(folder, exist_ok=True)
         os.chmod(folder, 0o755)
