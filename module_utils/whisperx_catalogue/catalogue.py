@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -99,6 +99,42 @@ class Catalogue:
             )
         found: tuple[Amendment, ...] = release.cache["amendments"]
         return found
+
+    def blocked_versions(self, name: str) -> tuple[str, ...]:
+        """Return the versions of a package that are never taken, those that are blocked one by one."""
+        return tuple(
+            part.version
+            for row in self.rows.blocked
+            if row.package == canonical(name)
+            for part in row.versions
+            if part.operator == "==" and not part.version.endswith("*")
+        )
+
+    def cpu_flags(self, release: Release, machine: str) -> tuple[str, ...]:
+        """Return the CPU flags that a release is compiled for on a machine."""
+        own = self.info(release.package).cpu.get(machine, ())
+        rows = (
+            row.flags
+            for row in self.rows.cpu_needs
+            if row.package == release.package
+            and row.machine == machine
+            and row.versions.contains(release.version, prereleases=True)
+        )
+        return tuple(dict.fromkeys((*own, *(flag for flags in rows for flag in flags))))
+
+    def deciding_flags(self) -> frozenset[str]:
+        """Return the CPU flags that releases are compiled for, and those that tell of them."""
+        own = {flag for info in self.rows.packages.values() for flags in info.cpu.values() for flag in flags}
+        return (
+            frozenset(own)
+            | {flag for row in self.rows.cpu_needs for flag in row.flags}
+            | set(self.rows.cpu_implies)
+        )
+
+    def missing_flags(self, wanted: Iterable[str], flags: frozenset[str]) -> list[str]:
+        """Return which of the wanted flags a CPU does not have, by those it reports and what they imply."""
+        implied = {flag for known in flags for flag in self.rows.cpu_implies.get(known, ())}
+        return [flag for flag in wanted if flag not in flags and flag not in implied]
 
     def rank(self, name: str) -> tuple[int, str]:
         """Return the order in which packages get their newest version."""

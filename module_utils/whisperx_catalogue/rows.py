@@ -19,6 +19,7 @@ __all__ = [
     "Amendment",
     "Block",
     "Build",
+    "CpuNeed",
     "Distro",
     "Generation",
     "PackageInfo",
@@ -65,7 +66,9 @@ class Series:
 
 @dataclass(frozen=True)
 class Amendment:
-    """What METADATA misses. ``adds`` are brought in, ``limits`` bound what others bring in."""
+    """What METADATA misses. ``adds`` are brought in, ``limits`` bound what others bring in, ``drops`` are not
+    brought in although METADATA wants them.
+    """
 
     id: str
     package: str
@@ -75,6 +78,17 @@ class Amendment:
     python: str | None
     sentence: str
     source: str
+    drops: tuple[Requirement, ...] = ()
+
+
+@dataclass(frozen=True)
+class CpuNeed:
+    """The CPU flags that versions of a package are compiled for on a machine."""
+
+    package: str
+    versions: SpecifierSet
+    machine: str
+    flags: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -189,6 +203,8 @@ class Rows:
     packages: Mapping[str, PackageInfo] = field(default_factory=dict)
     build_parts: tuple[tuple[str, str], ...] = ()
     built_from_sdist: Mapping[str, Sdist] = field(default_factory=dict)
+    cpu_needs: tuple[CpuNeed, ...] = ()
+    cpu_implies: Mapping[str, frozenset[str]] = field(default_factory=dict)
     distros: tuple[Distro, ...] = ()
     rules: Mapping[str, Rule] = field(default_factory=dict)
     containers: ContainerRows = field(default_factory=ContainerRows)

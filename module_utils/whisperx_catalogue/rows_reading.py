@@ -20,6 +20,7 @@ from .rows import (
     Amendment,
     Block,
     Build,
+    CpuNeed,
     Distro,
     Generation,
     PackageInfo,
@@ -126,6 +127,7 @@ def _amendment(row: Fields, source: str) -> Amendment:
         versions=_range(row),
         adds=_requirements(row, "adds"),
         limits=_requirements(row, "limits"),
+        drops=_requirements(row, "drops"),
         python=python,
         sentence=_text(row, "sentence"),
         source=source,
@@ -145,6 +147,10 @@ def _package(row: Fields, source: str) -> PackageInfo:
         system=row.texts("system"),
         cpu={str(machine): cpu.texts(machine) for machine in cpu.data} if (cpu := row.child("cpu")) else {},
     )
+
+
+def _cpu_need(row: Fields, source: str) -> CpuNeed:
+    return CpuNeed(canonical(_text(row, "package")), _range(row), _text(row, "machine"), row.texts("flags"))
 
 
 def _sdist(row: Fields, source: str) -> Sdist:
@@ -281,6 +287,10 @@ def read_rows(documents: Mapping[str, Any]) -> Rows:
                 _text(row, "prefix"),
                 row.needed("treat", row.choice("treat", ("drop", "limit-on-cpu"))),
             ),
+        ),
+        cpu_needs=packages.read("cpu_needs", _cpu_need),
+        cpu_implies=dict(
+            packages.read("cpu_implies", lambda row, _: (_text(row, "flag"), frozenset(row.texts("flags"))))
         ),
         built_from_sdist={row.recipe["package"]: row for row in packages.read("built_from_sdist", _sdist)},
         distros=files["distros.yml"].read("distros", _distro),

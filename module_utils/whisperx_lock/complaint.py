@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from ..whisperx_common.connection_causes import remedy_of
 from ..whisperx_problem import Problem
 from .sources import Sources
 
@@ -35,7 +36,7 @@ def complaint(stderr: str, sources: Sources, torch: str = "") -> Problem:
             "the PyTorch index cannot be reached" + _cause(text),
             "" if sources.torch is None else sources.torch.url,
             "the index that has this build of torch",
-            "Give the controller access to it, or set whisperx_plan_torch_index to a mirror.",
+            remedy_of(_cause(text), "whisperx_plan_torch_index"),
         )
     if failed:
         return Problem(
@@ -43,7 +44,7 @@ def complaint(stderr: str, sources: Sources, torch: str = "") -> Problem:
             "the package index cannot be reached" + _cause(text),
             sources.name_of(failed.group(1)),
             "an index that responds",
-            "Check the address and the network, or set whisperx_plan_index_url to a mirror.",
+            remedy_of(_cause(text), "whisperx_plan_index_url"),
         )
     if "the network was disabled" in text:
         return Problem(

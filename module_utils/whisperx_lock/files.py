@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from ..whisperx_abi.elf import read as read_elf
+from ..whisperx_common.connection_causes import remedy_of
 from ..whisperx_common.digests import Digests
 from ..whisperx_common.download import TooLong, TooSlow, Unwritable
 from ..whisperx_common.download import download as fetch
@@ -182,7 +183,7 @@ def download(url: str, sha256: str, target: Path, sources: Sources) -> None:
             sources.scrub(f"{target.name} cannot be fetched: {why}"),
             sources.name_of(url),
             "the file that the index lists",
-            "Check the network and try again.",
+            remedy_of(str(why), "whisperx_plan_index_url"),
         ) from None
     with target.open("rb") as stream:
         found = hashlib.file_digest(stream, "sha256").hexdigest()

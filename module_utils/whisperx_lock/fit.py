@@ -115,6 +115,8 @@ def _version_misfits(
             text = rules.get(name, "")
             if text and not specifier(text, name).contains(version, prereleases=True):
                 yield f"{name} {version}: {kind} {text}"
+    for name in sorted(set(versions) & {normalise(str(name)) for name in plan.get("left_out") or ()}):
+        yield f"{name} is in it, the host does without"
     for line in plan.get("requirements") or ():
         requirement = _requirement(line)
         name = normalise(requirement.name)

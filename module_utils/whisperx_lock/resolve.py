@@ -86,6 +86,7 @@ class Resolver:
             python=str(plan["python"]),
             platform=str(plan["platform"]),
             constraints=_constraints_of(plan),
+            left_out=tuple(normalise(str(name)) for name in plan.get("left_out") or ()),
             find_links=tuple(sorted(path.parent for path in built.values())),
         )
         wanted = self._special_build(plan)

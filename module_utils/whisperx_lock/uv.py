@@ -49,15 +49,16 @@ class Question:
     """What uv is asked to resolve, for which Python ("3.13") and platform (its --python-platform).
 
     ``backend`` is uv's --torch-backend; with ``torch`` set, that index is used for the torch packages
-    instead. ``find_links`` are directories besides the user's. ``dependencies`` False asks for just these
-    packages; ``sdist`` names the one of which the source distribution is wanted. An empty platform is this
-    machine's.
+    instead. ``left_out`` are packages that are not taken, whoever wants them. ``find_links`` are directories
+    besides the user's. ``dependencies`` False asks for just these packages; ``sdist`` names the one of which
+    the source distribution is wanted. An empty platform is this machine's.
     """
 
     requirements: tuple[str, ...]
     python: str
     platform: str
     constraints: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
     backend: str = ""
     torch: Index | None = None
     find_links: tuple[Path, ...] = ()
@@ -95,6 +96,10 @@ class Uv:
             if question.constraints:
                 (folder / "constraints.txt").write_text("".join(f"{line}\n" for line in question.constraints))
                 arguments += ["--constraints", "constraints.txt"]
+            if question.left_out:
+                lines = "".join(f"{name}; sys_platform == 'never'\n" for name in question.left_out)
+                (folder / "overrides.txt").write_text(lines)
+                arguments += ["--overrides", "overrides.txt"]
             if not question.dependencies:
                 arguments.append("--no-deps")
             if question.backend and not question.torch:

@@ -51,9 +51,7 @@ def decide(hosts: Mapping[str, Mapping[str, Any]], request: Request, catalogue: 
         base_of(
             request, catalogue
         )  # complains about a base that nobody knows, whether a host needs it or not
-    flags = frozenset(
-        flag for info in catalogue.rows.packages.values() for own in info.cpu.values() for flag in own
-    ) | noted_flags(catalogue)
+    flags = catalogue.deciding_flags() | noted_flags(catalogue)
     alike: dict[bytes, dict[str, Any]] = {}
     answers: dict[Host, dict[str, Any]] = {}
     found: dict[str, dict[str, Any]] = {}

@@ -19,6 +19,8 @@ __all__ = ["COMPUTE_MODES", "DRIVER_STATES", "Driver", "Gpu", "Host", "Interpret
 
 COMPUTE_MODES = ("default", "exclusive-thread", "prohibited", "exclusive-process")
 DRIVER_STATES = ("running", "absent", "mismatch", "unusable")
+# The flag by which facts that were written by hand tell of all the older ones (packages.yml, cpu_implies).
+_TELLING = frozenset({"avx"})
 _LAYOUT = "facts in the layout of the module whisperx_host_facts"
 _REMEDY = "Correct the facts (whisperx_host_assume, or their file), or let the host be probed again"
 
@@ -171,7 +173,7 @@ def _flags(top: Fields, wanted: frozenset[str] | None) -> frozenset[str] | None:
     found = frozenset(cpu.texts("flags"))
     if not found:
         return None
-    return found if wanted is None else found & wanted
+    return found if wanted is None else found & (wanted | _TELLING)
 
 
 def _python(row: Fields) -> Interpreter:

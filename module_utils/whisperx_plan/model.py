@@ -250,6 +250,7 @@ class Plan:
     """One host's plan. The fields are those of the contract; ``host_class`` is its "class".
 
     ``python_archive``: the standalone build to install, None where ``python_source`` is "system".
+    ``left_out``: packages that METADATA wants and the set does without.
     """
 
     host_class: str
@@ -285,6 +286,7 @@ class Plan:
     python_archive: Mapping[str, Any] | None = None
     extras: Mapping[str, str] = field(default_factory=dict)
     amendments: Sequence[Mapping[str, Any]] = ()
+    left_out: Sequence[str] = ()
 
     def record(self) -> dict[str, Any]:
         """Return the plan of the contract, plain data."""

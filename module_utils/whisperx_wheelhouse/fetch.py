@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..whisperx_common.connection_causes import remedy_of
 from ..whisperx_common.download import USUAL, Limits, TooLong, TooSlow, Unwritable, download
 from ..whisperx_common.durable import make_directories, replace
 from ..whisperx_lock.sources import Sources
@@ -140,7 +141,7 @@ class Fetcher:
             self.sources.scrub(f"{address.file} cannot be fetched: {why}"),
             self.sources.name_of(address.url),
             "the file that the index lists",
-            "Check the network and the credentials; the next run resumes.",
+            remedy_of(why, "whisperx_plan_index_url") + " The next run resumes.",
         )
 
 

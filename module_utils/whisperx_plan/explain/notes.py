@@ -11,6 +11,7 @@ from ..findings import finding
 from ..gpu.device_code import code_of
 from ..gpu.names import gpu_words, ways
 from ..pythons import unusual_layout
+from ..solve.dependencies import holding
 from ..solve.resolver import Solution
 from ..solve.trials import Attempt
 from .driver_notes import (
@@ -32,7 +33,7 @@ __all__ = ["driver_notes", "notes_of"]
 def notes_of(case: Case, found: Attempt, solution: Solution, remedies: list[dict[str, Any]]) -> Iterator[str]:
     """Yield the notes of a plan, full sentences. ``remedies``: what the plan advises."""
     yield from _advisories(case, found, solution)
-    yield from _amendments(solution, case.catalogue)
+    yield from _amendments(found, solution, case.catalogue)
     yield from _compiled(case, found, solution)
     yield from _driver(case, found, solution, remedies)
     yield from _processor(case, solution)
@@ -55,10 +56,14 @@ def _advisories(case: Case, found: Attempt, solution: Solution) -> Iterator[str]
             yield f"{row.sentence}. [{row.id}]"
 
 
-def _amendments(solution: Solution, catalogue: Catalogue) -> Iterator[str]:
-    """Yield what an amendment adds to this set; what one keeps away is among the reasons."""
+def _amendments(found: Attempt, solution: Solution, catalogue: Catalogue) -> Iterator[str]:
+    """Yield what an amendment adds to this set or leaves out; what one keeps away is among the reasons."""
     for pin in solution.pins.values():
         for row in catalogue.amendments(pin):
+            dropped = holding(row.drops, found.best.world.target)
+            if dropped:
+                names = ", ".join(entry.name for entry in dropped)
+                yield f"{names} is left out: {row.sentence}. [{row.id}]"
             if row.adds:
                 yield f"{', '.join(str(entry) for entry in row.adds)} is added: {row.sentence}. [{row.id}]"
 

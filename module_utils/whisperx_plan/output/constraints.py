@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+
+from packaging.specifiers import SpecifierSet
 
 from ...whisperx_catalogue.catalogue import Package
 from ..solve.candidates import World
 
-__all__ = ["others", "specifier_for"]
+__all__ = ["others", "specifier_for", "without"]
 
 # Admits no version: below zero there is none, and PEP 440 takes no pre-release of the bound itself.
 _NONE = "<0"
@@ -25,6 +27,15 @@ def others(world: World, known: Collection[str]) -> dict[str, str]:
             mask = world.let_pass(name)
             found[name] = specifier_for(package, mask, mask, unknown) or _NONE
     return found
+
+
+def without(text: str, blocked: Iterable[str]) -> str:
+    """Return a specifier that names the blocked versions it would let in: an index may have what the
+    catalogue's did not.
+    """
+    inside = SpecifierSet(text)
+    names = [f"!={version}" for version in blocked if inside.contains(version, prereleases=True)]
+    return ",".join([*([text] if text else []), *sorted(names)])
 
 
 def specifier_for(package: Package, admitted: int, passing: int, unknown: str) -> str:

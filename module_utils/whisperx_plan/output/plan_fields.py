@@ -7,11 +7,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from ...whisperx_catalogue.catalogue import Package
 from ...whisperx_catalogue.release import Release, canonical, specifier
 from ...whisperx_catalogue.rows import Build
 from ...whisperx_common.versions import dotted
 from .. import extras as further
-from ..case import Case
+from ..case import Case, Target
 from ..explain.ruled_out import admitted
 from ..gpu.cuda_libraries import Library
 from ..gpu.driver_advice import cuda_level
@@ -20,10 +21,10 @@ from ..gpu.torch_builds import brings, series_of
 from ..host import Interpreter
 from ..model import MANAGED, SYSTEM
 from ..pythons import distutils_package, lacks_distutils
-from ..solve.dependencies import wants_of
+from ..solve.dependencies import holding, wants_of
 from ..solve.resolver import Solution
 from ..solve.trials import Attempt
-from .constraints import others, specifier_for
+from .constraints import others, specifier_for, without
 
 __all__ = ["Parts", "host_class", "spell_out", "system_packages"]
 
@@ -45,6 +46,7 @@ def spell_out(case: Case, found: Attempt, solution: Solution) -> Parts:
     libraries = _libraries(found, pins)
     repairs, environment = _cured(found, pins)
     infos = [catalogue.info(name) for name in pins]
+    more = _added(found, pins, build, series.default if series else None, libraries)
     return {
         "request": dict(world.target.request.packages),
         "extras": dict(world.target.request.extras),
@@ -59,8 +61,10 @@ def spell_out(case: Case, found: Attempt, solution: Solution) -> Parts:
         "python_archive": _archive(python),
         "torch_build": build.name if build else None,
         "default_torch_build": series.default if series else None,
-        "pins": {name: pin.text for name, pin in pins.items()},
-        "constraints": _constraints(found, pins),
+        "pins": {name: pin.text for name, pin in pins.items()}
+        | {name: text for name, (text, _) in more.items()},
+        "left_out": _left_out(found, pins),
+        "constraints": {**_constraints(found, pins), **{name: wanted for name, (_, wanted) in more.items()}},
         "requirements": _requirements(found, pins, build, libraries),
         "environment": {**environment, **_visible(case, found)},
         "loader_paths": sorted({row.path for row in libraries}),
@@ -154,10 +158,60 @@ def _constraints(found: Attempt, pins: Mapping[str, Release]) -> dict[str, str]:
             bounds.setdefault(name, set()).add(text)
     if world.target.request.extras:
         texts |= others(world, {*texts, *bounds})
-    return {
-        **texts,
-        **{name: ",".join(sorted(parts)) for name, parts in sorted(bounds.items()) if name not in texts},
-    }
+    joined = {name: ",".join(sorted(parts)) for name, parts in sorted(bounds.items())}
+    # Blocked ones also of what only the user's further packages bring in.
+    known = sorted({row.package for row in world.catalogue.rows.blocked} - set(texts) - set(joined))
+    whole = {**joined, **texts, **dict.fromkeys(known, "")}
+    spelt = {name: without(text, world.catalogue.blocked_versions(name)) for name, text in whole.items()}
+    return {name: text for name, text in spelt.items() if text}
+
+
+def _left_out(found: Attempt, pins: Mapping[str, Release]) -> list[str]:
+    """Return what METADATA wants and the set does without."""
+    target = found.best.world.target
+    asked = {canonical(name) for name in target.request.extras}
+    dropped = {name for release in pins.values() for name in wants_of(release, target).dropped}
+    return sorted(dropped - set(pins) - asked)
+
+
+def _added(
+    found: Attempt,
+    pins: Mapping[str, Release],
+    build: Build | None,
+    default: str | None,
+    libraries: list[Library],
+) -> dict[str, tuple[str, str]]:
+    """Return version and constraint of what else of the catalogue a lock will hold: the libraries of torch's
+    default build, and those that are added to the set.
+    """
+    target = found.best.world.target
+    catalogue = target.catalogue
+    more: dict[str, tuple[str, str]] = {}
+    torch = next((pin for name, pin in pins.items() if catalogue.info(name).builds), None)
+    if torch is not None and build is not None and build.cuda is not None and build.name == default:
+        for entry in holding(torch.requirements(target.machine), target):
+            package = catalogue.packages.get(canonical(entry.name))
+            exact = [part.version for part in entry.specifier if part.operator == "=="]
+            if package is not None and package.cuda is not None and len(exact) == 1:
+                more[package.name] = (exact[0], f"=={exact[0]}")
+    for row in libraries:
+        if row.package not in more and not brings(build, row, target.machine, catalogue):
+            newest = _newest(catalogue.packages[row.package], row.range, target)
+            if newest is not None:
+                more[row.package] = (newest.text, row.range)
+    return {name: more[name] for name in sorted(set(more) - set(pins))}
+
+
+def _newest(package: Package, text: str, target: Target) -> Release | None:
+    """Return the newest final release of a range with a wheel for a target."""
+    fitting = (
+        release
+        for release in package.members(package.mask(text))
+        if release.yanked is None
+        and not release.version.is_prerelease
+        and release.fitting(target.machine, target.host.libc_family or "glibc")
+    )
+    return next(fitting, None)
 
 
 def _requirements(
@@ -246,9 +300,10 @@ def _missing_flags(case: Case, solution: Solution) -> list[str]:
     host = case.host
     if host.cpu_flags is None:
         return []
-    infos = [case.catalogue.info(name) for name in solution.pins]
-    wanted = {flag for info in infos for flag in info.cpu.get(host.machine or "", ())}
-    return sorted(wanted - host.cpu_flags)
+    # Of any release: a newer one upstream moves no host to another class.
+    releases = [release for name in solution.pins for release in case.catalogue.packages[name].releases]
+    wanted = {flag for release in releases for flag in case.catalogue.cpu_flags(release, host.machine or "")}
+    return sorted(case.catalogue.missing_flags(wanted, host.cpu_flags))
 
 
 def _own_bands(found: Attempt, solution: Solution) -> list[str]:

@@ -58,8 +58,8 @@ def cpu_instructions(release: Release, target: Target) -> Finding | None:
     host = target.host
     if host.cpu_flags is None:
         return None
-    wanted = target.catalogue.info(release.package).cpu.get(host.machine or "", ())
-    missing = [flag for flag in wanted if flag not in host.cpu_flags]
+    wanted = target.catalogue.cpu_flags(release, host.machine or "")
+    missing = target.catalogue.missing_flags(wanted, host.cpu_flags)
     if not missing:
         return None
     return finding("cpu.instructions", "a CPU without " + ", ".join(missing), flags=", ".join(missing))

@@ -20,7 +20,7 @@ from ..gpu.libraries_needed import wanted_libraries
 from ..gpu.profile import GpuProfile
 from ..gpu.torch_builds import occupied
 
-__all__ = ["Need", "Wants", "wants_of"]
+__all__ = ["Need", "Wants", "holding", "wants_of"]
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,15 @@ class Need:
 
 @dataclass(frozen=True)
 class Wants:
-    """What one release wants: of catalogued packages, and (as plain requirements) of others."""
+    """What one release wants: of catalogued packages, and (as plain requirements) of others.
+
+    ``dropped``: what its METADATA wants and an amendment leaves out.
+    """
 
     needs: tuple[Need, ...]
     extra: tuple[str, ...]
     bounds: tuple[tuple[str, str], ...]
+    dropped: frozenset[str] = frozenset()
 
 
 @cache
@@ -81,16 +85,21 @@ def _wants_of(release: Release, target: Target) -> Wants:
     needs: list[Need] = []
     extra: list[str] = []
     bounds: list[tuple[str, str]] = []
-    for entry in _holding(release.requirements(machine), target):
+    dropped = {
+        canonical(entry.name) for row in catalogue.amendments(release) for entry in holding(row.drops, target)
+    }
+    for entry in holding(release.requirements(machine), target):
+        if canonical(entry.name) in dropped:
+            continue
         part = _build_part(release, entry, catalogue)
         if part == "drop":
             continue
         _add(release, entry, needs, catalogue, limit=part == "limit-on-cpu" and target.device == "cpu")
     for row in catalogue.amendments(release):
-        for entry in _holding(row.adds, target):
+        for entry in holding(row.adds, target):
             if not _add(release, entry, needs, catalogue, why=row.sentence, source=f"{row.id}: {row.source}"):
                 extra.append(f"{canonical(entry.name)}{entry.specifier}")
-        for entry in _holding(row.limits, target):
+        for entry in holding(row.limits, target):
             if not _add(
                 release,
                 entry,
@@ -101,10 +110,11 @@ def _wants_of(release: Release, target: Target) -> Wants:
                 source=f"{row.id}: {row.source}",
             ):
                 bounds.append((canonical(entry.name), str(entry.specifier)))
-    return Wants(tuple(needs), tuple(extra), tuple(bounds))
+    return Wants(tuple(needs), tuple(extra), tuple(bounds), frozenset(dropped))
 
 
-def _holding(entries: Iterable[Requirement], target: Target) -> list[Requirement]:
+def holding(entries: Iterable[Requirement], target: Target) -> list[Requirement]:
+    """Return the requirements whose markers hold on a target."""
     python, minor = dotted(target.python.version), dotted(target.python.minor)
     machine = target.host.machine or ""
     return [

@@ -87,6 +87,13 @@ def lock(
         ({"nvidia-x": "13.1"}, {}, {"requirements": ["nvidia-x>=12,<13"]}, "nvidia-x 13.1: the host needs"),
         ({"nvidia-x": "12.9"}, {}, {"requirements": ["nvidia_X>=12,<13"]}, ""),
         (
+            {"torchcodec": "0.17.0"},
+            {},
+            {"left_out": ["torchcodec"]},
+            "torchcodec is in it, the host does without",
+        ),
+        ({}, {}, {"left_out": ["torchcodec"]}, ""),
+        (
             {},
             {},
             {"repairs": [{"package": "ctranslate2"}]},

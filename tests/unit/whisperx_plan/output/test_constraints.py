@@ -10,7 +10,7 @@ from packaging.version import Version
 
 from module_utils.whisperx_catalogue.catalogue import Package
 from module_utils.whisperx_catalogue.release import Release
-from module_utils.whisperx_plan.output.constraints import specifier_for
+from module_utils.whisperx_plan.output.constraints import specifier_for, without
 
 
 def package(*versions: str) -> Package:
@@ -19,6 +19,21 @@ def package(*versions: str) -> Package:
         for place, text in enumerate(versions)
     ]
     return Package("p", tuple(releases))
+
+
+@pytest.mark.parametrize(
+    ("text", "blocked", "expected"),
+    [
+        (">=2.4,<=2.6.6", ("2.6.2", "2.6.3"), ">=2.4,<=2.6.6,!=2.6.2,!=2.6.3"),
+        ("<2.6", ("2.6.2", "2.6.3"), "<2.6"),
+        ("==2.6.1", ("2.6.2",), "==2.6.1"),
+        (">=2.4,!=2.6.2", ("2.6.2", "2.6.3"), ">=2.4,!=2.6.2,!=2.6.3"),
+        ("", ("2.6.3", "2.6.2"), "!=2.6.2,!=2.6.3"),
+        ("", (), ""),
+    ],
+)
+def test_blocked_versions_are_named(text: str, blocked: tuple[str, ...], expected: str) -> None:
+    assert without(text, blocked) == expected
 
 
 SOME = package("1.0", "1.1", "1.2", "2.0", "2.1")
