@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import subprocess
+import sysconfig
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from env_lab import Lab
 
+from module_utils.whisperx_common import telemetry
 from module_utils.whisperx_env.prove import prove
 from module_utils.whisperx_problem import Problem
 from module_utils.whisperx_release.hooks import Hooks
@@ -69,3 +74,55 @@ def test_without_a_look_it_is_gone_back_to(lab: Lab) -> None:
     lab.options = replace(lab.options, rollback_verify="none")
     lab.rolled_back()
     assert os.path.basename(os.path.realpath(lab.layout.current)).startswith("tiny-1.0")
+
+
+# A shared object that Python can load, as every package with one has.
+NATIVE = next(iter(sorted(Path(sysconfig.get_config_var("DESTSHARED") or "/none").glob("_*.so"))), None)
+
+
+def native(lab: Lab, version: str) -> Any:
+    """Return an environment with a real shared object, which is imported when it is verified."""
+    assert NATIVE is not None
+    module = NATIVE.name.split(".")[0]
+    wheel = lab.wheel("tiny", version, **{NATIVE.name: NATIVE.read_bytes()})
+    imports = [{"package": "tiny", "module": f"tiny.{module}", "optional": False}]
+    return lab.wanted(lab.lock(wheel), imports=imports)
+
+
+@pytest.mark.skipif(NATIVE is None, reason="this Python has no shared objects of its own")
+def test_a_native_library_that_was_zeroed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a rollback nor a run with the older lock activates it, same size and date or not."""
+    assert NATIVE is not None
+    lab = Lab(tmp_path)
+    monkeypatch.setattr(lab, "hooks", lambda: Hooks(prove))
+    lab.options = replace(lab.options, rollback_verify="import")
+    for version in ("1.0", "2.0"):
+        lab.present(native(lab, version))
+    zero(lab, f"tiny/{NATIVE.name}")
+    links = [os.readlink(path) for path in (lab.layout.current, lab.layout.previous)]
+    for deed, rules in (
+        (lab.rolled_back, {"env.previous-damaged"}),
+        (lambda: lab.present(native(lab, "1.0")), {"env.verify", "env.abi", "env.gate"}),
+    ):
+        with pytest.raises(Problem) as raised:
+            deed()
+        assert raised.value.rule in rules and "tiny" in raised.value.sentence(), raised.value
+        assert [os.readlink(path) for path in (lab.layout.current, lab.layout.previous)] == links
+        assert lab.says() == "tiny 2.0"
+
+
+def test_the_commands_of_a_release_report_to_nobody_unless_the_user_says_so(lab: Lab) -> None:
+    """Through the whole of a launch script: what the program finds in its environment."""
+    code = "import json, os; print(json.dumps(dict(os.environ)))"
+
+    def seen(**caller: str) -> dict[str, str]:
+        command = [os.path.join(lab.layout.current, "launch", "python"), "-c", code]
+        environment = {"PATH": os.environ["PATH"], "HOME": "/", **caller}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        found: dict[str, str] = json.loads(done.stdout)
+        return {name: found[name] for name in telemetry.OPT_OUTS}
+
+    assert seen() == telemetry.OPT_OUTS
+    for name in telemetry.OPT_OUTS:
+        for value in ("", "the user's own"):
+            assert seen(**{name: value}) == telemetry.OPT_OUTS | {name: value}

@@ -32,13 +32,13 @@ PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 PYTHON_PATH = str(Path(sys.executable).resolve())
 
 
-def make_wheel(directory: Path, name: str, version: str, files: dict[str, str]) -> Path:
+def make_wheel(directory: Path, name: str, version: str, files: dict[str, Any]) -> Path:
     """Write a wheel with a console script of its own name; the same arguments give the same bytes."""
     directory.mkdir(parents=True, exist_ok=True)
     info = f"{name}-{version}.dist-info"
     code = f"version = '{version}'\n\n\ndef main():\n    print('{name}', version)\n"
-    contents = {f"{name}/__init__.py": code}
-    contents |= {f"{name}/{path}": text for path, text in files.items()}
+    contents: dict[str, Any] = {f"{name}/__init__.py": code}
+    contents |= {f"{name}/{path}": text for path, text in files.items()}  # bytes as well
     contents |= {
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: lab\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
@@ -53,8 +53,9 @@ def make_wheel(directory: Path, name: str, version: str, files: dict[str, str]) 
     return wheel
 
 
-def _digest(text: str) -> str:
-    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+def _digest(text: str | bytes) -> str:
+    data = text.encode() if isinstance(text, str) else text
+    return base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
 
 
 @dataclass
@@ -78,7 +79,7 @@ class Lab:
         """The root as a Path."""
         return Path(self.layout.root)
 
-    def wheel(self, name: str, version: str, **files: str) -> Path:
+    def wheel(self, name: str, version: str, **files: Any) -> Path:
         """Make a wheel that the lab's source has."""
         return make_wheel(self.wheels, name, version, files)
 

@@ -92,6 +92,8 @@ def answers(facts: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         fields = yaml.safe_load(_returned(path)) or {}
         told[path.stem] = {name: _sample(field) for name, field in fields.items()} | {"changed": True}
     told["whisperx_host_facts"] = {"changed": False, "ansible_facts": {"whisperx_host": dict(facts)}}
+    assessed = {"asked": {"lock": "text"}, "options": {"root": "/x"}, "result": {"summary": ["text"]}}
+    told["whisperx_assess"] = told["whisperx_host_facts"] | {"assessed": assessed}
     env = {
         "actions": ["build r1", "switch to r1"],
         "release": "r1",
