@@ -143,7 +143,7 @@ def test_the_disk_is_full_at_every_point(
 ) -> None:
     """The disk has room for so much more and no more: none, a little, nearly enough."""
     # The look at the room beforehand would refuse most of these.
-    monkeypatch.setattr("module_utils.whisperx_release.disk.check_room", lambda *_, **__: None, raising=False)
+    monkeypatch.setattr("module_utils.whisperx_env.room.check_free", lambda *_, **__: None)
     chance = random.Random(7)
     with small_disk(tmp_path / "disk", "size=400m,nr_inodes=100k,mode=755"):
         lab = Lab(tmp_path / "disk" / "lab")
