@@ -193,7 +193,7 @@ def test_every_rule_has_its_words_and_every_words_their_rule():
     )
     themes = "facts|plan|driver|container|gpu|torch|soname|unknown|libc|cpu|wheel|python|release|ffmpeg"
     quoted = set(re.findall(rf'"((?:{themes})\.[a-z-]+)"', code))
-    quoted |= {"driver.mismatch", "driver.unusable"}
+    quoted |= {"driver.mismatch", "driver.unusable", "request.unknown-package", "request.extra-catalogued"}
     rows = set(catalogue().rows.rules)
     assert rows <= quoted
     assert quoted - rows <= {*PROBLEMS, "libc.family", "libc.version"}
