@@ -15,7 +15,9 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("inventory", ["inventory/local.yml", "inventory/example/hosts.yml"])
+@pytest.mark.parametrize(
+    "inventory", ["inventory/local.yml", "inventory/user.yml", "inventory/example/hosts.yml"]
+)
 def test_inventory_loads_without_a_warning(inventory: str) -> None:
     listing = subprocess.run(
         [Path(sys.executable).parent / "ansible-inventory", "--inventory", inventory, "--list"],
