@@ -25,6 +25,8 @@ _COMPUTES = "ctranslate2"
 # The environments that this toolkit changes, and what it does where it cannot change one.
 _OURS = ("managed", "release")
 _BESIDE = "site"
+# Variables whose values are paths and numbers.
+_SHOWN = ("LD_", "PYTHON", "CUDA_", "GLIBC_")
 # Modules that are imported because their files look wrong.
 _MOST_SUSPECTS = 5
 _IMPORTABLE = re.compile(r"((?:[A-Za-z_]\w*/)*[A-Za-z_]\w*)(?:\.cpython-\w+-[\w-]+|\.abi3)?\.(?:so|py)$")
@@ -47,10 +49,12 @@ def diagnose(
     device = _device(environment, facts, asked.device)
     looked = look(environment, facts, knowledge, asked)
     report, trouble = None, environment.trouble
+    imports = _imports(environment, knowledge, packages, looked) if runs else []
     if runs and refusal is None:
-        imports = _imports(environment, knowledge, packages, looked)
         report, trouble = _run(environment, imports, packages, device, asked)
     seen = ([refusal] if refusal else []) + (symptoms(report) if report else [])
+    if seen and asked.variables:
+        seen = _blamed(seen, environment, imports, packages, device, asked)
     seen += session(environment, asked.variables) if runs else []
     ran = "failed" if refusal else "none" if report is None else "ok" if report["ok"] else "failed"
     patient = Patient(environment, packages, facts, device, (*seen, *looked.symptoms, *more), ran)
@@ -140,6 +144,33 @@ def _run(
         return run(environment, level, device, imports, asked.timeout, asked.variables), ""
     except (RuntimeError, ValueError, TypeError, OSError) as problem:
         return None, f"the checks could not be run: {problem}"
+
+
+def _blamed(
+    seen: List[Symptom],
+    environment: Environment,
+    imports: List[Dict[str, Any]],
+    packages: Mapping[str, str],
+    device: str,
+    asked: Asked,
+) -> List[Symptom]:
+    """Return ``seen``, or that the given variables are the cause: without them the same goes well."""
+    alone = asked._replace(variables={})
+    refused = [item for item in seen if item.kind == "start"]
+    if refused:
+        fine = meet(environment, {})[1] is None
+    else:
+        report, _trouble = _run(environment, imports, packages, device, alone)
+        fine = report is not None and report["ok"]
+    if not fine or all(item.minor for item in seen):
+        return seen
+    first = next(item for item in seen if not item.minor)
+    # A token has a name that a reader needs, and a value that nobody needs.
+    named = ", ".join(
+        f"{name}={value}" if name.startswith(_SHOWN) else name
+        for name, value in sorted(asked.variables.items())
+    )
+    return [Symptom("setting", named, first.line(), first.where)]
 
 
 def _device(environment: Environment, facts: Mapping[str, Any], asked: str) -> str:

@@ -2,7 +2,8 @@
 
 A row names a failure by one or more signs (``when``). Each sign is a mapping; all its conditions must hold:
 
-    kind       check, start, log, audit, files, or place (the caller's session): where it was seen
+    kind       check, start, log, audit, files, place (the caller's session) or setting (the given
+               variables, without which it works): where it was seen
     text       a regular expression, searched in what a check, the interpreter or a given log said; beside
                `audit` or `files` in what those say
     check      a regular expression for the name of the check ("import ctranslate2")

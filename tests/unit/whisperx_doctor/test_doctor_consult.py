@@ -175,6 +175,18 @@ def test_variables_of_a_service(tmp_path: Path) -> None:
     assert ask(venv, variables={"NEEDED": "1"})["verdict"] == "fit"
 
 
+@pytest.mark.parametrize("name", ["LD_LIBRARY_PATH", "LD_PRELOAD", "PYTHONPATH"])
+def test_a_given_variable_that_breaks_it_is_the_cause(tmp_path: Path, name: str) -> None:
+    """What is known (it works without) comes before what the words look like: a damaged library."""
+    source = f"import os\nif {name!r} in os.environ: raise ImportError('/bad/libz.so.1: file too short')"
+    venv = make_venv(tmp_path / "venv", {"numpy": source})
+    told = ask(venv, variables={name: str(tmp_path / "bad")})
+    assert [row["id"] for row in one(told)["failures"]] == ["failure.given-variable"]
+    assert f"{name}={tmp_path}/bad" in one(told)["failures"][0]["sentence"]
+    assert "file too short" in one(told)["failures"][0]["evidence"][0]["text"]
+    assert one(told)["unexplained"] == [] and told["verdict"] == "unfit"
+
+
 def test_nothing_of_the_callers_session_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "x"))
     monkeypatch.setenv("GLIBC_TUNABLES", "glibc.rtld.execstack=2")
