@@ -88,6 +88,9 @@ def _shows(sign: Mapping[str, Any], symptom: Symptom, patient: Patient) -> Optio
     """Return the words a symptom gives to a sign, None when it does not show it."""
     if sign.get("kind", symptom.kind) != symptom.kind:
         return None
+    # Its cause is known; what the words look like is no cause beside it.
+    if symptom.kind == "setting" and "kind" not in sign:
+        return None
     kinds = {"audit": "audit", "files": "files"}
     for condition, kind in kinds.items():
         if condition in sign and (symptom.kind != kind or symptom.name != sign[condition]):
