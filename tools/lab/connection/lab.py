@@ -7,7 +7,8 @@ import shlex
 from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.containers.podman.plugins.connection.podman import Connection as Podman
 
-_PODMAN_FAILED = 125
+# Of podman itself: no such container, none that runs.
+_PODMAN_FAILED = (125, 255)
 # Exit status, output and errors.
 _Ended = tuple[int, bytes, bytes]
 
@@ -50,6 +51,6 @@ class Connection(Podman):  # type: ignore[misc]
         """Run a command; a module comes through its standard input."""
         user = ["--user", self.user] if self.user else []
         ended: _Ended = self._podman(["exec", "--interactive", *user], shlex.split(cmd), in_data or b"")
-        if ended[0] == _PODMAN_FAILED:
+        if ended[0] in _PODMAN_FAILED:
             raise AnsibleConnectionFailure(ended[2].decode(errors="replace").strip())
         return ended
