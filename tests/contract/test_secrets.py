@@ -25,6 +25,8 @@ NAMED = re.compile(r"url|index|links|mirror|proxy|endpoint|registr|environment|v
 DESCRIBED = re.compile(
     r"\b(address of|base address|package index|further indexes|mirror of|URL|variables for)\b", re.I
 )
+# Its action plugin hands it on to whisperx_assess, which says what is in it.
+HANDED_ON = {("whisperx_host_facts", "environment")}
 
 
 class Done(Exception):
@@ -73,6 +75,8 @@ def with_address(option: dict[str, Any]) -> Any:
 
 def holds(name: str, option: dict[str, Any], description: str) -> bool:
     """Return whether an option can hold an address."""
+    if option.get("options"):
+        return any(holds(one, option["options"][one], "") for one in option["options"])
     if option.get("type", "str") not in ("str", "path", "list", "dict", "raw") or option.get("choices"):
         return False
     return bool(NAMED.search(name) or DESCRIBED.search(description))
@@ -86,6 +90,7 @@ def test_no_option_with_an_address_shows_its_credentials(name: str, monkeypatch:
         option
         for option in specified
         if holds(option, specified[option], str(documented[option]["description"]))
+        and (name, option) not in HANDED_ON
         and not specified[option].get("no_log")
     ]
     for option in wanted:
