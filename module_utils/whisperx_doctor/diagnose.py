@@ -53,7 +53,8 @@ def diagnose(
     if runs and refusal is None:
         report, trouble = _run(environment, imports, packages, device, asked)
     seen = ([refusal] if refusal else []) + (symptoms(report) if report else [])
-    if seen and asked.variables:
+    # The variables of our own launchers have rows that say more.
+    if seen and any(not name.startswith("WHISPERX_") for name in asked.variables):
         seen = _blamed(seen, environment, imports, packages, device, asked)
     seen += session(environment, asked.variables) if runs else []
     ran = "failed" if refusal else "none" if report is None else "ok" if report["ok"] else "failed"

@@ -18,6 +18,7 @@ cd /dev
 cp -a null zero full random urandom tty fd stdin stdout stderr "$0/dev"
 mknod "$0/dev/nvidiactl" c 195 255
 mknod "$0/dev/nvidia0" c 195 0
+mknod "$0/dev/nvidia-uvm" c 511 0
 mkdir -m 1777 "$0/dev/shm"
 cd "$OLDPWD"
 mount --rbind "$0/dev" /dev

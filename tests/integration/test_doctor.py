@@ -237,7 +237,8 @@ class TestOnAnotherDebian:
         # This machine's C library, with another version in its banner.
         libraries = tree / "usr/lib/x86_64-linux-gnu"
         libraries.mkdir(parents=True)
-        for name in ("ld-linux-x86-64.so.2", "libm.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1"):
+        names = ("ld-linux-x86-64.so.2", "libm.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1")
+        for name in (*names, "libstdc++.so.6", "libgcc_s.so.1"):
             shutil.copy(f"/lib/x86_64-linux-gnu/{name}", libraries)
         library = Path("/lib/x86_64-linux-gnu/libc.so.6").read_bytes()
         library = re.sub(rb"release version \d\.\d\d", b"release version 2.41", library)
