@@ -248,7 +248,7 @@ class TestOnAnotherDebian:
         code, told = ask("--root", str(tree), "--find")
         assert code == 1
         assert told["environments"][0]["path"] == "/srv/app"
-        assert ids(told) == ["failure.execstack"]
+        assert ids(told)[:1] == ["failure.execstack"]
         assert told["environments"][0]["checks"] == []
         assert listing(tree) == before
 
