@@ -238,7 +238,7 @@ class TestOnAnotherDebian:
         libraries = tree / "usr/lib/x86_64-linux-gnu"
         libraries.mkdir(parents=True)
         names = ("ld-linux-x86-64.so.2", "libm.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1")
-        for name in (*names, "libstdc++.so.6", "libgcc_s.so.1"):
+        for name in (*names, "libstdc++.so.6", "libgcc_s.so.1", "libz.so.1"):
             shutil.copy(f"/lib/x86_64-linux-gnu/{name}", libraries)
         library = Path("/lib/x86_64-linux-gnu/libc.so.6").read_bytes()
         library = re.sub(rb"release version \d\.\d\d", b"release version 2.41", library)
@@ -248,7 +248,7 @@ class TestOnAnotherDebian:
         code, told = ask("--root", str(tree), "--find")
         assert code == 1
         assert told["environments"][0]["path"] == "/srv/app"
-        assert ids(told)[:1] == ["failure.execstack"]
+        assert ids(told) == ["failure.execstack"]
         assert told["environments"][0]["checks"] == []
         assert listing(tree) == before
 
