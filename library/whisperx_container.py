@@ -227,7 +227,6 @@ from typing import Any, Dict
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.whisperx_common import trust
 from ..module_utils.whisperx_common.secrets import secrets_of
 from ..module_utils.whisperx_container import apply, engine, store, surroundings
 from ..module_utils.whisperx_container.model import Options, Result, want
@@ -235,7 +234,7 @@ from ..module_utils.whisperx_container.prove import prover
 from ..module_utils.whisperx_env.model import Options as VenvOptions
 from ..module_utils.whisperx_env.venv import Venv
 from ..module_utils.whisperx_problem import Problem
-from ..module_utils.whisperx_release import state, summary
+from ..module_utils.whisperx_release import disk, state, summary
 from ..module_utils.whisperx_release.hooks import Hooks
 from ..module_utils.whisperx_release.model import Layout
 from ..module_utils.whisperx_removal import besides
@@ -278,7 +277,8 @@ def main() -> None:
     root = os.path.normpath(given["root"])
     layout = Layout(root, given["bin_dir"], given["facts_dir"], role="whisperx_container")
     try:
-        check_paths(given)
+        # The cache is for the models of all users, who may write to it.
+        disk.check_paths(layout, given, ("root", "bin_dir", "facts_dir", "store", "cache"), shared="cache")
         result = answer(given, layout, module.check_mode)
         record = state.record_at(layout.current)
     except Problem as problem:
@@ -383,27 +383,6 @@ def storage(given: Dict[str, Any], layout: Layout, name: str) -> Dict[str, str]:
 def told(given: Dict[str, Any], line: str) -> str:
     """Return a line of the summary with the host before it."""
     return "{}: {}".format(given["label"], line) if given["label"] else line
-
-
-def check_paths(given: Dict[str, Any]) -> None:
-    """Check the directories that are written to.
-
-    Raises Problem "container.relative-path" for one that depends on where Ansible runs,
-    "container.untrusted-directory" for one that others can change.
-    """
-    options = ("root", "bin_dir", "facts_dir", "store", "cache")
-    for option in options:
-        if given[option] and not os.path.isabs(given[option]):
-            raise Problem(
-                "container.relative-path",
-                "'{}'".format(given[option]),
-                "option {0}, in the role whisperx_container_{0}".format(option),
-                "an absolute path",
-                "Write it with a leading slash.",
-            )
-    # The cache is for the models of all users, who may write to it.
-    written = {given[option]: "whisperx_container_" + option for option in options[:-1] if given[option]}
-    trust.check(written, "container.untrusted-directory")
 
 
 if __name__ == "__main__":

@@ -62,7 +62,8 @@ def prepare(layout: Layout) -> None:
     """Make the cache, and close it to everybody else: uv's lock files in it are open to all."""
     if layout.shared_cache:
         disk.make(layout, layout.cache, "cache", 0o700)
-    make_directories(layout.cache, 0o700)
+    else:
+        make_directories(layout.cache, 0o700)
     with beneath.directory(layout.cache) as descriptor:
         facts = os.fstat(descriptor)
         if facts.st_uid == os.geteuid() and stat.S_IMODE(facts.st_mode) & 0o077:

@@ -6,17 +6,16 @@ import os
 import time
 from typing import Any, Dict, Mapping, Tuple
 
-from ..whisperx_common import trust
 from ..whisperx_common.index_options import index_options, index_values
 from ..whisperx_common.progress import Progress
 from ..whisperx_problem import Problem
-from ..whisperx_release import state, summary
+from ..whisperx_release import disk, state, summary
 from ..whisperx_release.hooks import Hooks
 from ..whisperx_release.model import Layout, Outcome
 from . import apply
 from .model import Carried, Options, Sources, Wanted, want
 
-__all__ = ["ARGUMENTS", "check_paths", "layout_of", "result_of", "run", "unexpected"]
+__all__ = ["ARGUMENTS", "PATHS", "layout_of", "result_of", "run", "unexpected"]
 
 ARGUMENTS: Dict[str, Any] = {
     "state": {"choices": ["present", "rolled_back", "absent"], "default": "present"},
@@ -56,6 +55,9 @@ ARGUMENTS: Dict[str, Any] = {
     "progress": {"type": "path", "default": ""},
 }
 
+# The options that name directories.
+PATHS = ("root", "bin_dir", "facts_dir", "cache")
+
 
 def layout_of(given: Mapping[str, Any]) -> Layout:
     """Return the paths that the options name."""
@@ -64,8 +66,8 @@ def layout_of(given: Mapping[str, Any]) -> Layout:
 
 def run(given: Mapping[str, Any], check: bool) -> Outcome:
     """Do what the options ask, or with ``check`` only say it. Raises Problem."""
-    check_paths(given)
     layout = layout_of(given)
+    disk.check_paths(layout, given, PATHS)
     options = Options(
         keep=given["keep"],
         activate=given["activate"],
@@ -133,25 +135,6 @@ def prove(path: str, wanted: Wanted, options: Options) -> Dict[str, Any]:
     from . import prove as proof
 
     return proof.prove(path, wanted, options)
-
-
-def check_paths(given: Mapping[str, Any]) -> None:
-    """Check the directories that are written to.
-
-    Raises Problem "env.relative-path" for one that depends on where Ansible runs, "env.untrusted-directory"
-    for one that others can change.
-    """
-    options = ("root", "bin_dir", "facts_dir", "cache")
-    for option in options:
-        if given[option] and not os.path.isabs(given[option]):
-            raise Problem(
-                "env.relative-path",
-                "'{}'".format(given[option]),
-                "option {0}, in the role whisperx_venv_{0}".format(option),
-                "an absolute path",
-                "Write it with a leading slash.",
-            )
-    trust.check({given[option]: "whisperx_venv_" + option for option in options if given[option]})
 
 
 def carried(given: Mapping[str, Any]) -> Tuple[Carried, ...]:

@@ -13,12 +13,12 @@ from typing import Any, Dict, Mapping, Optional
 from ..whisperx_common import lockfile
 from ..whisperx_common.files import read_text
 from ..whisperx_problem import Problem
-from ..whisperx_release import state
+from ..whisperx_release import disk, state
 from ..whisperx_release.hooks import Hooks
 from ..whisperx_release.model import Layout
 from . import apply
 from .model import Options, Wanted, want
-from .run import ARGUMENTS, check_paths, layout_of, result_of
+from .run import ARGUMENTS, PATHS, layout_of, result_of
 
 __all__ = ["OPTIONS", "asked", "assess", "assessment", "recorded"]
 
@@ -76,7 +76,7 @@ def assess(given: Mapping[str, Any]) -> Dict[str, Any]:
     started = time.monotonic()
     layout = layout_of(given)
     try:
-        check_paths(given)
+        disk.check_paths(layout, given, PATHS)
         wanted = recorded(layout)
         if wanted is None:
             return {}

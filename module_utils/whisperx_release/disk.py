@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import os
-from typing import Callable, Mapping
+from typing import Any, Callable, Mapping, Sequence
 
 from ..whisperx_common import trust
 from ..whisperx_problem import Problem
 from .model import Layout
 
-__all__ = ["MIB", "Statvfs", "check_room", "check_trusted", "check_writable", "existing", "make"]
+__all__ = [
+    "MIB",
+    "Statvfs",
+    "check_paths",
+    "check_room",
+    "check_trusted",
+    "check_writable",
+    "existing",
+    "make",
+]
 
 MIB = 1024 * 1024
 Statvfs = Callable[[str], os.statvfs_result]
@@ -65,6 +74,25 @@ def check_writable(paths: Mapping[str, str], statvfs: Statvfs = os.statvfs) -> N
                 "a directory to write in",
                 "Run as root (become: true), or set {} to another path.".format(option),
             )
+
+
+def check_paths(layout: Layout, given: Mapping[str, Any], options: Sequence[str], shared: str = "") -> None:
+    """Check the directories that a module's options name.
+
+    ``shared``: the option of one that all users may write to. Raises Problem for one that depends on where
+    Ansible runs ("env.relative-path", "container.relative-path"), and as `check_trusted` does.
+    """
+    named = [option for option in options if given[option]]
+    for option in named:
+        if not os.path.isabs(given[option]):
+            raise Problem(
+                layout.area + ".relative-path",
+                "'{}'".format(given[option]),
+                "option {}, in the role {}".format(option, layout.option(option)),
+                "an absolute path",
+                "Write it with a leading slash.",
+            )
+    check_trusted(layout, {given[option]: layout.option(option) for option in named if option != shared})
 
 
 def check_trusted(layout: Layout, paths: Mapping[str, str]) -> None:
