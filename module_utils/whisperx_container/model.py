@@ -20,11 +20,8 @@ LABEL = "whisperx-fleet."
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """The image to be in use. ``built`` is what its build answered: release, labels, bytes and so on.
-
-    ``chosen`` are the commands to link for users, all when empty.
-    """
+class Wanted(model.Asked):
+    """The image to be in use. ``built`` is what its build answered: release, labels, bytes and so on."""
 
     plan: Mapping[str, Any]
     built: Mapping[str, Any]
@@ -76,30 +73,9 @@ class Wanted:
         return str(self.container.get("gpu") or ("cdi" if self.engine == "podman" else "device_request"))
 
     @property
-    def scripts(self) -> Tuple[str, ...]:
-        """The commands to link for users."""
-        return self.chosen or self.commands
-
-    @property
     def extras(self) -> Tuple[extras.Extra, ...]:
         """The further packages in the image, as its lock notes them."""
         return extras.read(self.labels.get("extras", ""))
-
-    @property
-    def commands(self) -> Tuple[str, ...]:
-        """Every command that the image has for users."""
-        names = [str(name) for name in self.plan.get("scripts") or []]
-        return tuple(dict.fromkeys([*names, *extras.commands(self.extras)]))
-
-    @property
-    def imports(self) -> List[Dict[str, Any]]:
-        """What is imported to verify it: the plan's packages, then the extras."""
-        return [*(self.plan.get("imports") or []), *extras.imports(self.extras)]
-
-    @property
-    def requested(self) -> List[str]:
-        """The packages that were asked for, extras included."""
-        return sorted({*(self.plan.get("request") or {}), *(extra.name for extra in self.extras)})
 
     @property
     def versions(self) -> Dict[str, str]:

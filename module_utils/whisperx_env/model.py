@@ -7,7 +7,7 @@ import json
 import os
 import re
 from dataclasses import dataclass, field, replace
-from typing import Any, Dict, List, Mapping, Sequence, Tuple
+from typing import Any, Dict, Mapping, Sequence, Tuple
 
 from ..whisperx_common import extras, lockfile
 from ..whisperx_common.names import normalise
@@ -69,11 +69,8 @@ class Options(model.Options):
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """The environment to be: a plan, its lock, and the name both give it.
-
-    ``chosen`` are the commands to link for users, all when empty.
-    """
+class Wanted(model.Asked):
+    """The environment to be: a plan, its lock, and the name both give it."""
 
     plan: Mapping[str, Any]
     lock: lockfile.Lock
@@ -88,25 +85,9 @@ class Wanted:
         return lockfile.digest(self.text)
 
     @property
-    def scripts(self) -> Tuple[str, ...]:
-        """The commands to link for users."""
-        return self.chosen or self.commands
-
-    @property
-    def commands(self) -> Tuple[str, ...]:
-        """Every command of the packages that were asked for: each has a launch script."""
-        names = [str(name) for name in self.plan.get("scripts") or []]
-        return tuple(dict.fromkeys([*names, *extras.commands(self.lock.extras)]))
-
-    @property
-    def imports(self) -> List[Dict[str, Any]]:
-        """What is imported to verify it: the plan's packages, then the extras."""
-        return [*(self.plan.get("imports") or []), *extras.imports(self.lock.extras)]
-
-    @property
-    def requested(self) -> List[str]:
-        """The packages that were asked for, extras included."""
-        return sorted({*(self.plan.get("request") or {}), *(extra.name for extra in self.lock.extras)})
+    def extras(self) -> Tuple[extras.Extra, ...]:
+        """The further packages, as the lock notes them."""
+        return self.lock.extras
 
     @property
     def device(self) -> str:

@@ -6,9 +6,21 @@ import os
 from dataclasses import dataclass, field
 from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Tuple
 
+from ..whisperx_common import extras
 from ..whisperx_common.files import GOING
 
-__all__ = ["LEVELS", "SCHEMA", "Decision", "Layout", "Options", "Outcome", "Release", "State", "Step"]
+__all__ = [
+    "LEVELS",
+    "SCHEMA",
+    "Asked",
+    "Decision",
+    "Layout",
+    "Options",
+    "Outcome",
+    "Release",
+    "State",
+    "Step",
+]
 
 SCHEMA = 1
 # How far a release is verified, each level including those before it.
@@ -132,6 +144,42 @@ class Release:
     def site_packages(self) -> str:
         """The directory its packages are in."""
         return os.path.join(self.path, "lib", "python" + str(self.value("python")), "site-packages")
+
+
+class Asked:
+    """What a plan and the further packages of its lock ask for, whatever it runs in.
+
+    ``chosen`` are the commands to link for users, all when empty.
+    """
+
+    plan: Mapping[str, Any]
+    chosen: Tuple[str, ...]
+
+    @property
+    def extras(self) -> Tuple[extras.Extra, ...]:
+        """The further packages, as the lock notes them."""
+        raise NotImplementedError
+
+    @property
+    def scripts(self) -> Tuple[str, ...]:
+        """The commands to link for users."""
+        return self.chosen or self.commands
+
+    @property
+    def commands(self) -> Tuple[str, ...]:
+        """Every command of the packages that were asked for: each has a launch script."""
+        names = [str(name) for name in self.plan.get("scripts") or []]
+        return tuple(dict.fromkeys([*names, *extras.commands(self.extras)]))
+
+    @property
+    def imports(self) -> List[Dict[str, Any]]:
+        """What is imported to verify it: the plan's packages, then the extras."""
+        return [*(self.plan.get("imports") or []), *extras.imports(self.extras)]
+
+    @property
+    def requested(self) -> List[str]:
+        """The packages that were asked for, extras included."""
+        return sorted({*(self.plan.get("request") or {}), *(extra.name for extra in self.extras)})
 
 
 @dataclass(frozen=True)
