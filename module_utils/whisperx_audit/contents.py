@@ -16,6 +16,7 @@ from typing import Iterator, List, Optional, Set, Tuple
 
 from ..whisperx_common import lockfile
 from ..whisperx_common.files import read_text
+from ..whisperx_common.wording import named
 from ..whisperx_env import integrity
 from ..whisperx_env.additions import by_whom
 from ..whisperx_problem import Problem
@@ -200,8 +201,7 @@ def _listing(directory: str) -> List[str]:
 
 
 def _listed(names: List[str]) -> str:
-    more = len(names) - _SHOWN
-    return ", ".join(names[:_SHOWN]) + (" and {} more".format(more) if more > 0 else "")
+    return named(names, _SHOWN)
 
 
 def _item(rule: str, weight: str, what: str, sentence: str, remedy: str, names: List[str]) -> Item:

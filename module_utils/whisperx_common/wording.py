@@ -1,4 +1,4 @@
-"""What the controller writes for people: texts without what steers a page."""
+"""Texts for people: names that are too many, and what would steer a page or a terminal."""
 
 from __future__ import annotations
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, List, Mapping, Optional
+from typing import List, Mapping
 
-from ..whisperx_common.files import names_in, read_json, read_text
+from ..whisperx_common.files import names_in, read_text
 from ..whisperx_common.names import normalise
+from ..whisperx_common.wording import named
 from ..whisperx_release.model import Release
 from . import integrity
 
@@ -20,9 +21,10 @@ def lost(release: Release, new: Mapping[str, str]) -> List[str]:
 
     ``new`` is name -> version of the release that replaces it. [] when nothing is lost.
     """
-    noted = _noted(release)
-    if noted is None:
+    known = integrity.noted(release)
+    if known is None:
         return []
+    noted = known["packages"]
     found = integrity.packages(release.site_packages)
     added = {
         name: version
@@ -31,17 +33,14 @@ def lost(release: Release, new: Mapping[str, str]) -> List[str]:
     }
     if not added:
         return []
-    told = [
-        "{} {}{}".format(name, version, by_whom(release, name, version))
-        for name, version in list(added.items())[:_SHOWN]
-    ]
-    more = " and {} more".format(len(added) - _SHOWN) if len(added) > _SHOWN else ""
-    keep = ", ".join('{}: "=={}"'.format(name, version) for name, version in list(added.items())[:_SHOWN])
+    shown = list(added.items())[:_SHOWN]
+    names = ["{} {}{}".format(name, version, by_whom(release, name, version)) for name, version in shown]
+    keep = ", ".join('{}: "=={}"'.format(name, version) for name, version in shown)
     sentence = (
-        "additions by hand to release {} are not in the release that replaces it: {}{}. To keep them, "
+        "additions by hand to release {} are not in the release that replaces it: {}. To keep them, "
         "add them to whisperx_plan_extras: {{{}}}"
     )
-    return [sentence.format(release.name, ", ".join(told), more, keep)]
+    return [sentence.format(release.name, named(names + list(added)[_SHOWN:], _SHOWN), keep)]
 
 
 def by_whom(release: Release, name: str, version: str) -> str:
@@ -56,9 +55,3 @@ def by_whom(release: Release, name: str, version: str) -> str:
             words = (text or "").split()
             return " by " + words[0][:40] if words else " by hand"
     return ""
-
-
-def _noted(release: Release) -> Optional[Dict[str, Any]]:
-    """Return the packages that the release had when it was verified, None when nobody knows."""
-    noted = (read_json(os.path.join(release.path, integrity.MANIFEST)) or {}).get("packages")
-    return noted if isinstance(noted, dict) else None

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any, Dict, Iterator, List
+from typing import Any, Dict, Iterator, List, Optional
 
 from ..whisperx_common import records
 from ..whisperx_common.files import names_in, read_text
@@ -20,7 +20,7 @@ from ..whisperx_common.records import Schema, table, text, whole
 from ..whisperx_release.model import Release
 from .wheel_record import rows
 
-__all__ = ["MANIFEST", "damage", "manifest", "packages", "poisoned"]
+__all__ = ["MANIFEST", "damage", "manifest", "noted", "packages", "poisoned"]
 
 MANIFEST = "manifest.json"
 
@@ -56,16 +56,21 @@ def manifest(path: str, site_packages: str) -> Dict[str, Any]:
     return {"entries": entries, "sizes": sizes, "packages": packages(site_packages)}
 
 
+def noted(release: Release) -> Optional[Dict[str, Any]]:
+    """Return what the release was when it was verified, None when nobody knows."""
+    return records.read(os.path.join(release.path, MANIFEST), _NOTED)
+
+
 def damage(release: Release) -> List[str]:
     """Return what is no longer as it was verified, as sentences; [] when all is well."""
     if not os.access(os.path.join(release.path, "bin", "python"), os.X_OK):
         return ["its Python interpreter ({}) is gone".format(release.value("python_path", "bin/python"))]
     path = os.path.join(release.path, MANIFEST)
-    noted = records.read(path, _NOTED)
-    if noted is None:
+    known = noted(release)
+    if known is None:
         return ["{} is {}".format(MANIFEST, "not as it was written" if os.path.exists(path) else "missing")]
-    found = list(_package_damage(noted["packages"], packages(release.site_packages)))
-    return found or list(_file_damage(release.path, noted))
+    found = list(_package_damage(known["packages"], packages(release.site_packages)))
+    return found or list(_file_damage(release.path, known))
 
 
 def poisoned(release: Release) -> List[str]:
