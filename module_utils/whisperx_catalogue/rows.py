@@ -66,8 +66,8 @@ class Series:
 
 @dataclass(frozen=True)
 class Amendment:
-    """What METADATA misses. ``adds`` are brought in, ``limits`` bound what others bring in, ``drops`` are not
-    brought in although METADATA wants them.
+    """What METADATA misses. ``adds`` are added to a set, ``limits`` bound what others add, ``drops`` are left
+    out although METADATA wants them.
     """
 
     id: str

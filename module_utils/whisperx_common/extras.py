@@ -12,11 +12,12 @@ from typing import Any, Dict, Iterable, List, Sequence, Tuple
 
 from ..whisperx_problem import Problem
 
-__all__ = ["Extra", "chosen", "commands", "imports", "read", "write"]
+__all__ = ["COMMAND", "Extra", "chosen", "commands", "imports", "read", "write"]
 
 _NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _MODULE = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
-_COMMAND = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+# The name of a command that may be linked, whole.
+COMMAND = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def _one(name: str, record: Dict[str, Any]) -> Extra:
         name,
         str(record["specifier"]),
         _texts(record["modules"], _MODULE),
-        _texts(record["commands"], _COMMAND),
+        _texts(record["commands"], COMMAND),
     )
     if not _NAME.fullmatch(name):
         raise ValueError("'{}' is no name in its normal form".format(name))

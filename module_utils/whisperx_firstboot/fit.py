@@ -85,7 +85,7 @@ def misfits(profile: Profile, facts: Mapping[str, Any]) -> Tuple[str, ...]:
 
 
 def _nvidias(facts: Mapping[str, Any]) -> List[Mapping[str, Any]]:
-    """Return the GPUs that a profile may be for: NVIDIA's, as all are of which no vendor is told."""
+    """Return the GPUs that a profile may be for: NVIDIA's, as all are whose vendor is not known."""
     return [gpu for gpu in facts.get("gpus") or [] if (gpu.get("vendor") or NVIDIA) == NVIDIA]
 
 

@@ -6,12 +6,15 @@ Read from the wheel itself, once per digest.
 from __future__ import annotations
 
 import configparser
+import lzma
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from ..whisperx_common.extras import COMMAND
 from ..whisperx_common.names import normalise
 from ..whisperx_common.wording import printable
 from ..whisperx_problem import Problem
@@ -20,11 +23,9 @@ __all__ = ["UNREADABLE", "commands_of", "modules_of", "read_contents"]
 
 # What a zip file that is none, or a damaged one, makes the library raise.
 UNREADABLE = (
-    *(zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error),
+    *(zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, lzma.LZMAError, struct.error),
     *(OSError, EOFError, KeyError, ValueError, RuntimeError, OverflowError, MemoryError, IndexError),
-    *(NotImplementedError, configparser.Error),
 )
-_COMMAND = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 # An environment's own programs.
 _RESERVED = re.compile(r"python[0-9.]*|activate.*|deactivate.*")
 _DATA = re.compile(r"[^/]+\.data/(?P<kind>[a-z]+)/(?P<rest>.+)")
@@ -47,7 +48,7 @@ def read_contents(path: Path, name: str) -> dict[str, list[str]]:
                 with archive.open(points[0]) as stream:
                     text = stream.read(_LARGEST).decode("utf-8")
         return {"commands": commands_of(members, text), "modules": modules_of(members, name)}
-    except UNREADABLE as error:
+    except (*UNREADABLE, configparser.Error) as error:
         raise Problem(
             "lock.wheel",
             f"{printable(path.name)} cannot be read: {printable(str(error))[:200] or type(error).__name__}",
@@ -67,7 +68,7 @@ def commands_of(members: Iterable[str], entry_points: str) -> list[str]:
         match = _DATA.fullmatch(member)
         if match and match["kind"] == "scripts" and "/" not in match["rest"]:
             found.add(match["rest"])
-    return sorted(name for name in found if _COMMAND.fullmatch(name) and not _RESERVED.fullmatch(name))
+    return sorted(name for name in found if COMMAND.fullmatch(name) and not _RESERVED.fullmatch(name))
 
 
 def modules_of(members: Iterable[str], name: str) -> list[str]:

@@ -14,7 +14,7 @@ from ..whisperx_common.lockfile import Lock
 from ..whisperx_common.names import normalise
 from ..whisperx_problem import Problem
 
-__all__ = ["best_fit", "extras_of", "misfits", "request_of", "specifier", "torch_build_of"]
+__all__ = ["best_fit", "extras_of", "misfits", "pins_of", "request_of", "specifier", "torch_build_of"]
 
 _EQUAL = (("platform", "platform"), ("python", "python"), ("device", "device"))
 
@@ -68,7 +68,7 @@ def best_fit(locks: Mapping[str, Lock], plan: Mapping[str, Any]) -> str | None:
 
     def rank(name: str) -> tuple[tuple[Version, ...], tuple[Version, ...]]:
         versions = locks[name].versions
-        pinned = sorted(normalise(entry) for entry in plan.get("pins") or {})
+        pinned = sorted(pins_of(plan))
         return (
             tuple(Version(versions[entry]) for entry in sorted(wanted)),
             tuple(Version(versions.get(entry, "0")) for entry in pinned),
@@ -85,6 +85,11 @@ def request_of(plan: Mapping[str, Any]) -> dict[str, str]:
 def extras_of(plan: Mapping[str, Any]) -> dict[str, str]:
     """Return the plan's further packages with normalised names, sorted."""
     return {normalise(name): str(spec or "") for name, spec in sorted((plan.get("extras") or {}).items())}
+
+
+def pins_of(plan: Mapping[str, Any]) -> dict[str, str]:
+    """Return the plan's pins with normalised names."""
+    return {normalise(name): str(version) for name, version in (plan.get("pins") or {}).items()}
 
 
 def torch_build_of(versions: Mapping[str, str], plan: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Further packages in a resolution: the room they get, what they must not bring, and what to say of them."""
+"""Further packages in a resolution: the room they get, what they must not add, and what to say of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..whisperx_common.extras import Extra
 from ..whisperx_common.lockfile import LockedPackage
 from ..whisperx_common.names import normalise
 from ..whisperx_problem import Problem
-from .fit import extras_of
+from .fit import extras_of, pins_of
 from .uv import CUDA_PARTS, TORCH_FAMILY
 
 __all__ = ["about_extras", "amended", "check_commands", "check_extras", "moved", "relaxed"]
@@ -26,7 +26,7 @@ def relaxed(plan: Mapping[str, Any]) -> dict[str, Any]:
     The build of torch was chosen for one version of it.
     """
     rules = {normalise(name): str(text) for name, text in (plan.get("constraints") or {}).items() if text}
-    pins = {normalise(name): str(version) for name, version in (plan.get("pins") or {}).items()}
+    pins = pins_of(plan)
     kept = {name: version for name, version in pins.items() if _stays(name) or name not in rules}
     lines = []
     for line in plan["requirements"]:
@@ -38,11 +38,11 @@ def relaxed(plan: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def amended(plan: Mapping[str, Any], packages: Sequence[LockedPackage]) -> dict[str, Any] | None:
-    """Return the plan with what the catalogue knows beyond METADATA of packages that extras brought or moved.
+    """Return the plan with what the catalogue knows beyond METADATA of packages that extras add or move.
 
     None when the resolution has all of it. What holds for the plan's own versions is in the plan already.
     """
-    pins = {normalise(name): str(version) for name, version in (plan.get("pins") or {}).items()}
+    pins = pins_of(plan)
     adds, limits = list(plan["requirements"]), list(plan.get("limits") or ())
     for package in packages:
         if package.name not in pins or pins[package.name] != package.version:
@@ -58,7 +58,7 @@ def amended(plan: Mapping[str, Any], packages: Sequence[LockedPackage]) -> dict[
 
 def moved(plan: Mapping[str, Any], packages: Sequence[LockedPackage]) -> tuple[str, ...]:
     """Say which of the plan's versions gave way to others that it admits."""
-    pins = {normalise(name): str(version) for name, version in (plan.get("pins") or {}).items()}
+    pins = pins_of(plan)
     told = [
         f"{package.name} {package.version} instead of {pins[package.name]}"
         for package in packages
@@ -69,17 +69,17 @@ def moved(plan: Mapping[str, Any], packages: Sequence[LockedPackage]) -> tuple[s
 
 
 def check_extras(versions: Mapping[str, str], plan: Mapping[str, Any]) -> None:
-    """Raise Problem "lock.extra-torch" where extras bring a torch that the plan did not choose a build of."""
+    """Raise Problem "lock.extra-torch" where extras add a torch that the plan did not choose a build of."""
     extras = extras_of(plan)
-    pins = {normalise(name) for name in plan.get("pins") or {}}
-    brought = [name for name in TORCH_FAMILY if extras and name in versions and name not in pins]
-    if brought:
+    pins = pins_of(plan)
+    added = [name for name in TORCH_FAMILY if extras and name in versions and name not in pins]
+    if added:
         raise Problem(
             "lock.extra-torch",
-            f"{', '.join(extras)} require {', '.join(brought)}, of which the plan chose no build",
+            f"{', '.join(extras)} require {', '.join(added)}, of which the plan chose no build",
             _VARIABLE,
-            f"{brought[0]} in whisperx_plan_packages, so that the plan chooses the build for the host",
-            f'Add {brought[0]} to whisperx_plan_packages: {{{brought[0]}: ""}}.',
+            f"{added[0]} in whisperx_plan_packages, so that the plan chooses the build for the host",
+            f'Add {added[0]} to whisperx_plan_packages: {{{added[0]}: ""}}.',
         )
 
 

@@ -13,7 +13,7 @@ from packaging.version import Version
 from ..whisperx_common.lockfile import LockedPackage, total
 from ..whisperx_common.names import normalise
 from ..whisperx_problem import Problem
-from .fit import extras_of, torch_build_of
+from .fit import extras_of, pins_of, torch_build_of
 from .further import about_extras, amended, check_extras, moved, relaxed
 from .pylock import Wheel, read_pylock
 from .sources import Index
@@ -74,7 +74,7 @@ class Resolver:
         return replace(found, notes=(*found.notes, *moved(plan, found.packages)))
 
     def _amended(self, plan: Mapping[str, Any]) -> Resolution:
-        """Resolve until the packages that extras bring have what the catalogue knows beyond METADATA."""
+        """Resolve until the packages that extras add have what the catalogue knows beyond METADATA."""
         found = self._resolved(plan)
         more = amended(plan, found.packages)
         return found if more is None else self._amended(more)
@@ -119,7 +119,7 @@ class Resolver:
     def _special_build(self, plan: Mapping[str, Any]) -> str:
         """Return the build of torch that the ordinary index does not have; empty if none is wanted."""
         wanted = str(plan.get("torch_build") or "")
-        has_torch = "torch" in {normalise(name) for name in plan.get("pins") or {}}
+        has_torch = "torch" in pins_of(plan)
         return wanted if has_torch and wanted != plan.get("default_torch_build") else ""
 
     def _torch_index_answers(self, question: Question, plan: Mapping[str, Any], backend: str) -> bool:
@@ -166,9 +166,8 @@ def check_family(versions: Mapping[str, str], plan: Mapping[str, Any]) -> None:
 def _constraints_of(plan: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the plan's pins, and its constraints for what it does not pin, as requirement lines, sorted."""
     extras = extras_of(plan)
-    given = {normalise(name): f"=={version}" for name, version in (plan.get("pins") or {}).items()}
     # Those that were locked before may be among the pins; what they are now is for the resolver to say.
-    pins = {name: text for name, text in given.items() if name not in extras}
+    pins = {name: f"=={version}" for name, version in pins_of(plan).items() if name not in extras}
     rules = {normalise(name): str(text) for name, text in (plan.get("constraints") or {}).items() if text}
     lines = [f"{name}{text}" for name, text in sorted({**rules, **pins}.items())]
     return (*lines, *(str(line) for line in plan.get("limits") or ()))
@@ -176,7 +175,7 @@ def _constraints_of(plan: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _from_index(question: Question, plan: Mapping[str, Any], base: Index, build: str) -> Question:
     """Take torch's family from the user's PyTorch index; only direct requirements can be bound to one."""
-    pins = {normalise(name): str(version) for name, version in plan["pins"].items()}
+    pins = pins_of(plan)
     family = tuple(f"{name}=={pins[name]}" for name in TORCH_FAMILY if name in pins)
     index = replace(base, url=f"{base.url.rstrip('/')}/{build}")
     return replace(

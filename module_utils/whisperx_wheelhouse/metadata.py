@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import lzma
 import re
-import struct
 import zipfile
-import zlib
 from email.message import Message
 from email.parser import BytesHeaderParser
 from pathlib import Path
 
 from ..whisperx_common.wording import printable
+from ..whisperx_lock.contents import UNREADABLE
 from ..whisperx_problem import Problem
 
 __all__ = ["read_metadata"]
 
 _NAME = re.compile(r"[^/]+\.dist-info/METADATA")
 _LARGEST = 16 << 20  # bytes; the largest that is known has some 100 kB
-_UNREADABLE = (
-    *(zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, lzma.LZMAError, struct.error),
-    *(OSError, EOFError, KeyError, ValueError, RuntimeError, OverflowError, MemoryError, IndexError),
-)
 
 
 def read_metadata(wheel: Path) -> Message:
@@ -36,7 +30,7 @@ def read_metadata(wheel: Path) -> Message:
         if len(data) > _LARGEST:
             raise ValueError(f"METADATA of more than {_LARGEST >> 20} MiB")
         return BytesHeaderParser().parsebytes(data)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise Problem(
             "bundle.wheel",
             f"{printable(wheel.name)} cannot be read: {printable(str(error))[:200] or type(error).__name__}",

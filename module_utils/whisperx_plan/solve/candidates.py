@@ -44,7 +44,7 @@ class World:
 
     def said(self, release: Release) -> tuple[Finding, ...]:
         """Return all that the rules say against a release."""
-        self._look(release.package)
+        self.let_pass(release.package)
         return self._verdicts[release.package].said.get(release.index, ())
 
     def request_text(self, name: str) -> str:
@@ -52,11 +52,7 @@ class World:
         return self.target.request.packages.get(name, "")
 
     def let_pass(self, name: str) -> int:
-        """Return the releases of a catalogued package that the rules let pass, reached or not."""
-        return self._look(name)
-
-    def _look(self, name: str) -> int:
-        """Ask the rules about every release of a package; return the set that passes."""
+        """Ask the rules about every release of a package; return the set that passes, reached or not."""
         if name not in self.passing:
             package = self.catalogue.packages[name]
             found = self._verdicts[name] = verdicts(package, self.target)
@@ -72,7 +68,7 @@ class World:
                 continue
             names.add(name)
             package = self.catalogue.packages[name]
-            for release in package.members(self._look(name) & self.asked.get(name, package.everything)):
+            for release in package.members(self.let_pass(name) & self.asked.get(name, package.everything)):
                 todo += [need.name for need in wants_of(release, self.target).needs if not need.limit]
         return frozenset(names)
 
