@@ -17,10 +17,20 @@ options:
       - Names, each with a variable and the keys in it, such as C(__whisperx_audit_result.report).
     type: dict
     required: true
+  output:
+    description:
+      - A file on the controller. What the name C(hosts) of O(paths) stands for is written there as JSON.
+      - Written in check mode too, as it is no part of any host.
+    type: path
+    default: ""
+  variable:
+    description: The variable that sets O(output), for messages.
+    type: str
+    default: ""
 attributes:
   check_mode:
     support: full
-    description: It only reads.
+    description: It changes nothing on a host.
 author:
   - The whisperx-fleet authors
 """
@@ -38,17 +48,28 @@ found:
   description: Each name of O(paths) to host to what is there. Hosts that have nothing there are left out.
   returned: success
   type: dict
+rule:
+  description: Stable id of what is wrong with O(output), such as C(audit.untrusted-directory).
+  returned: failure
+  type: str
 """
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.whisperx_common.plugin_only import refuse
+
 
 def main() -> None:
     """Fail: the action plugin of the same name does the work, and never sends this to a host."""
-    module = AnsibleModule({"paths": {"type": "dict", "required": True}}, supports_check_mode=True)
-    module.fail_json(
-        msg="whisperx_collect is an action plugin; wanted: it, in action_plugins beside this library."
+    module = AnsibleModule(
+        {
+            "paths": {"type": "dict", "required": True},
+            "output": {"type": "path", "default": ""},
+            "variable": {"type": "str", "default": ""},
+        },
+        supports_check_mode=True,
     )
+    refuse(module, "whisperx_collect")
 
 
 if __name__ == "__main__":

@@ -59,6 +59,8 @@ rule:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.whisperx_common.plugin_only import refuse
+
 
 def main() -> None:
     """Fail: the action plugin of the same name does the work, and never sends this to a host."""
@@ -66,9 +68,7 @@ def main() -> None:
         {"roles": {"type": "path", "required": True}, "values": {"type": "bool", "default": False}},
         supports_check_mode=True,
     )
-    module.fail_json(
-        msg="whisperx_preflight is an action plugin; wanted: it, in action_plugins beside this library."
-    )
+    refuse(module, "whisperx_preflight")
 
 
 if __name__ == "__main__":

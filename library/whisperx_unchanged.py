@@ -41,13 +41,13 @@ all:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.whisperx_common.plugin_only import refuse
+
 
 def main() -> None:
     """Fail: the action plugin of the same name does the work, and never sends this to a host."""
     module = AnsibleModule({}, supports_check_mode=True)
-    module.fail_json(
-        msg="whisperx_unchanged is an action plugin; wanted: it, in action_plugins beside this library."
-    )
+    refuse(module, "whisperx_unchanged")
 
 
 if __name__ == "__main__":
