@@ -29,6 +29,7 @@ Standard library only, Python 3.8: the same file runs on the controller and on t
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import re
@@ -171,6 +172,8 @@ def render(lock: Lock) -> str:
     return text
 
 
+# The hosts of a class have one lock: a controller that looks at each of them reads it once.
+@functools.lru_cache(maxsize=64)
 def parse(text: str, where: str = "") -> Lock:
     """Read a lock. ``where`` is its path, for the message.
 

@@ -27,12 +27,14 @@ def unchanged(
     for host, known in fleet.recorded("__whisperx_host_read.assessed", fleet.active).items():
         plan = plans.get(host) or {}
         lock = locks.get(plan.get("class"))
-        if plan.get("verdict") != "plan" or lock is None or plan.get("system_packages"):
+        if plan.get("verdict") != "plan" or plan.get("runtime") == "container":
+            continue
+        if lock is None or plan.get("system_packages"):
             continue
         options = known.get("options") if isinstance(known, Mapping) else None
         asked = {**(options if isinstance(options, Mapping) else {}), "plan": plan, "lock": lock["text"]}
         result = assessment({**asked, "assess": True, "state": "present"}, known)
-        if plan.get("runtime") != "container" and result is not None:
+        if result is not None:
             lines = [f"{host}: {line}" for line in result.get("summary") or []]
             found[host] = {**result, "summary": lines}
     return found
