@@ -11,7 +11,7 @@ from ..whisperx_common.conditions import ABSENT, BROKEN, DRIFTED, HEALTHY
 from ..whisperx_env.integrity import packages as installed
 from ..whisperx_release import host, state
 from ..whisperx_release.model import Layout, Release
-from . import changes, contents
+from . import changes, contents, processes
 from .model import BREAKS, Asked, Item
 
 __all__ = ["report"]
@@ -37,7 +37,7 @@ def report(asked: Asked, driver_file: str = _PROC_DRIVER) -> Dict[str, Any]:
     if release is None:
         lines = ["no environment in {}".format(layout.root)]
         return dict(base, state=ABSENT, release="", would_break=False, lines=lines)
-    changed = list(_changed(release, now, asked.hashes))
+    changed = [*_changed(release, now, asked.hashes), *processes.older(layout, found)]
     findings, count = changes.objects(release, now, deep=True)
     breaks = list(changes.coming(release, now, asked.libc, asked.driver))
     broken = bool(findings) or any(item.weight == BREAKS for item in changed)

@@ -9,7 +9,7 @@ import os
 from typing import Any, Collection, List, Mapping, Optional, Sequence, Tuple
 
 from ..whisperx_problem import Problem
-from . import outside
+from . import outside, uses
 from .model import Decision, Layout, Options, Release, State, Step
 from .runtime import Proposal, Runtime
 from .state import strangers
@@ -42,9 +42,11 @@ def present(layout: Layout, state: State, runtime: Runtime) -> Decision:
         gone = _surplus(state, options, proposal.name, proposal.damaged)
     else:
         gone = [name for name in sorted(proposal.damaged) if name != state.current]
+    busy = uses.using(layout, state, gone) if gone else {}
+    gone = [name for name in gone if name not in busy]
     steps += _removals("Removed release {}", gone)
     steps += runtime.finish(state, steps, gone)
-    return _decision(proposal, steps)
+    return _decision(proposal, steps, [_stays(name, found) for name, found in sorted(busy.items())])
 
 
 def return_target(layout: Layout, state: State, release: str, last: str) -> Release:
@@ -98,7 +100,17 @@ def absent(layout: Layout, state: State, runtime: Runtime) -> Decision:
         steps.append(Step("erase", layout.root, sentence.format(layout.root)))
     steps += last
     before = current.versions if current else {}
-    return Decision(tuple(steps), "", before, {}, notes=_left(layout, state, steps) if state.exists else ())
+    left = (*_still(layout, state), *_left(layout, state, steps)) if state.exists else ()
+    return Decision(tuple(steps), "", before, {}, notes=left)
+
+
+def _still(layout: Layout, state: State) -> Tuple[str, ...]:
+    """Return what a removal leaves running without its files."""
+    busy = uses.using(layout, state, tuple(state.releases)) if state.releases else {}
+    found = {process.pid: process for processes in busy.values() for process in processes}
+    if not found:
+        return ()
+    return ("left {}, which ran from here: stop it".format(uses.listed(list(found.values()))),)
 
 
 def _left(layout: Layout, state: State, steps: Sequence[Step]) -> Tuple[str, ...]:
@@ -124,14 +136,18 @@ def _images(releases: Collection[Release], steps: Sequence[Step]) -> List[str]:
     return sorted(images - {""} - subjects)
 
 
-def _decision(proposal: Proposal, steps: List[Step]) -> Decision:
+def _stays(name: str, processes: Sequence[uses.Process]) -> str:
+    return "kept release {}, which {} still uses".format(name, uses.listed(processes))
+
+
+def _decision(proposal: Proposal, steps: List[Step], stays: Sequence[str]) -> Decision:
     notes = ["{}: {}".format(name, "; ".join(why[:3])) for name, why in sorted(proposal.damaged.items())]
     return Decision(
         (*proposal.before, *steps),
         proposal.name,
         proposal.old,
         proposal.new if steps else proposal.old,
-        (*notes, *proposal.notes),
+        (*notes, *stays, *proposal.notes),
         frozenset(proposal.damaged),
         proposal.awaits,
     )

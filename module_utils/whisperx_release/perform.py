@@ -13,7 +13,7 @@ import time
 from typing import Dict
 
 from ..whisperx_common.files import discard, link, make_way, read_json, write_json
-from . import building, outside, state
+from . import building, outside, state, uses
 from .model import SCHEMA, Layout, Outcome, Step
 from .records import RECORD
 from .runtime import Deed, Run, Runtime
@@ -80,6 +80,10 @@ def _do(deed: Deed, run: Run, step: Step) -> None:
 
 
 def _discard(run: Run, step: Step) -> None:
+    busy = uses.using(run.layout, run.before, [step.subject]).get(step.subject)
+    if busy:  # since the decision
+        run.outcome.notes.append("kept release {}: {} uses it".format(step.subject, uses.listed(busy)))
+        return
     if os.path.basename(state.read_link(run.layout.previous)) == step.subject:
         discard(run.layout.previous)
     discard(run.path(step), run.layout.root)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -273,3 +274,20 @@ def test_a_damaged_record_is_no_crash(host: Host) -> None:
     )
     (host.root / "current/requirements.txt").write_text("what\n")
     assert ask(host)["state"] in ("drifted", "broken")
+
+
+def test_a_process_that_runs_an_older_release_is_named(host: Host) -> None:
+    first = Path(os.path.realpath(host.root / "current"))
+    code = "import mmap, sys, time; f = open(sys.argv[1], 'rb'); m = mmap.mmap(f.fileno(), 0, prot=1);"
+    argv = [sys.executable, "-c", code + " print(flush=True); time.sleep(60)", str(first / "release.json")]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as child:
+        try:
+            assert child.stdout is not None and child.stdout.readline()
+            assert ask(host)["state"] == "healthy"
+            release(host, "2.0")
+            found = ask(host)
+        finally:
+            child.kill()
+    [item] = found["changes"]
+    assert (item["rule"], found["state"], item["names"]) == ("audit.process", "drifted", [str(child.pid)])
+    assert first.name in item["sentence"] and "estart" in item["remedy"]

@@ -1,0 +1,140 @@
+"""Which processes of the host use a release: read from /proc, never asked of the processes themselves.
+
+A program goes on with the files it was started with, and loads others of them late. So a release that a
+process uses is not pruned, and an audit names what still runs an older one. Only the mapped files find every
+process: the program of an environment is the system's Python, and its directory is /. Source: proc(5).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from typing import Dict, Iterator, List, Mapping, Optional, Pattern, Sequence, Set, Tuple
+
+from ..whisperx_common.wording import named, printable
+from .model import Layout, State
+
+__all__ = ["PROC", "Process", "images", "listed", "older", "using"]
+
+PROC = "/proc"
+# Processes that a sentence names.
+_SHOWN = 3
+_MOST_BYTES = 64 << 20
+_UNIT = re.compile(r"[^/]+\.service\Z")
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process. ``runs`` are the releases whose files it has mapped, or whose image it runs; ``holds`` those
+    that its directory or its environment name; ``unit`` is the systemd unit it belongs to, "" for none.
+    """
+
+    pid: int
+    name: str
+    unit: str
+    runs: Tuple[str, ...]
+    holds: Tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        """The process for people."""
+        of = " of {}".format(self.unit) if self.unit else ""
+        return "process {} ({}){}".format(self.pid, self.name, of)
+
+
+def images(state: State) -> Dict[str, str]:
+    """Return image -> release of every release that is run in a container."""
+    found = {str(release.value("image")): name for name, release in state.releases.items()}
+    return {image: name for image, name in found.items() if image}
+
+
+def using(
+    layout: Layout, state: Optional[State] = None, names: Sequence[str] = (), proc: str = PROC
+) -> Dict[str, List[Process]]:
+    """Return release -> the processes that use it; of ``names`` only, when there are any.
+
+    With ``state`` also those that run the image of a release. What this user may not read is left out, and so
+    are processes with another root directory: their paths are not this host's.
+    """
+    found: Dict[str, List[Process]] = {}
+    for process in _processes(layout, images(state) if state else {}, proc):
+        for name in sorted({*process.runs, *process.holds}):
+            if not names or name in names:
+                found.setdefault(name, []).append(process)
+    return found
+
+
+def older(layout: Layout, state: State, proc: str = PROC) -> List[Tuple[Process, str]]:
+    """Return the processes that run another release than the active one, each with that release."""
+    return [
+        (process, other)
+        for process in _processes(layout, images(state), proc)
+        for other in sorted(set(process.runs) - {state.current})[:1]
+    ]
+
+
+def listed(processes: Sequence[Process]) -> str:
+    """Return processes for people."""
+    return named([process.sentence for process in processes], _SHOWN)
+
+
+def _processes(layout: Layout, marks: Mapping[str, str], proc: str) -> Iterator[Process]:
+    """Yield the processes that use any release below the root, but this one."""
+    tops = [top.encode() + b"/" for top in sorted({layout.releases, os.path.realpath(layout.releases)})]
+    pattern = re.compile(b"(?:" + b"|".join(map(re.escape, tops)) + b")([^/\\0\\n:]+)")
+    root = _place(os.path.join(proc, "self", "root"))
+    for number in sorted(int(name) for name in os.listdir(proc) if name.isdecimal()):
+        path = os.path.join(proc, str(number))
+        if number == os.getpid() or _place(os.path.join(path, "root")) != root:
+            continue
+        started = _images(path, marks) if marks else set()
+        mapped = _named(pattern, _read(path, "maps") + b"\n" + _link(path, "exe")) | started
+        holds = _named(pattern, _read(path, "environ") + b"\n" + _link(path, "cwd"))
+        if mapped or holds:
+            name = printable(_read(path, "comm").decode("utf-8", "replace").strip()) or "?"
+            yield Process(number, name, _unit(path), tuple(sorted(mapped)), tuple(sorted(holds - mapped)))
+
+
+def _named(pattern: Pattern[bytes], text: bytes) -> Set[str]:
+    """Return the releases that a text names. One that was removed has " (deleted)" after the file's name."""
+    ended = {found.group(1) for found in pattern.finditer(text)}
+    return {os.fsdecode(name).partition(" (deleted)")[0] for name in ended}
+
+
+def _images(path: str, marks: Mapping[str, str]) -> Set[str]:
+    """Return the releases whose image is an argument of the process: an engine that runs a container."""
+    arguments = [os.fsdecode(word) for word in _read(path, "cmdline").split(b"\0")]
+    return {marks[word] for word in arguments[1:] if word in marks}
+
+
+def _unit(path: str) -> str:
+    """Return the system's unit that a process belongs to, "" for none, or one of a user's own manager."""
+    for line in _read(path, "cgroup").decode("utf-8", "replace").splitlines():
+        parts = line.partition(":")[2].partition(":")[2].split("/")
+        if parts and _UNIT.match(parts[-1]) and not any(part.startswith("user@") for part in parts):
+            return printable(parts[-1])
+    return ""
+
+
+def _place(path: str) -> Tuple[int, int]:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return (0, 0)
+    return (found.st_dev, found.st_ino)
+
+
+def _link(path: str, name: str) -> bytes:
+    try:
+        return os.readlink(os.fsencode(os.path.join(path, name)))
+    except OSError:
+        return b""
+
+
+def _read(path: str, name: str) -> bytes:
+    try:
+        with open(os.path.join(path, name), "rb") as stream:
+            return stream.read(_MOST_BYTES)
+    except OSError:
+        return b""
