@@ -21,8 +21,26 @@ PREFLIGHT := tools/preflight $(if $(filter inventory/local.yml,$(INVENTORY)),--r
 
 # Prerequisites are made in their order: among the packages is what .venv is made with.
 .NOTPARALLEL:
-.PHONY: help site plan verify rollback guard doctor audit bake bundle check test test-all lint unit integration molecule bench truth doctor-proof boot-proof attack docs lock-requirements clean \
-	preflight packages again
+VERBS := plan verify rollback guard doctor audit bake bundle
+GOALS := help site $(VERBS) check test test-all lint unit integration molecule bench truth doctor-proof boot-proof attack docs \
+	lock-requirements clean preflight packages again
+.PHONY: $(GOALS)
+
+# A word that make does not know would be ignored, and `site` would install on this machine instead of on the hosts that
+# were meant. What else stands on the command line is the environment's, as make hands it on to what it runs.
+KNOWN := INVENTORY ARGS SCENARIO MAKEFLAGS SHELL PATH HOME TMPDIR CI \
+	ANSIBLE_% HF_% LAB_% LC_% MOLECULE_% PIP_% SSL_% UV_% WHISPERX_% %_PROXY %_proxy
+UNKNOWN := $(strip $(foreach name,$(filter-out $(KNOWN),$(.VARIABLES)),$(if $(filter command,$(firstword $(origin $(name)))),$(name))))
+$(if $(UNKNOWN),$(error Unknown variable on the command line ($(UNKNOWN)); wanted: INVENTORY, ARGS or SCENARIO, in capitals. \
+	Variables of the playbooks go into ARGS="-e NAME=VALUE", those of the environment stand before make. Nothing was run))
+STRANGE := $(strip $(filter-out $(GOALS) $(VENV)/.%,$(MAKECMDGOALS)))
+$(if $(STRANGE),$(error Unknown target ($(STRANGE)); wanted: one that `make help` lists. \
+	An inventory is named by INVENTORY=FILE, options of ansible-playbook by ARGS="--limit gpu-01". Nothing was run))
+$(if $(strip $(INVENTORY)),,$(error INVENTORY is empty; wanted: a file, a directory or a list of hosts. Leave it out for this machine. Nothing was run))
+
+# make ends with 2 whatever a command ended with, so Ansible's own status stays in a file.
+PLAY = mkdir -p reports && rm -f reports/$@.exit; $(RUN) ansible-playbook $(1) -i $(INVENTORY) $(ARGS); \
+	status=$$?; echo $$status > reports/$@.exit; exit $$status
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -40,10 +58,10 @@ help:
 # -- What a user runs ---------------------------------------------------------------------------------------
 
 site: preflight $(VENV)/.controller
-	@$(RUN) ansible-playbook site.yml -i $(INVENTORY) $(ARGS)
+	@$(call PLAY,site.yml)
 
-plan verify rollback guard doctor audit bake bundle: $(VENV)/.controller
-	@$(RUN) ansible-playbook playbooks/$@.yml -i $(INVENTORY) $(ARGS)
+$(VERBS): $(VENV)/.controller
+	@$(call PLAY,playbooks/$@.yml)
 
 # -- What a developer runs ----------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ __all__ = ["PREFIX", "defined", "refuse_unknown", "specifications"]
 
 PREFIX = "whisperx_"
 # The playbooks' own variable; and the fact, which is a variable too where ansible.cfg does not say otherwise.
-_OTHERS = {"whisperx_hosts", "whisperx_host"}
+_OTHERS = {"whisperx_hosts", "whisperx_hosts_required", "whisperx_host"}
 
 
 def defined(roles: Path) -> set[str]:

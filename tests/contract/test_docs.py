@@ -12,7 +12,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
-TARGETS = set(re.search(r"(?m)^\.PHONY: (.*)$", MAKEFILE).group(1).split())  # type: ignore[union-attr]
+TARGETS = set(" ".join(re.findall(r"(?m)^(?:VERBS|GOALS) := ((?:.*\\\n)*.*)", MAKEFILE)).split())
 
 
 def code(text: str) -> str:

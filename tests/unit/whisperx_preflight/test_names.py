@@ -23,7 +23,11 @@ def test_every_default_of_every_role_is_known() -> None:
 
 
 def test_every_known_variable_of_a_role_has_a_specification() -> None:
-    assert set(KNOWN) - set(specifications(ROLES)) == {"whisperx_hosts", "whisperx_host"}
+    assert set(KNOWN) - set(specifications(ROLES)) == {
+        "whisperx_hosts",
+        "whisperx_hosts_required",
+        "whisperx_host",
+    }
 
 
 @given(st.sampled_from(KNOWN), st.integers(0, 40), st.sampled_from("abz_"))
