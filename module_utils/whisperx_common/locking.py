@@ -7,11 +7,12 @@ import fcntl
 import os
 import re
 import stat
-from typing import Iterator, List, Tuple
+import time
+from typing import Callable, Iterator, List, Tuple
 
 from .beneath import parent
 
-__all__ = ["Held", "exclusive", "holder"]
+__all__ = ["Held", "alone_then_shared", "exclusive", "holder"]
 
 _LOCKS = "/proc/locks"
 # "1: FLOCK  ADVISORY  WRITE 1234 fd:00:5678 0 EOF"; a line with "->" is one that waits.
@@ -32,6 +33,47 @@ def exclusive(path: str, below: str = "") -> Iterator[int]:
 
     A lock that others can open is one that others can hold. Raises Held, and OSError: ELOOP for a link.
     """
+    with _opened(path, below) as descriptor:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Held(holder(descriptor)) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, "{}\n".format(os.getpid()).encode("ascii"), 0)
+        yield descriptor
+
+
+@contextlib.contextmanager
+def alone_then_shared(
+    path: str, alone: Callable[[], None], below: str = "", wait: float = 0
+) -> Iterator[bool]:
+    """Hold the lock file at ``path`` together with others, after ``alone`` was called while nobody else did.
+
+    ``wait``: for how many seconds to wait for the others to end. Return whether ``alone`` was called: it is
+    not where they take longer. Raises OSError: ELOOP for a link.
+    """
+    with _opened(path, below) as descriptor:
+        only = _only_holder(descriptor, wait)
+        if only:
+            alone()
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        yield only
+
+
+def _only_holder(descriptor: int, wait: float) -> bool:
+    end = time.monotonic() + wait
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                return False
+        time.sleep(0.2)
+
+
+@contextlib.contextmanager
+def _opened(path: str, below: str) -> Iterator[int]:
     with parent(path, below) as (within, name):
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         descriptor = os.open(name, flags, 0o600, dir_fd=within)
@@ -40,12 +82,6 @@ def exclusive(path: str, below: str = "") -> Iterator[int]:
         # Not again when it is so: whoever finds the lock taken leaves the file as it was, its times too.
         if facts.st_uid == os.geteuid() and stat.S_IMODE(facts.st_mode) != 0o600:
             os.fchmod(descriptor, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Held(holder(descriptor)) from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, "{}\n".format(os.getpid()).encode("ascii"), 0)
         yield descriptor
     finally:
         os.close(descriptor)

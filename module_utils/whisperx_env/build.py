@@ -47,11 +47,29 @@ def stage(
     What uv wrote is on disk afterwards, and noted. Raises Problem "env.python", "env.index", "env.hash",
     "env.install", "env.timeout" or "env.wheel-files"; the caller removes the half-built release.
     """
-    environment = _environment(layout, wanted, options, hooks.inherited)
     if uv is None:
         raise _no_uv(layout)
     cache.prepare(layout)
-    forget_downloads(layout, cache.heal(layout, building.read(layout)), uv, hooks.inherited)
+    before, program = building.read(layout), uv
+
+    def heal() -> None:
+        forget_downloads(layout, cache.heal(layout, before), program, hooks.inherited)
+
+    with cache.in_use(layout, heal, options.timeout if cache.cut(before) else 0):
+        _build(layout, wanted, options, uv, path, hooks, emit)
+
+
+def _build(
+    layout: Layout,
+    wanted: Wanted,
+    options: Options,
+    uv: Program,
+    path: str,
+    hooks: Hooks,
+    emit: Emit,
+) -> None:
+    """Build the release ``path`` while nobody heals the cache."""
+    environment = _environment(layout, wanted, options, hooks.inherited)
     building.begin(layout, os.path.basename(path))
     discard(path, layout.root)
     # Closed until it is built: uv's lock file in it is open to all, and one that others hold stops the build.

@@ -13,16 +13,18 @@ cut off, and uv stops at such a file for good; `heal` removes it.
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import re
 import stat
 from dataclasses import dataclass
-from typing import Dict, Iterable, Iterator, List, Optional, Set, Tuple
+from typing import Callable, Dict, Iterable, Iterator, List, Optional, Set, Tuple
 
 from ..whisperx_common import beneath
 from ..whisperx_common.durable import make_directories
 from ..whisperx_common.files import discard, opened, read_json, read_text, sha256_of, write_text
+from ..whisperx_common.locking import alone_then_shared
 from ..whisperx_common.names import normalise
 from ..whisperx_release import disk
 from ..whisperx_release.building import Building
@@ -30,11 +32,13 @@ from ..whisperx_release.model import Layout
 from .shelf import MARKS
 from .wheel_record import rows
 
-__all__ = ["Archive", "edited", "heal", "note", "prepare"]
+__all__ = ["Archive", "cut", "edited", "heal", "in_use", "note", "prepare"]
 
 # Where uv 0.13 has the wheels that it unpacked; everything else in its cache leads there.
 _ARCHIVES = "archive-v0"
 _NOTES = "whisperx-fleet-noted"
+# Who builds holds this one shared, who heals alone: several roots may share a cache.
+_LOCK = "whisperx-fleet.lock"
 _DIST_INFO = re.compile(r"(?P<name>[^-]+)-[^-]+\.dist-info$")
 # The files of uv's cache that are empty by nature.
 _EMPTY = re.compile(r"\.|CACHEDIR\.TAG$|.*\.lock$")
@@ -70,6 +74,16 @@ def prepare(layout: Layout) -> None:
             os.fchmod(descriptor, 0o700)
 
 
+@contextlib.contextmanager
+def in_use(layout: Layout, heals: Callable[[], None], wait: float) -> Iterator[None]:
+    """Keep others from healing the cache, after ``heals`` was called, if possible, while nobody uses it.
+
+    What another root's uv is writing looks like what a power cut left. ``wait``: for how many seconds.
+    """
+    with alone_then_shared(os.path.join(layout.cache, _LOCK), heals, layout.cache, wait):
+        yield
+
+
 def edited(layout: Layout, names: Iterable[str], digests: bool = False) -> Dict[str, str]:
     """Return the packages of which something in the cache is not as it was unpacked, and what is wrong.
 
@@ -87,9 +101,11 @@ def edited(layout: Layout, names: Iterable[str], digests: bool = False) -> Dict[
 
 def note(layout: Layout) -> None:
     """Note size and date of what uv has unpacked, once it is on disk, and forget what is gone."""
-    archives = list(_archives(layout))
     notes = os.path.join(layout.cache, _NOTES)
     make_directories(notes, 0o700, layout.cache)
+    # Before the archives: what another root notes meanwhile is of an archive that is not in our list.
+    noted_before = os.listdir(notes)
+    archives = list(_archives(layout))
     for archive in archives:
         if archive.noted is None and archive.name:
             path = _path(layout, archive)
@@ -97,17 +113,23 @@ def note(layout: Layout) -> None:
             text = json.dumps(noted, separators=(",", ":"), sort_keys=True)
             write_text(os.path.join(notes, archive.identity), text, 0o600, layout.cache, durable=False)
     known = {archive.identity for archive in archives}
-    for name in os.listdir(notes):
+    for name in noted_before:
         if name.partition(".")[0] not in known:
             discard(os.path.join(notes, name), layout.cache)
+
+
+def cut(building: Building) -> bool:
+    """Return whether the host was started again since that build began."""
+    return bool(building.since) and not building.same_boot
 
 
 def heal(layout: Layout, building: Building) -> Set[str]:
     """Remove what uv left in its cache that may be cut off; return packages whose downloads have to go.
 
-    ``building`` is what an earlier run was interrupted at. What was on disk before that run stays.
+    ``building`` is what an earlier run was interrupted at. What was on disk before that run stays. Nobody
+    else may be using the cache (`in_use`).
     """
-    cut = bool(building.since) and not building.same_boot
+    was_cut = cut(building)
     oldest = building.since - _SLACK
     for relative, descriptor, directories, others in beneath.walk(layout.cache):
         if not relative:
@@ -116,9 +138,9 @@ def heal(layout: Layout, building: Building) -> Set[str]:
             facts = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
             if not stat.S_ISREG(facts.st_mode) or _EMPTY.match(name):
                 continue
-            if not facts.st_size or (cut and facts.st_mtime_ns >= oldest):
+            if not facts.st_size or (was_cut and facts.st_mtime_ns >= oldest):
                 os.unlink(name, dir_fd=descriptor)
-    return _cut_off(layout) if cut else set()
+    return _cut_off(layout) if was_cut else set()
 
 
 def _cut_off(layout: Layout) -> Set[str]:

@@ -7,8 +7,9 @@ import pwd
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -135,3 +136,31 @@ def test_a_run_that_is_refused_leaves_the_file_as_it_was(tmp_path: Path) -> None
                 pass
             assert raised.value.pid == pid
         assert path.stat() == before and path.stat().st_ctime_ns == before.st_ctime_ns
+
+
+def test_a_shared_lock_is_held_alone_first_then_with_others(tmp_path: Path) -> None:
+    """What is done alone is done while nobody shares the lock, and only then."""
+    path, said = str(tmp_path / "lock"), []
+
+    def alone() -> None:
+        with pytest.raises(locking.Held), locking.exclusive(path):
+            pass
+        said.append("alone")
+
+    with locking.alone_then_shared(path, alone) as first, locking.alone_then_shared(path, alone) as second:
+        assert (first, second, said) == (True, False, ["alone"])
+        with pytest.raises(locking.Held), locking.exclusive(path):
+            pass
+    with locking.alone_then_shared(path, alone) as third:
+        assert third and said == ["alone", "alone"]
+
+
+def test_who_waits_to_be_alone_is_once_the_others_have_ended(tmp_path: Path) -> None:
+    path, said = str(tmp_path / "lock"), []
+    with ExitStack() as other:
+        other.enter_context(locking.alone_then_shared(path, lambda: None))
+        timer = threading.Timer(0.3, other.close)
+        timer.start()
+        with locking.alone_then_shared(path, lambda: said.append("alone"), wait=30) as only:
+            assert only and said == ["alone"]
+        timer.join()

@@ -207,6 +207,20 @@ def test_after_a_kill_only_what_is_empty_goes(host: Host, found: Building, archi
     assert (archive / "tiny/empty").exists()
 
 
+def test_what_another_root_is_writing_into_a_shared_cache_stays(host: Host, archive: Path) -> None:
+    """uv writes an empty file first; twenty hosts that shared a cache lost theirs to each other."""
+
+    def heal() -> None:
+        cache.heal(host.layout, Building())
+
+    with cache.in_use(host.layout, heal, 0):
+        written = pointer(host, ".tmp1/yaml/_yaml.so", b"", SINCE)
+        with cache.in_use(host.layout, heal, 0):
+            assert written.exists()
+    with cache.in_use(host.layout, heal, 0):
+        assert not written.exists()
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_after_a_power_cut_every_wheel_that_is_not_whole_is_named(host: Host, seed: int) -> None:
     """Sizes may be right and contents not: some file systems leave zeros."""
