@@ -75,7 +75,7 @@ def _build(
     # Closed until it is built: uv's lock file in it is open to all, and one that others hold stops the build.
     make_directories(path, 0o700, layout.root)
     interpreter = str(wanted.plan.get("python_path") or "python{}".format(wanted.plan["python"]))
-    passed = (uv.descriptor,)
+    passed = (uv.descriptor, *hooks.passed)
     command = commands.venv(uv.path, interpreter, path)
     code, said = process.run(command, environment, options.timeout, passed=passed)
     if code:

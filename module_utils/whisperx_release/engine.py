@@ -7,6 +7,7 @@ steps of the second decision; without another run in between they are those of t
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Callable, Dict, Sequence, Tuple
 
 from ..whisperx_common.files import open_umask
@@ -91,9 +92,10 @@ def _act(layout: Layout, hooks: Hooks, choose: Choose, activates: bool = False) 
     from .perform import claim, perform
     from .runtime import Run
 
-    def run(found: State) -> Run:
+    def run(found: State, *passed: int) -> Run:
         decision, runtime = choose(found)
-        return Run(layout, runtime, hooks, found, decision, outcome_of(decision), activates)
+        told = replace(hooks, passed=passed)
+        return Run(layout, runtime, told, found, decision, outcome_of(decision), activates)
 
     with open_umask():
         if activates:
@@ -103,8 +105,8 @@ def _act(layout: Layout, hooks: Hooks, choose: Choose, activates: bool = False) 
             return perform(run(state.read(layout)))
         disk.check_trusted(layout, {layout.root: layout.option("root")})
         hooks.emit("root")
-        with held(layout):
-            now = run(state.read(layout))
+        with held(layout) as lock:
+            now = run(state.read(layout), lock)
             if activates and not now.decision.awaits:
                 claim(layout, now.runtime)
                 hooks.emit("marker")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, Iterable, Mapping
+from typing import Any, Callable, Dict, Iterable, Mapping, Tuple
 
 from ..whisperx_common.durable import sync_tree
 from ..whisperx_common.progress import Progress
@@ -36,7 +36,8 @@ class Hooks:
     ``prove(path, wanted, options)`` verifies a release and raises Problem, ``emit`` hears of every step as
     it is done, ``now`` gives the time for the record (ISO 8601, UTC), ``inherited`` is the environment,
     ``progress`` hears how far a download is. ``settle`` puts on disk what lies at some paths: called before a
-    record is written that stands for it.
+    record is written that stands for it. ``passed`` are descriptors for every program that writes in a
+    release: the lock of the root lasts until the last of them, and all it started, has ended.
     """
 
     prove: Prove = _no_proof
@@ -45,3 +46,4 @@ class Hooks:
     inherited: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     progress: Progress = field(default_factory=Progress)
     settle: Callable[[Iterable[str]], None] = sync_tree
+    passed: Tuple[int, ...] = ()

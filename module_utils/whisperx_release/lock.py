@@ -18,19 +18,19 @@ _NO_FILE = (errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.EINVAL)
 
 
 @contextlib.contextmanager
-def held(layout: Layout) -> Iterator[None]:
-    """Hold the root's lock.
+def held(layout: Layout) -> Iterator[int]:
+    """Hold the root's lock; return its descriptor. The lock lasts until every program that got it has ended.
 
     Raises Problem "env.busy", with the other run's process id, when it is taken, "env.lock-file" when
     something else than a file is in its place.
     """
     path = layout.path(".lock")
     with contextlib.ExitStack() as stack:
-        _take(stack, layout, path)
-        yield
+        yield _take(stack, layout, path)
 
 
-def _take(stack: contextlib.ExitStack, layout: Layout, path: str) -> None:
+def _take(stack: contextlib.ExitStack, layout: Layout, path: str) -> int:
+    descriptor = -1
     try:
         descriptor = stack.enter_context(exclusive(path, layout.root))
         gone = not os.path.exists(path) or os.fstat(descriptor).st_ino != os.stat(path).st_ino
@@ -52,6 +52,7 @@ def _take(stack: contextlib.ExitStack, layout: Layout, path: str) -> None:
         ) from None
     if gone:
         raise _busy(path, "another run has just removed everything", "Run again.")
+    return descriptor
 
 
 def _busy(path: str, found: str, remedy: str) -> Problem:

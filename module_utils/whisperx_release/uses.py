@@ -26,8 +26,8 @@ _UNIT = re.compile(r"[^/]+\.service\Z")
 
 @dataclass(frozen=True)
 class Process:
-    """One process. ``runs`` are the releases whose files it has mapped, or whose image it runs; ``holds`` those
-    that its directory or its environment name; ``unit`` is the systemd unit it belongs to, "" for none.
+    """One process. ``runs`` are the releases whose files it has mapped, or whose image it runs; ``holds``
+    those that its directory or its environment name; ``unit`` is the systemd unit it belongs to, "" for none.
     """
 
     pid: int

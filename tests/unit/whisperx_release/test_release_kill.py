@@ -9,11 +9,13 @@ import signal
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from module_utils.whisperx_problem import Problem
 from tests.attack.strength import FULL, amount
+from tests.unit.whisperx_release import release_hosts
 from tests.unit.whisperx_release.release_hosts import BUSY, REFUSED, Host, waited
 
 Make = Callable[..., Host]
@@ -100,6 +102,25 @@ def _when_free(deed: Callable[[], object]) -> None:
             assert problem.rule == "env.busy"
             time.sleep(0.1)
     raise AssertionError("the lock is never free")
+
+
+def test_what_a_killed_run_started_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """uv dies with the run, what uv started does not, and would write into what the next run makes."""
+    late = 'release=${last%/*}; (touch "$release/begun"; sleep 1; mkdir -p "$release/late") & '
+    monkeypatch.setattr(release_hosts, "UV", release_hosts.UV.replace("release=${last%/*}", late + "wait"))
+    host = release_hosts.VenvHost(tmp_path)
+    pid = host.start("2.0")
+    while not list(host.root.glob("releases/*/begun")):
+        time.sleep(0.01)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    with pytest.raises(Problem) as raised:
+        host.present("1.0")
+    assert raised.value.rule == "env.busy"
+    _when_free(lambda: host.present("1.0"))
+    time.sleep(1)
+    host.whole("1.0")
+    assert len(host.releases()) == 1
 
 
 def test_killed_at_random_instants(host: Host) -> None:
