@@ -57,10 +57,10 @@ help:
 
 # -- What a user runs ---------------------------------------------------------------------------------------
 
-site: preflight $(VENV)/.controller
+site: preflight $(VENV)/.collections
 	@$(call PLAY,site.yml)
 
-$(VERBS): $(VENV)/.controller
+$(VERBS): $(VENV)/.collections
 	@$(call PLAY,playbooks/$@.yml)
 
 # -- What a developer runs ----------------------------------------------------------------------------------
@@ -111,7 +111,8 @@ lock-requirements: $(VENV)/.controller
 	uv pip compile -q $$options --custom-compile-command 'make lock-requirements' controller.in -o controller.txt; \
 	for name in test ee; do \
 	  uv pip compile -q $$options --custom-compile-command 'make lock-requirements' -c controller.txt $$name.in -o $$name.txt; \
-	done
+	done; \
+	uv pip compile -q $$options --custom-compile-command 'make lock-requirements' --no-deps -c test.txt collections.in -o collections.txt
 
 clean:
 	@tools/lab/clean
@@ -132,6 +133,11 @@ again:
 $(VENV)/.controller: requirements/controller.txt $(if $(shell $(BIN)/python -V 2>/dev/null),,again)
 	@python=$$(tools/preflight) && echo "Making $(VENV) with $$python" && rm -rf $(VENV) && "$$python" -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --require-hashes -r $<
+	@touch $@
+
+# The connections and modules of requirements.yml; where the tests' packages brought them, nothing is downloaded.
+$(VENV)/.collections: requirements/collections.txt requirements.yml $(VENV)/.controller
+	@$(BIN)/python tools/fetch_collections.py
 	@touch $@
 
 $(VENV)/.test: requirements/test.txt $(VENV)/.controller

@@ -32,7 +32,7 @@ def test_no_file_says(phrase: str, tracked: list[Path]) -> None:
 
 
 def test_requirements_are_locked_by_hash(root: Path) -> None:
-    for name in ("controller.txt", "test.txt", "ee.txt"):
+    for name in ("controller.txt", "collections.txt", "test.txt", "ee.txt"):
         text = (root / "requirements" / name).read_text(encoding="utf-8")
         entries = re.split(r"\n(?=[a-z0-9])", re.sub(r"(?m)^#.*\n", "", text))
         assert [entry for entry in entries if entry.strip() and "--hash=sha256:" not in entry] == []
@@ -47,3 +47,5 @@ def test_the_locks_agree(root: Path) -> None:
     controller = pins("controller.txt")
     for other in (pins("test.txt"), pins("ee.txt")):
         assert controller == {name: other.get(name) for name in controller}
+    carrier = pins("collections.txt")
+    assert carrier == {name: pins("test.txt").get(name) for name in carrier} != {}
