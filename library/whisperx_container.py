@@ -155,7 +155,14 @@ load:
   returned: success
   type: bool
 there:
-  description: Releases of which the host has images; a new one may share layers with them.
+  description: Releases of which the host has images.
+  returned: success
+  type: list
+  elements: str
+layers:
+  description:
+    - Digests of the layers that these images have; a new image needs not bring them again. Those of docker are
+      of a layer and all below it.
   returned: success
   type: list
   elements: str
@@ -307,6 +314,7 @@ def main() -> None:
         diff=summary.diff(result),
         load=result.load,
         there=result.there,
+        layers=result.layers,
         tag=result.tag,
         surplus=result.surplus,
         engine=result.engine,

@@ -174,10 +174,16 @@ images:
       elements: dict
     upgrade:
       description:
-        - The copy for a host that has the image nearest to it. C(archive) has no layers of C(without), which
-          are in the image of the release C(from); engines take it as they take the whole one. C(bytes) is its
-          size. Null where there is no such image.
+        - The smallest of RV(images.upgrades), null where there is none.
       type: dict
+    upgrades:
+      description:
+        - Copies for hosts that have other images of this toolkit, whatever class or request these were for.
+          C(archive) has no layers of C(without), which are for example in the image of the release C(from);
+          engines take it as they take the whole one. C(chain) is the digest of these layers as docker knows
+          them, empty for a copy that only podman takes. C(bytes) is its size.
+      type: list
+      elements: dict
     pushed:
       description: Name in a registry to the id of the image that was put there.
       type: dict

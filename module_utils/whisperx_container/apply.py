@@ -34,7 +34,7 @@ def present(
     """
     container = Container(layout, options, hooks, engine, wanted)
     result = _result(releases.present(layout, container, hooks, check), engine.name)
-    result.image, result.there = wanted.image, container.there()
+    result.image, result.there, result.layers = wanted.image, container.there(), container.layers()
     return result
 
 

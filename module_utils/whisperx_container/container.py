@@ -11,6 +11,7 @@ from typing import AbstractSet, Any, Dict, List, Mapping, Optional, Sequence, Tu
 
 from ..whisperx_common.durable import make_directories
 from ..whisperx_common.files import discard, make_way, read_text, write_text
+from ..whisperx_common.layers import chains
 from ..whisperx_problem import Problem
 from ..whisperx_release import disk, host
 from ..whisperx_release.hooks import Hooks
@@ -106,7 +107,7 @@ class Container(Runtime):
             return
         storage = self.store or self.engine.storage_root() or self.layout.root
         coming = incoming(self.layout, self.store)
-        check_room(self.wanted, self.there(), storage, coming, self.options.copied)
+        check_room(self.wanted, self.layers(), storage, coming, self.options.copied)
 
     def finish(self, state: State, steps: Sequence[Step], gone: Sequence[str]) -> Sequence[Step]:
         """Open the store, move the tag, remove the images that no remaining release is made of."""
@@ -199,6 +200,15 @@ class Container(Runtime):
     def there(self) -> List[str]:
         """Return the releases of which the host has images."""
         return sorted(image.release for image in self.images.values())
+
+    def layers(self) -> List[str]:
+        """Return by which digests the engine finds the layers that these have: docker knows a layer together
+        with those below it, podman each by itself.
+        """
+        stacks = (image.layers for image in self.images.values())
+        if self.engine.name == "docker":
+            stacks = (tuple(chains(stack)) for stack in stacks)
+        return sorted({layer for stack in stacks for layer in stack})
 
     def _look(self) -> None:
         self.images = {image.name: image for image in self.engine.images()}

@@ -182,4 +182,5 @@ def _image(record: Dict[str, Any]) -> Found:
     tags = [str(tag) for tag in record.get("RepoTags") or []]
     identity = str(record.get("Id", ""))
     digest = identity[len("sha256:") :] if identity.startswith("sha256:") else identity
-    return Found(digest, tuple(sorted(tags)), str(record.get("Architecture", "")), plain(labels))
+    layers = tuple(str(layer) for layer in (record.get("RootFS") or {}).get("Layers") or [])
+    return Found(digest, tuple(sorted(tags)), str(record.get("Architecture", "")), plain(labels), layers)

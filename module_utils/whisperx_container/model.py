@@ -105,12 +105,14 @@ class Options(model.Options):
 
 @dataclass(frozen=True)
 class Found:
-    """An image of this toolkit in the engine's storage. ``labels`` without their prefix."""
+    """An image of this toolkit in the engine's storage. ``labels`` without their prefix; ``layers`` are the
+    digests of what they unpack to, lowest first."""
 
     id: str
     tags: Tuple[str, ...]
     architecture: str
     labels: Mapping[str, str]
+    layers: Tuple[str, ...] = ()
 
     @property
     def release(self) -> str:
@@ -127,7 +129,8 @@ class Found:
 class Result(model.Outcome):
     """What was done or, in check mode, would be; and what is left for the image modules of the role.
 
-    ``load``: the host lacks the image; ``there`` are the releases it has images of. ``tag``: `current`
+    ``load``: the host lacks the image; ``there`` are the releases it has images of, ``layers`` the digests of
+    the layers of these. ``tag``: `current`
     must come to lead to ``image``. ``surplus``: names of images that no release needs.
     """
 
@@ -135,6 +138,7 @@ class Result(model.Outcome):
     image: str = ""
     load: bool = False
     there: List[str] = field(default_factory=list)
+    layers: List[str] = field(default_factory=list)
     tag: bool = False
     surplus: List[str] = field(default_factory=list)
 

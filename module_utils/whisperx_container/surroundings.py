@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from typing import Callable, Dict, List, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
 
 from ..whisperx_common.files import read_text
 from ..whisperx_common.tree import Tree
@@ -43,7 +43,7 @@ def check_machine(wanted: Wanted, found: Found, machine: str) -> None:
 
 def check_room(
     wanted: Wanted,
-    there: Sequence[str],
+    layers: Sequence[str],
     storage: str,
     incoming: str,
     copied: bool,
@@ -52,12 +52,10 @@ def check_room(
     """Raise Problem "container.disk-space" when the image would not fit while it is brought.
 
     Beside its ``storage`` an engine unpacks what it is given: podman in ``incoming``, docker in its storage.
-    An archive that is ``copied`` lies in ``incoming``, too. Where the host has the image of one of the
-    releases ``there``, only the layers that differ count. A size that was not told counts as nothing.
+    An archive that is ``copied`` lies in ``incoming``, too. Of a host's ``layers`` only those count that it
+    lacks, if there is a copy without the others. A size that was not told counts as nothing.
     """
-    upgrade = wanted.built.get("upgrade") or {}
-    short = upgrade.get("from") in there
-    size = int((upgrade if short else wanted.built).get("bytes") or 0)
+    size = int(brought(wanted, layers).get("bytes") or 0)
     unpacked = incoming if wanted.engine == "podman" else storage
     wishes: Dict[str, int] = {}
     for path, wish in ((storage, size + _SPARE), (unpacked, size), (incoming, size if copied else 0)):
@@ -75,6 +73,15 @@ def check_room(
                 "{} MiB, to bring {} MiB of an image".format(-(-wish // _MIB), -(-size // _MIB)),
                 "Free some space, or set whisperx_container_store to a larger file system.",
             )
+
+
+def brought(wanted: Wanted, layers: Sequence[str]) -> Mapping[str, Any]:
+    """Return the archive that is enough for a host with these layers, as the role chooses it (load.yml)."""
+    for copy in wanted.built.get("upgrades") or ():
+        wanted_there = [copy["chain"]] if wanted.engine == "docker" else copy["without"]
+        if set(wanted_there) <= set(layers):
+            return dict(copy)
+    return wanted.built
 
 
 def check_gpu(

@@ -318,19 +318,23 @@ class TestSurroundings:
         assert caught.value.rule == "container.disk-space"
 
     @pytest.mark.parametrize(
-        ("engine", "there", "copied", "mib"),
+        ("engine", "layers", "copied", "mib"),
         [
             # The image, what is unpacked, the archive, and what is spare.
             ("podman", [], True, 3 * 1000 + 128),
             ("docker", [], False, 2 * 1000 + 128),
-            ("podman", ["older"], True, 3 * 10 + 128),
+            ("podman", ["a", "b", "c"], True, 3 * 10 + 128),
+            ("podman", ["b"], True, 3 * 1000 + 128),
+            ("docker", ["a", "b", "c"], False, 2 * 1000 + 128),
+            ("docker", ["chain of a and b"], False, 2 * 10 + 128),
         ],
     )
     def test_the_room_is_that_of_what_comes(
-        self, tmp_path: Path, engine: str, there: list[str], copied: bool, mib: int
+        self, tmp_path: Path, engine: str, layers: list[str], copied: bool, mib: int
     ) -> None:
-        upgrade = {"from": "older", "bytes": 10 << 20}
-        built = {"release": "1", "bytes": 1000 << 20, "upgrade": upgrade}
+        small = {"bytes": 10 << 20, "without": ["a", "b"], "chain": "chain of a and b"}
+        other = {"bytes": 5 << 20, "without": ["a", "d"], "chain": ""}
+        built = {"release": "1", "bytes": 1000 << 20, "upgrades": [other, small]}
         wanted = want(PLAN | {"container": {"engine": engine}}, built, "")
 
         def statvfs(path: str) -> os.statvfs_result:
@@ -338,10 +342,10 @@ class TestSurroundings:
 
         place = str(tmp_path)
         short = 0
-        surroundings.check_room(wanted, there, place, place + "/incoming", copied, statvfs)
+        surroundings.check_room(wanted, layers, place, place + "/incoming", copied, statvfs)
         short = 1
         with pytest.raises(Problem) as caught:
-            surroundings.check_room(wanted, there, place, place + "/incoming", copied, statvfs)
+            surroundings.check_room(wanted, layers, place, place + "/incoming", copied, statvfs)
         assert f"{mib} MiB" in caught.value.wanted
 
 

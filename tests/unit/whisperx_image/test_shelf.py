@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from module_utils.whisperx_common.files import write_json
+from module_utils.whisperx_common.layers import chains
 from module_utils.whisperx_image.archive import Archive, intact
 from module_utils.whisperx_image.layer import Entry
 from module_utils.whisperx_image.model import Base, Job, base_of, labels
@@ -184,3 +186,82 @@ def test_a_root_is_known_by_its_content(tmp_path):
     with pytest.raises(Problem) as caught:
         Base(root=str(tmp_path / "none.tar")).digest()
     assert caught.value.rule == "image.base"
+
+
+def layered(wish: Job, *names: str) -> dict:
+    """Put an archive on the shelf whose layers have these names, the last one small."""
+    os.makedirs(os.path.dirname(wish.archive), exist_ok=True)
+    archive = Archive(wish.archive)
+    for name in names:
+        content = Path(wish.settings.directory) / f"content-{name}"
+        content.write_bytes(name.encode() * 3000 if name != names[-1] else name.encode())
+        archive.add_layer(
+            [Entry(name, "file", size=content.stat().st_size, source=str(content), mtime=0)], name
+        )
+    archive.finish({"rootfs": {}}, [wish.image])
+    record = {"bytes": os.stat(wish.archive).st_size, "layers": [layer.record() for layer in archive.layers]}
+    return keep(wish, {**expected(wish, PIN), **record})
+
+
+def of_class(wish: Job, name: str) -> Job:
+    """Return the job for another request: then the class is another one, and the directory too."""
+    return replace(wish, wanted=replace(wish.wanted, plan={**wish.wanted.plan, "class": name}))
+
+
+def digests(record: dict, *names: str) -> list[str]:
+    return [layer["digest"] for layer in record["layers"] if layer["what"] in names]
+
+
+def test_a_copy_stands_on_the_layers_of_another_request(tmp_path: Path) -> None:
+    first = layered(of_class(job(tmp_path), "pinned"), "base", "torch", "1.0")
+    second = layered(of_class(job(tmp_path, "1.1"), "newest"), "base", "torch", "1.1")
+    [copy] = second["upgrades"]
+    assert Path(first["archive"]).parent != Path(second["archive"]).parent
+    assert copy["without"] == digests(first, "base", "torch")
+    assert copy["chain"] == chains(copy["without"])[-1]
+    assert copy["bytes"] * 2 < second["bytes"]
+
+
+def test_a_host_two_images_back_has_its_own_copy(tmp_path: Path) -> None:
+    first = layered(job(tmp_path), "base", "torch", "1.0")
+    layered(job(tmp_path, "1.1"), "base", "torch", "extra", "1.1")
+    third = layered(job(tmp_path, "1.2"), "base", "torch", "extra", "1.2")
+    shared = [copy["without"] for copy in third["upgrades"]]
+    assert shared == [digests(third, "base", "torch", "extra"), digests(first, "base", "torch")]
+    assert len({copy["archive"] for copy in third["upgrades"]}) == 2
+    assert all(Path(copy["archive"]).stat().st_size == copy["bytes"] for copy in third["upgrades"])
+
+
+def test_layers_above_another_one_are_for_podman_alone(tmp_path: Path) -> None:
+    layered(job(tmp_path), "base", "system", "torch", "1.0")
+    second = layered(job(tmp_path, "1.1"), "base", "newer", "torch", "1.1")
+    [copy] = second["upgrades"]
+    assert copy["without"] == digests(second, "base", "torch") and copy["chain"] == ""
+
+
+def test_an_image_whose_archive_is_gone_is_remembered(tmp_path: Path) -> None:
+    old = layered(of_class(job(tmp_path), "left"), "base", "torch", "1.0")
+    shutil.rmtree(Path(old["archive"]).parent)
+    new = layered(of_class(job(tmp_path, "1.1"), "new"), "base", "torch", "1.1")
+    assert [copy["without"] for copy in new["upgrades"]] == [digests(old, "base", "torch")]
+
+
+def test_all_copies_go_with_their_archive(tmp_path: Path) -> None:
+    layered(job(tmp_path), "base", "torch", "1.0")
+    layered(job(tmp_path, "1.1"), "base", "torch", "extra", "1.1")
+    third = layered(job(tmp_path, "1.2"), "base", "torch", "extra", "1.2")
+    os.utime(third["archive"] + ".json", (1, 1))
+    wish = job(tmp_path, "1.3")
+    layered(wish, "other", "1.3")
+    prune(replace(wish, settings=replace(wish.settings, keep=1)))
+    assert [path.name for path in Path(wish.archive).parent.glob("*.upgrade*")] == []
+
+
+def test_a_record_of_an_earlier_version_keeps_its_copy(tmp_path: Path) -> None:
+    layered(job(tmp_path), "base", "torch", "1.0")
+    record = layered(job(tmp_path, "1.1"), "base", "torch", "1.1")
+    older = {key: record[key] for key in record if key != "upgrades"}
+    older["upgrade"] = {key: record["upgrade"][key] for key in record["upgrade"] if key != "chain"}
+    write_json(record["archive"] + ".json", older)
+    found = built(job(tmp_path, "1.1"), PIN)
+    assert found is not None and found["upgrades"] == [{**older["upgrade"], "chain": ""}]
