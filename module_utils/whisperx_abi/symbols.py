@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import struct
 from dataclasses import dataclass
-from typing import Callable, Dict, FrozenSet, Set, TypeVar
+from typing import Callable, Dict, FrozenSet, List, Set, TypeVar
 
 from .dynamic import DT_STRSZ, DT_STRTAB, Forward, Strings, pairs
 from .header import Header, unreadable
@@ -26,11 +26,15 @@ _MOST_VERSIONS = 4096
 _LONGEST = 1 << 16
 # Linkers let a name share the end of another; all names together are hardly longer than the table.
 _MOST_OVERLAP = 8
+# How many names are read before their length is looked at.
+_AT_ONCE = 512
 
 _DT_HASH, _DT_SYMTAB, _DT_GNU_HASH = 4, 6, 0x6FFFFEF5
 _DT_VERDEF, _DT_VERDEFNUM = 0x6FFFFFFC, 0x6FFFFFFD
-_LOCAL, _GLOBAL, _WEAK, _UNIQUE = 0, 1, 2, 10
-_INTERNAL, _HIDDEN = 1, 2
+_GLOBAL, _WEAK, _UNIQUE = 1, 2, 10
+# Bytes of binding and type with which a symbol serves others; visibilities (internal, hidden) with which not.
+_SERVES = frozenset(binding << 4 | kind for binding in (_GLOBAL, _WEAK, _UNIQUE) for kind in range(16))
+_UNSEEN = (1, 2)
 _SHT_DYNSYM = 11
 
 At = Callable[[int, int], bytes]
@@ -64,44 +68,41 @@ def parse(at: At, size: int, where: str) -> Symbols:
     count = _count(head, tags)
     if count > _MOST_SYMBOLS:
         raise head.bad(f"{count} symbols")
-    entry = struct.Struct(head.mark + ("IBBHQQ" if head.wide else "IIIBBH"))
+    # Of an entry what decides: name, binding and type, visibility, section.
+    entry = struct.Struct(head.mark + ("IBBH16x" if head.wide else "I8xBBH"))
     table = head.take(head.place(tags[_DT_SYMTAB], "symbol table"), count * entry.size, "symbol table")
     if tags.get(DT_STRSZ, 0) > _MOST_STRINGS:
         raise head.bad(f"a string table of {tags[DT_STRSZ]} bytes")
     strings = head.take(head.place(tags[DT_STRTAB], "string table"), tags.get(DT_STRSZ, 0), "string table")
-    return _sorted(head, entry, table, strings)
+    defined: List[int] = []
+    undefined: List[int] = []
+    for name, info, other, section in entry.iter_unpack(table):
+        if section:
+            if info in _SERVES and other & 3 not in _UNSEEN:
+                defined.append(name)
+        elif info >> 4 == _GLOBAL:
+            undefined.append(name)
+    exported, wanted = _names(head, strings, defined), _names(head, strings, undefined)
+    return Symbols(exported, wanted - exported)
 
 
-def _sorted(head: Header, entry: struct.Struct, table: bytes, strings: bytes) -> Symbols:
-    """Divide the table into what is exported and what is wanted."""
-    exported: Set[bytes] = set()
-    wanted: Set[bytes] = set()
-    wide, room = head.wide, len(strings) * _MOST_OVERLAP + _LONGEST
-    for row in entry.iter_unpack(table):
-        name, info, other, section = (row[0], row[1], row[2], row[3]) if wide else (row[0], *row[3:])
-        binding = info >> 4
-        if binding == _LOCAL or not name:
-            continue
-        if name >= len(strings):
-            raise head.bad("a symbol's name outside the string table")
+def _names(head: Header, strings: bytes, places: List[int]) -> FrozenSet[bytes]:
+    """The names at these places of the string table, each cut where it is longer than any compiler writes."""
+    if max(places, default=0) >= max(1, len(strings)):
+        raise head.bad("a symbol's name outside the string table")
+    find, room = strings.find, len(strings) * _MOST_OVERLAP + _LONGEST
+    found: Set[bytes] = set()
+    for start in range(0, len(places), _AT_ONCE):
+        part = [
+            strings[place : end if (end := find(b"\0", place, place + _LONGEST)) >= 0 else place + _LONGEST]
+            for place in places[start : start + _AT_ONCE]
+        ]
+        room -= sum(map(len, part))
         if room < 0:
             raise head.bad("symbols whose names overlap")
-        if section and binding in (_GLOBAL, _WEAK, _UNIQUE) and other & 3 not in (_INTERNAL, _HIDDEN):
-            text = _name(strings, name)
-            exported.add(text)
-        elif not section and binding == _GLOBAL:
-            text = _name(strings, name)
-            wanted.add(text)
-        else:
-            continue
-        room -= len(text)
-    return Symbols(frozenset(exported), frozenset(wanted - exported - {b""}))
-
-
-def _name(strings: bytes, place: int) -> bytes:
-    """One name, cut where it is longer than any compiler writes."""
-    end = strings.find(b"\0", place, place + _LONGEST)
-    return strings[place : end if end >= 0 else place + _LONGEST]
+        found.update(part)
+    found.discard(b"")
+    return frozenset(found)
 
 
 def parse_versions(at: At, size: int, where: str) -> FrozenSet[str]:
