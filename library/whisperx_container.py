@@ -161,8 +161,8 @@ there:
   elements: str
 layers:
   description:
-    - Digests of the layers that these images have; a new image needs not bring them again. Those of docker are
-      of a layer and all below it.
+    - Digests of the layers that these images have; a new image need not bring them again. Those of docker
+      are of a layer and all below it.
   returned: success
   type: list
   elements: str
