@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 # The environment of this run is new enough, however old its stamp is.
-MADE = ["-o", ".venv/.controller", "-o", "preflight"]
+MADE = ["-o", ".venv/.controller", "-o", ".venv/.collections", "-o", "preflight"]
 VERBS = ["site", "plan", "verify", "rollback", "guard", "doctor", "audit", "bake", "bundle"]
 
 
