@@ -220,8 +220,9 @@ def _newest_other(state: State, current: Optional[Release]) -> Optional[Release]
     return max(others, key=_age, default=None)
 
 
-def _age(release: Release) -> Tuple[str, str]:
-    return str(release.value("created")), release.name
+def _age(release: Release) -> Tuple[int, str, str]:
+    """Return what orders releases by age. Those that an earlier version made have their date alone."""
+    return release.serial, str(release.value("created")), release.name
 
 
 def _nothing_to_return_to(layout: Layout, state: State, release: str) -> Problem:

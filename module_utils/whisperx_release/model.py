@@ -126,6 +126,11 @@ class Release:
         return default if found is None else found
 
     @property
+    def serial(self) -> int:
+        """Its number among the releases of its root, in the order they were made; 0 if it has none."""
+        return int(self.value("serial", 0))
+
+    @property
     def versions(self) -> Dict[str, str]:
         """Version by package, as the record has it."""
         return dict(self.value("versions", {}))

@@ -102,6 +102,8 @@ def _complete(run: Run, step: Step) -> None:
     """Write the record: the last thing that a release gets, and what makes it one."""
     record = run.runtime.record(run, step.subject)
     record.update(run.checked)
+    # Which release is older does not hang on the clock: the host's may have been years off.
+    record["serial"] = 1 + max((found.serial for found in run.before.releases.values()), default=0)
     _before_record(run, step)
     write_json(os.path.join(run.path(step), RECORD), record)
     building.end(run.layout)

@@ -20,6 +20,7 @@ from ..whisperx_common.records import (
     table,
     text,
     version,
+    whole,
 )
 
 __all__ = ["FACT", "PLAN", "RECORD", "RELEASE", "ROLLBACK", "fact", "plan", "release", "rollback"]
@@ -58,6 +59,7 @@ RELEASE = Schema(
         "runtime": identifier,
         "wanted": text,
         "created": text,
+        "serial": whole,
         "class": text,
         "lock_digest": text,
         "requested": each(text),

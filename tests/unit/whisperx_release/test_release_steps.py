@@ -160,6 +160,20 @@ def test_the_oldest_go_and_the_active_and_the_previous_stay(make: Make, keep: in
     assert len(host.releases()) == max(keep, 2)
 
 
+@pytest.mark.parametrize("clocks", [["2046", "2006", "2026", "1970"], ["1970", "2046", "2046", "2006"]])
+def test_which_release_is_the_oldest_does_not_hang_on_the_clock(
+    make: Make, monkeypatch: pytest.MonkeyPatch, clocks: list[str]
+) -> None:
+    """The clock of a host may be years off, and jump between two runs."""
+    host = make(keep=3)
+    for version, year in zip(("1.0", "2.0", "3.0", "4.0"), clocks, strict=True):
+        monkeypatch.setattr(host, "now", lambda year=year: f"{year}-01-01T00:00:00Z")
+        host.present(version)
+    records = [Path(host.layout.releases, name, "release.json") for name in host.releases()]
+    left = {json.loads(record.read_text(encoding="utf-8"))["versions"]["tiny"] for record in records}
+    assert left == {"2.0", "3.0", "4.0"}
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 @pytest.mark.parametrize("spared", [0, 1, 2, 3])
 def test_a_rollback_needs_no_room(
