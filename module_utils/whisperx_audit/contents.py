@@ -19,6 +19,7 @@ from ..whisperx_common.files import read_text
 from ..whisperx_common.wording import named
 from ..whisperx_env import integrity
 from ..whisperx_env.additions import by_whom
+from ..whisperx_placed.sources import NAMES
 from ..whisperx_problem import Problem
 from ..whisperx_release.model import Release
 from .model import BREAKS, DRIFTED, Item
@@ -32,8 +33,8 @@ _SLACK = 5
 _SHOWN = 4
 # From site-packages this leads out of the environment.
 _OUTSIDE = os.path.join(*[os.pardir] * 4)
-# What uv puts into every environment itself.
-_OWN = ("_virtualenv.py", "_virtualenv.pth")
+# What uv and this toolkit put into every environment themselves.
+_OWN = ("_virtualenv.py", "_virtualenv.pth", *NAMES)
 
 
 @dataclass
@@ -168,7 +169,8 @@ def _strangers(site_packages: str, recorded: Set[str]) -> Iterator[str]:
         inner[:] = sorted(name for name in inner if name != "__pycache__")
         for name in [name for name in inner if prefix + name not in folders]:
             inner.remove(name)
-            yield prefix + name + os.sep
+            if prefix + name not in _OWN:
+                yield prefix + name + os.sep
         for name in names:
             if prefix + name not in recorded and prefix + name not in _OWN and not name.endswith(".pyc"):
                 yield prefix + name

@@ -17,6 +17,7 @@ from ..whisperx_common import records
 from ..whisperx_common.files import names_in, read_text
 from ..whisperx_common.names import normalise
 from ..whisperx_common.records import Schema, table, text, whole
+from ..whisperx_placed.sources import NAMES
 from ..whisperx_release.model import Release
 from .wheel_record import rows
 
@@ -48,7 +49,7 @@ def manifest(path: str, site_packages: str) -> Dict[str, Any]:
     sizes: Dict[str, int] = {}
     for top in (site_packages, os.path.join(path, "bin")):
         for directory, directories, files in os.walk(top):
-            directories[:] = [name for name in directories if name != _CACHE]
+            directories[:] = [name for name in directories if name not in (_CACHE, *NAMES)]
             relative = os.path.relpath(directory, path)
             entries[relative] = len(directories) + len(files)
             for name in _telling(relative, files):

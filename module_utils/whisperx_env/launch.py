@@ -14,6 +14,7 @@ from typing import Dict, List, Pattern, Sequence
 from ..whisperx_common import telemetry
 from ..whisperx_common.durable import make_directories
 from ..whisperx_common.files import make_way, read_text, write_text
+from ..whisperx_placed import sources
 from ..whisperx_problem import Problem
 from . import session
 from .model import Wanted
@@ -75,7 +76,7 @@ def render(wanted: Wanted, release: str, site_packages: str) -> Dict[str, str]:
 
 
 def write(wanted: Wanted, release: str, site_packages: str) -> None:
-    """Write the scripts of a release.
+    """Write the scripts of a release, and what lets its programs find placed models.
 
     Raises Problem "env.command-missing" when a package that should bring a command did not.
     """
@@ -94,13 +95,16 @@ def write(wanted: Wanted, release: str, site_packages: str) -> None:
             )
         make_way(os.path.join(directory, name))
         write_text(os.path.join(directory, name), text, 0o755)
+    sources.write(site_packages)
 
 
 def stale(wanted: Wanted, release: str, site_packages: str) -> bool:
     """Return whether a release's scripts differ from those that would be written now."""
     directory = os.path.join(release, "launch")
     texts = render(wanted, release, site_packages)
-    return any(read_text(os.path.join(directory, name)) != text for name, text in texts.items())
+    if any(read_text(os.path.join(directory, name)) != text for name, text in texts.items()):
+        return True
+    return sources.stale(site_packages)
 
 
 def _names(scripts: Sequence[str]) -> List[str]:

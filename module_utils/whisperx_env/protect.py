@@ -11,6 +11,7 @@ import stat
 from typing import Dict, Iterator, List, Optional, Tuple
 
 from ..whisperx_common.files import read_text
+from ..whisperx_placed.sources import NAMES
 from ..whisperx_problem import Problem
 from ..whisperx_release.state import RECORD
 from .integrity import MANIFEST
@@ -67,6 +68,8 @@ def _claimed(path: str, site_packages: str) -> Iterator[Tuple[str, str]]:
     for info in infos:
         text = read_text(os.path.join(site_packages, info, "RECORD")) or ""
         for row in rows(text):
+            if row and os.path.normpath(row[0]).partition(os.sep)[0] in NAMES:
+                yield info.rpartition(".")[0], row[0]
             if row and (row[0].startswith(os.pardir) or os.path.isabs(row[0])):
                 name = os.path.relpath(os.path.normpath(os.path.join(site_packages, row[0])), path)
                 if name.partition(os.sep)[0] in (*_OURS, _LOCK) or _is_interpreter(name):

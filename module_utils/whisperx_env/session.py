@@ -36,6 +36,8 @@ usable() {
     [ -d "$1" ] || mkdir -p "$1" 2>/dev/null
     [ -d "$1" ] && [ -w "$1" ] && [ -x "$1" ]
 }
+# What is set here and not by the caller is no choice of a cache: placed models come before it.
+imply() { export "$1=$2" "WHISPERX_IMPLIED_$1=$2"; }
 if [ -z "${HOME:-}" ]; then
     HOME=$(getent passwd "$(id -u)" 2>/dev/null | cut -d: -f6)
     [ -z "$HOME" ] || export HOME
@@ -66,16 +68,16 @@ if [ -z "$wf_cache" ] || ! usable "$wf_cache"; then
     fi
     # Models that are there already are used on.
     if [ -n "$wf_cache" ]; then
-        [ -n "${HF_HOME:-}" ] || [ ! -d "$wf_cache/huggingface" ] || export HF_HOME="$wf_cache/huggingface"
-        [ -n "${TORCH_HOME:-}" ] || [ ! -d "$wf_cache/torch/hub" ] || export TORCH_HOME="$wf_cache/torch"
+        [ -n "${HF_HOME:-}" ] || [ ! -d "$wf_cache/huggingface" ] || imply HF_HOME "$wf_cache/huggingface"
+        [ -n "${TORCH_HOME:-}" ] || [ ! -d "$wf_cache/torch/hub" ] || imply TORCH_HOME "$wf_cache/torch"
     fi
     if [ -n "$wf_own" ]; then
         export XDG_CACHE_HOME="$wf_own"
-        export PYANNOTE_CACHE="${PYANNOTE_CACHE:-${TORCH_HOME:-$wf_own/torch}/pyannote}"
+        [ -n "${PYANNOTE_CACHE:-}" ] || imply PYANNOTE_CACHE "${TORCH_HOME:-$wf_own/torch}/pyannote"
         export MPLCONFIGDIR="${MPLCONFIGDIR:-$wf_own/matplotlib}"
         export NUMBA_CACHE_DIR="${NUMBA_CACHE_DIR:-$wf_own/numba}"
         export TRITON_CACHE_DIR="${TRITON_CACHE_DIR:-$wf_own/triton}"
-        [ -n "${NLTK_DATA:-}" ] || ! usable "$wf_own/nltk_data" || export NLTK_DATA="$wf_own/nltk_data"
+        [ -n "${NLTK_DATA:-}" ] || ! usable "$wf_own/nltk_data" || imply NLTK_DATA "$wf_own/nltk_data"
         [ -n "${HOME:-}" ] && [ -d "$HOME" ] || export HOME="$wf_own"
     fi
     wf_cache=$wf_own
