@@ -70,6 +70,11 @@ if [ -z "$nltk" ]; then
     nltk=$home/nltk_data
     [ -d "$nltk" ] || nltk="@NLTK@"
 fi
+# What the caller did not set is no choice of a cache: placed models come before it.
+own_hf=$hf own_torch=$torch own_nltk=$nltk
+[ -z "${HF_HOME:-}" ] || own_hf=''
+[ -z "${TORCH_HOME:-}" ] || own_torch=''
+[ -z "${NLTK_DATA:-}" ] || own_nltk=''
 for path in "$hf" "$torch" "$nltk" "${HF_HUB_CACHE:-}" "${WHISPERX_MODELS:-}"; do
     case $path in /*) ;; *) continue ;; esac
     [ -d "$path" ] || [ -n "$where" ] || mkdir -p -- "$path" 2>/dev/null || continue
@@ -78,6 +83,11 @@ for path in "$hf" "$torch" "$nltk" "${HF_HUB_CACHE:-}" "${WHISPERX_MODELS:-}"; d
         bind "$path" ''; set -- "$bind" "$@"; fixed=$((fixed + 1)) seen=$seen$path:
     fi
 done
+# Placed models, for reading only, where the programs in the image look for them.
+models=${WHISPERX_MODELS_DIR:-@MODELS@}
+if [ -d "$models/sets" ] && ! [ "$models" = "${models#/}" ]; then
+    set -- "--mount=type=bind,source=$models,target=@MODELS@,readonly" "$@"; fixed=$((fixed + 1))
+fi
 for path in "${SSL_CERT_FILE:-}" "${REQUESTS_CA_BUNDLE:-}" "${CURL_CA_BUNDLE:-}"; do
     case $path in /*) ;; *) continue ;; esac
     case $seen in *":$path:"*) continue ;; esac
@@ -133,6 +143,8 @@ case $here in / | /tmp | /usr | /etc | /var | /run) ;; *) ours "$here" && here=/
 set -- ${empty:+"$empty"} "$scratch" "--workdir=$here" \
     "--env=HOME=$home" "--env=USER=$name" "--env=LOGNAME=$name" \
     "--env=HF_HOME=$hf" "--env=TORCH_HOME=$torch" "--env=NLTK_DATA=$nltk" \
+    "--env=WHISPERX_IMPLIED_HF_HOME=$own_hf" "--env=WHISPERX_IMPLIED_TORCH_HOME=$own_torch" \
+    "--env=WHISPERX_IMPLIED_NLTK_DATA=$own_nltk" \
     "--env=LC_ALL=${LC_ALL:-C.UTF-8}" "$@"
 @IDENTITY@
 # shellcheck disable=SC2086

@@ -16,6 +16,8 @@ __all__ = ["Command", "render"]
 _COMMAND = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 _WORD = re.compile(r"[A-Za-z0-9_@%+=:,./-]*\Z")
 PYTHON = "python"
+# Where placed models are on every host, and in an image beside its releases.
+MODELS = "/opt/whisperx/models"
 
 # The first process of the container. A program that is process 1 would not die of SIGTERM, for the kernel
 # gives process 1 no default actions; and a shell's background command ignores SIGINT unless told otherwise.
@@ -76,6 +78,7 @@ _PASSED = (
     "TRANSFORMERS_VERBOSITY",
     "TZ",
     "WHISPERX_MODELS",
+    "WHISPERX_PLACED_MODELS",
     "XDG_CACHE_HOME",
     "XDG_CONFIG_HOME",
     "all_proxy",
@@ -234,6 +237,7 @@ def _script(command: Command, name: str) -> str:
         "HF": caches + "/huggingface",
         "TORCH": caches + "/torch",
         "NLTK": caches + "/nltk_data",
+        "MODELS": MODELS,
         "ROOTS_STORE": "export CONTAINERS_STORAGE_CONF='{}'".format(command.run_conf)
         if command.store
         else ":",

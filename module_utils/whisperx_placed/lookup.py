@@ -22,7 +22,7 @@ __all__ = ["Placed", "checkpoint", "find", "located", "reset", "say", "sentences
 VARIABLE = "WHISPERX_MODELS_DIR"
 # "0" passes the store over, as if nothing were placed.
 SWITCH = "WHISPERX_PLACED_MODELS"
-# Before the name of a variable: what the commands set it to themselves, because the caller had not. That is no
+# Before the name of a variable: what the commands set it to themselves, as the caller had not; that is no
 # choice of the caller's.
 IMPLIED = "WHISPERX_IMPLIED_"
 USUAL = "/opt/whisperx/models"

@@ -61,6 +61,17 @@ def test_a_relative_path_a_path_elsewhere_and_a_result(native: Native) -> None:
     assert (made.read_text(encoding="utf-8"), made.stat().st_uid) == ("near-far", os.getuid())
 
 
+def test_placed_models_are_there_and_read_only(native: Native) -> None:
+    store = native.here.parent / "placed"
+    (store / "sets/one").mkdir(parents=True)
+    (store / "sets/one/manifest.json").write_text("{}", encoding="utf-8")
+    native.environment["WHISPERX_MODELS_DIR"] = str(store)
+    place = "/opt/whisperx/models/sets/one"
+    code = f"import os; print(os.listdir('{place}')); open('{place}/made', 'w')"
+    code_, out, err = native.run("-c", code)
+    assert code_ == 1 and out == "['manifest.json']" and "Read-only file system" in err
+
+
 def test_it_can_do_nothing_but_its_work(native: Native) -> None:
     code = (
         "lines = dict(l.split(':', 1) for l in open('/proc/self/status'))\n"

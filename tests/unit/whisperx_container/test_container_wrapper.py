@@ -174,6 +174,19 @@ class TestPaths:
         assert f"--env=HF_HOME={host.base}/models/huggingface" in words
         assert str(host.base / "models/torch") in mounts(words)
 
+    def test_placed_models_are_read_only_where_the_image_looks_for_them(self, host: Host) -> None:
+        store = host.base / "placed"
+        assert not any("target=/opt/whisperx/models" in word for word in host.words(PLAIN))
+        (store / "sets").mkdir(parents=True)
+        words = host.words(PLAIN, WHISPERX_MODELS_DIR=str(store))
+        assert f"--mount=type=bind,source={store},target=/opt/whisperx/models,readonly" in words
+        assert "whisperx" in words[words.index(IMAGE) :]
+
+    def test_only_a_cache_of_the_callers_comes_before_placed_models(self, host: Host) -> None:
+        usual = f"--env=WHISPERX_IMPLIED_HF_HOME={host.home}/.cache/huggingface"
+        assert usual in host.words(PLAIN)
+        assert usual not in host.words(PLAIN, HF_HOME=str(host.home / ".cache/huggingface"))
+
     def test_a_file_elsewhere_is_readable(self, host: Host) -> None:
         (host.base / "in").mkdir()
         (host.base / "in/a.wav").touch()
