@@ -85,6 +85,12 @@ options:
         digests of files.
       - By default C($XDG_CACHE_HOME/whisperx-fleet) or C(~/.cache/whisperx-fleet).
     type: path
+  wheels:
+    description:
+      - SHA-256 to path of wheels that the user built, as RV(whisperx_plan#module:wheels) has them. Of these a
+        class gets those that its plan takes; they travel to the hosts with the run.
+    type: dict
+    default: {}
   plan_output:
     description:
       - The JSON that M(whisperx_plan) wrote to its O(whisperx_plan#module:output), to which the versions of

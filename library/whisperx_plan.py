@@ -24,7 +24,8 @@ options:
       - By default the hosts of the play that have the fact C(whisperx_host), each with what it asks for
         in the variables C(whisperx_plan_packages), C(whisperx_plan_runtime), C(whisperx_plan_device),
         C(whisperx_plan_gpus), C(whisperx_plan_remedies), C(whisperx_plan_unknown),
-        C(whisperx_plan_interpreters), C(whisperx_plan_extras), C(whisperx_plan_container_base),
+        C(whisperx_plan_interpreters), C(whisperx_plan_extras), C(whisperx_plan_wheels),
+        C(whisperx_plan_container_base),
         C(whisperx_plan_container_root), C(whisperx_plan_container_facts), C(whisperx_container_engine) and
         C(whisperx_container_install). A host without such a variable gets what the play or the role has.
     type: dict
@@ -42,6 +43,20 @@ options:
       - Names and versions only, neither addresses nor markers.
     type: dict
     default: {}
+  wheels:
+    description:
+      - Wheels that the user built of packages of the catalogue, on the controller; files, and directories of
+        them. They are measured as those of the index are, become versions beside the known ones, and the same
+        rules decide. What was measured is kept in O(cache_dir), by the digest of the wheel.
+      - A wheel that cannot be read, whose name is not what is in it, or with two claims for one path fails
+        the module. Wheels of other packages are named and left alone.
+    type: list
+    elements: path
+    default: []
+  bundle:
+    description:
+      - A bundle, whose own record of such wheels takes the place of O(wheels).
+    type: path
   runtime:
     description:
       - What the packages run in. V(auto) takes an environment on the host if one fits, and a container
@@ -124,8 +139,8 @@ options:
   requests:
     description:
       - What differs by host, per option, as option to host to value.
-      - The options are O(packages), O(extras), O(runtime), O(device), O(gpus), O(remedies), O(unknown),
-        O(interpreters) and those that begin with C(container_).
+      - The options are O(packages), O(extras), O(wheels), O(runtime), O(device), O(gpus), O(remedies),
+        O(unknown), O(interpreters) and those that begin with C(container_).
     type: dict
     default: {}
   catalogue:
@@ -157,7 +172,9 @@ options:
     type: path
   cache_dir:
     description:
-      - Directory that keeps what was read from O(container_root), by its digest. Nothing is kept by default.
+      - Directory that keeps what was read from O(container_root) and O(wheels), by digest. By default nothing
+        of the first is kept, and of the second in C($XDG_CACHE_HOME/whisperx-fleet) or
+        C(~/.cache/whisperx-fleet).
     type: path
   compare:
     description:
@@ -241,6 +258,13 @@ details:
   returned: success
   type: list
   elements: str
+wheels:
+  description: >-
+    The wheels of O(wheels), each with C(file), C(sha256), C(path), what was measured in it, the C(hosts) that
+    get it, and C(why) the others do not.
+  returned: success
+  type: list
+  elements: dict
 changes:
   description: >-
     What differs from the earlier plan: the hosts that would break (C(breaks)), are fixed (C(cured)), move to

@@ -47,6 +47,13 @@ options:
   catalogue:
     description: Directory of the catalogue, to be put into O(output).
     type: path
+  wheels:
+    description:
+      - Wheels that the user built, as RV(whisperx_plan#module:wheels) has them. With O(state=bundled), what
+        was measured in those that the locks name is put beside the catalogue.
+    type: list
+    elements: dict
+    default: []
   hosts:
     description: Host to address, of those that are to take files over HTTP.
     type: dict
@@ -173,6 +180,7 @@ ARGUMENTS: Dict[str, Any] = {
     "bundle_digest": {"default": ""},
     "output": {"type": "path"},
     "catalogue": {"type": "path"},
+    "wheels": {"type": "list", "elements": "dict", "default": []},
     "hosts": {"type": "dict", "default": {}},
     "url": {},
     "address": {},
@@ -226,9 +234,8 @@ def run(options: Dict[str, Any], check_mode: bool) -> Dict[str, Any]:
     if options["state"] == "served" and not check_mode:
         result["urls"] = served(options, result["files"])
     if options["state"] == "bundled" and not check_mode:
-        made = bundle.make(
-            Path(options["output"]), options["locks"], house, Path(options["catalogue"] or "/nonexistent")
-        )
+        catalogue = Path(options["catalogue"] or "/nonexistent")
+        made = bundle.make(Path(options["output"]), options["locks"], house, catalogue, options["wheels"])
         listing.check(Path(options["output"]), made.digest)
         result["changed"] = result["changed"] or made.changed
         result["bundle"] = {"files": made.files, "bytes": made.bytes, "digest": made.digest}

@@ -5,7 +5,7 @@ Writes roles/whisperx_plan/files/catalogue/packages/. Nothing is downloaded whol
 METADATA and single libraries are read out of the wheels by range requests. What is written already is kept,
 so a run that was cut short goes on; --again measures anew.
 
-    tools/refresh_catalogue.py                          # all of tools/catalogue/packages.yml
+    tools/refresh_catalogue.py                          # all of the catalogue's measure.yml
     tools/refresh_catalogue.py --package ctranslate2    # one (may be repeated)
     tools/refresh_catalogue.py --check                  # is anything new or changed upstream?
 
@@ -26,19 +26,21 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from module_utils.whisperx_measure.libraries import measure  # noqa: E402
+from module_utils.whisperx_measure.metadata import extras_of, requires_dist  # noqa: E402
+from module_utils.whisperx_measure.packages import FILE, Package, load_packages  # noqa: E402
 from module_utils.whisperx_problem import Problem  # noqa: E402
 from tools.catalogue.index import File, Index, default_index  # noqa: E402
-from tools.catalogue.listing import MACHINES, Listed, Package, list_releases, load_packages, pick  # noqa: E402
-from tools.catalogue.measure import measure  # noqa: E402
+from tools.catalogue.listing import MACHINES, Listed, list_releases, pick  # noqa: E402
 from tools.catalogue.store import Store  # noqa: E402
-from tools.catalogue.wheels import extras_of, read_metadata, requires_dist  # noqa: E402
+from tools.catalogue.wheels import RemoteWheel, read_metadata  # noqa: E402
 
 __all__ = ["main"]
 
 OUTPUT = ROOT / "roles/whisperx_plan/files/catalogue/packages"
 # What of a release comes out of its wheels, and is not asked for again.
 MEASURED = ("requires_dist", "requires_dist_aarch64", "extras", "abi")
-PACKAGES = ROOT / "tools/catalogue/packages.yml"
+PACKAGES = OUTPUT.parent / FILE
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -169,7 +171,8 @@ def _requires(index: Index, package: Package, item: Listed, record: dict[str, An
 
 
 def _libraries(index: Index, package: Package, file: File, machine: str, record: dict[str, Any]) -> None:
-    record.setdefault("abi", {})[machine] = measure(index, package, file)
+    with RemoteWheel(index, file) as wheel:
+        record.setdefault("abi", {})[machine] = measure(wheel, package, file.name)
 
 
 if __name__ == "__main__":

@@ -86,8 +86,7 @@ def _plan(plan: Mapping[str, Any], release: Release) -> Dict[str, Any]:
     moved = {
         name: [here.get(name, ""), pins[name]]
         for name in sorted(pins)
-        # A build or a repair is told by a local label, which the pin does not have.
-        if here.get(name, "").partition("+")[0] != pins[name]
+        if not _is(here.get(name, ""), str(pins[name]))
     }
     return {
         "verdict": plan.get("verdict"),
@@ -99,6 +98,11 @@ def _plan(plan: Mapping[str, Any], release: Release) -> Dict[str, Any]:
         else [],
         "remedies": [str(row.get("sentence")) for row in plan.get("remedies") or []],
     }
+
+
+def _is(version: str, pin: str) -> bool:
+    """Return whether a version is the pinned one: a build or a repair of it has a further local label."""
+    return version == pin or version.startswith(pin + ("." if "+" in pin else "+"))
 
 
 def _lines(

@@ -20,7 +20,7 @@ from .release import Release, canonical, requirement, specifier, version
 from .rows import Amendment, PackageInfo, Rows
 from .rows_reading import read_rows
 
-__all__ = ["ROW_FILES", "Catalogue", "Package", "load", "read_package", "with_release"]
+__all__ = ["ROW_FILES", "Catalogue", "Package", "load", "numbered", "read_package", "with_release"]
 
 ROW_FILES = (
     "amendments.yml",
@@ -190,11 +190,12 @@ def with_release(catalogue: Catalogue, name: str, text: str) -> Catalogue:
             loose = tuple(requirement(entry) for entry in sorted(names))
             guess = Release(name, text, version(text), None, None, loose, (), {}, invented=True)
             copies = sorted([*copies, guess], key=lambda release: release.version)
-        packages[package.name] = Package(package.name, _numbered(copies), package.cuda)
+        packages[package.name] = Package(package.name, numbered(copies), package.cuda)
     return Catalogue(packages, catalogue.rows, catalogue.digest)
 
 
-def _numbered(releases: list[Release]) -> tuple[Release, ...]:
+def numbered(releases: list[Release]) -> tuple[Release, ...]:
+    """Return the releases of a package, oldest first, each with its place in the sets of them."""
     for index, release in enumerate(releases):
         release.index, release.bit = index, 1 << index
     return tuple(releases)
@@ -212,7 +213,7 @@ def read_package(file: str, data: Any) -> Package:
         if older.version == newer.version:
             raise top.problem("releases", newer.text, "each version once")
     cuda = top.version("cuda")
-    return Package(name, _numbered(releases), cuda[0] if cuda else None)
+    return Package(name, numbered(releases), cuda[0] if cuda else None)
 
 
 def _read(path: Path) -> bytes:

@@ -35,7 +35,10 @@ _INTERPRETER = re.compile(r"(?P<kind>cp|py)(?P<major>\d)(?P<minor>\d*)")
 
 @dataclass(frozen=True)
 class Wheel:
-    """One wheel. ``platforms``: (machine, libc family, floor) each; machine "any" fits everywhere."""
+    """One wheel. ``platforms``: (machine, libc family, floor) each; machine "any" fits everywhere.
+
+    ``site``: whether the user built it; else it is an index's.
+    """
 
     file: str
     sha256: str
@@ -43,6 +46,7 @@ class Wheel:
     pythons: tuple[str, ...]
     abis: tuple[str, ...]
     platforms: tuple[tuple[str, str, Numbers], ...]
+    site: bool = False
 
     def fits_python(self, minor: Numbers) -> bool:
         """Say whether CPython ``minor`` (such as (3, 13)) takes this wheel; free-threaded wheels are not
@@ -126,6 +130,9 @@ class Abi:
 class Release:
     """One release. ``index``: its place in the package, 0 the oldest; ``bit``: 1 << index, for sets of
     releases.
+
+    ``site``: whether all of its wheels are the user's own; ``site_cuda``: of such a torch, machine -> the
+    CUDA that it is built for, "" for none.
     """
 
     package: str
@@ -141,6 +148,8 @@ class Release:
     index: int = -1
     bit: int = 0
     invented: bool = False
+    site: bool = False
+    site_cuda: Mapping[str, str] = field(default_factory=dict)
     cache: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     @property

@@ -20,8 +20,9 @@ stands. It carries no address and no date, so it can be committed and the same i
 A lock with further packages has one line more after ``request``, ``extras``: what was asked for, and the
 modules and commands that they have.
 
-``origin`` says where the file comes from: ``index``, ``local`` (a directory the user gave), ``built`` (made
-on the controller from a source distribution) or ``repaired:<SHA-256 of the original>``. Only ``index`` files
+``origin`` says where the file comes from: ``index``, ``local`` (a directory the user gave), ``site`` (a wheel
+of a catalogued package that the user built), ``built`` (made on the controller from a source distribution) or
+``repaired:<SHA-256 of the original>``. Only ``index`` files
 are fetched by the host; the others travel with the run. ``content`` tells an edited lock from a written one.
 
 Standard library only, Python 3.8: the same file runs on the controller and on the targets.
@@ -88,7 +89,7 @@ _VERSION = re.compile(
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+!]*(?:-[A-Za-z0-9_.+!]+){4,5}\.whl")
 _SIZE = re.compile(r"-|0|[1-9][0-9]{0,14}")
-_ORIGIN = re.compile(r"index|local|built|repaired:[0-9a-f]{64}")
+_ORIGIN = re.compile(r"index|local|site|built|repaired:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -274,7 +275,7 @@ def _package(line: str, where: str, number: int) -> LockedPackage:
         ("sha256", _SHA256, "64 lower-case hex digits"),
         ("file", _FILE, "the name of a wheel"),
         ("size", _SIZE, "a size in bytes, or '-'"),
-        ("origin", _ORIGIN, "index, local, built or repaired:<sha256>"),
+        ("origin", _ORIGIN, "index, local, site, built or repaired:<sha256>"),
     )
     for group, pattern, wanted in checks:
         if pattern.fullmatch(match.group(group)) is None:

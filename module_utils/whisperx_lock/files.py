@@ -4,6 +4,7 @@ Everything here is a cache: below ``cache_dir``, made again when it is gone, and
 
     digests.json               path -> size, time, SHA-256, so that a converged run reads no big file
     known/<recipe>.json        what was read in a wheel; <recipe> has its digest
+    site/<sha256>/<wheel>      links to wheels that the user built, each alone in a directory for the resolver
     made/<recipe>/<wheel>      built or repaired wheels; <recipe> is a digest of all that goes in
     uv/<key>-<platform>/       uv for machines that the controller's own does not fit
 """
@@ -28,11 +29,13 @@ from pathlib import Path
 from typing import Any
 
 from ..whisperx_abi.elf import read as read_elf
+from ..whisperx_common.cache_dir import default_cache_dir
 from ..whisperx_common.connection_causes import remedy_of
 from ..whisperx_common.digests import Digests
 from ..whisperx_common.download import TooLong, TooSlow, Unwritable
 from ..whisperx_common.download import download as fetch
 from ..whisperx_common.durable import make_directories, replace
+from ..whisperx_common.files import link as make_link
 from ..whisperx_common.files import write_text
 from ..whisperx_common.versions import numbers
 from ..whisperx_problem import Problem
@@ -43,12 +46,6 @@ __all__ = ["Store", "default_cache_dir", "download", "fits_target", "repack"]
 # Appended to the name of a made file: what its digest was.
 _NOTE = ".sha256"
 _DATE = (1980, 1, 1, 0, 0, 0)
-
-
-def default_cache_dir() -> Path:
-    """Return the directory of the XDG base directory specification for this toolkit's cache."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "whisperx-fleet"
 
 
 @dataclass
@@ -91,6 +88,18 @@ class Store:
             make_directories(str(path.parent), None)
             write_text(str(path), json.dumps({"recipe": recipe, "record": record}) + "\n")
         return record
+
+    def shown(self, file: str, sha256: str, path: str) -> Path:
+        """Return a link to one of the user's wheels, alone in a directory; its bytes are compared later."""
+        link = self.root / "site" / sha256 / file
+        if not link.is_symlink() or os.readlink(link) != path:
+            try:
+                with self._making:
+                    make_directories(str(link.parent), None)
+                    make_link(str(link), path)
+            except OSError as error:
+                raise _unwritable(link.parent, error) from None
+        return link
 
     def find(self, file: str, sha256: str) -> Path | None:
         """Return a made wheel by name and SHA-256, whatever recipe it came from."""
@@ -137,13 +146,7 @@ class Store:
                 folder.parent.mkdir(parents=True, exist_ok=True)
                 scratch = Path(tempfile.mkdtemp(prefix=".new-", dir=folder.parent))
             except OSError as error:
-                raise Problem(
-                    "lock.cache-dir",
-                    f"the cache cannot be written: {error.strerror}",
-                    str(folder.parent),
-                    "a directory that this user may write",
-                    "Set whisperx_plan_cache_dir to one.",
-                ) from None
+                raise _unwritable(folder.parent, error) from None
             try:
                 make(scratch)
                 for made in sorted(scratch.glob(pattern)):
@@ -154,6 +157,16 @@ class Store:
                 shutil.rmtree(scratch, ignore_errors=True)
             found = sorted(folder.glob(pattern))
         return found[0]
+
+
+def _unwritable(folder: Path, error: OSError) -> Problem:
+    return Problem(
+        "lock.cache-dir",
+        f"the cache cannot be written: {error.strerror}",
+        str(folder),
+        "a directory that this user may write",
+        "Set whisperx_plan_cache_dir to one.",
+    )
 
 
 def download(url: str, sha256: str, target: Path, sources: Sources) -> None:

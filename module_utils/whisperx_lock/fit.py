@@ -47,7 +47,25 @@ def misfits(lock: Lock, plan: Mapping[str, Any]) -> tuple[str, ...]:
     repairs = {normalise(str(entry["package"])) for entry in plan.get("repairs") or ()} & set(lock.versions)
     if repaired != repairs:
         found.append(f"repaired are {_names(repaired)}, the host needs {_names(repairs)} repaired")
+    found.extend(_site_misfits(lock, plan))
     return tuple(found)
+
+
+def _site_misfits(lock: Lock, plan: Mapping[str, Any]) -> Iterable[str]:
+    """Yield where the user's own wheels are not those that the plan has. A plan that takes one is a request:
+    the index's gives way to it, also where it runs too.
+    """
+    rows = [(normalise(str(row["package"])), row) for row in plan.get("wheels") or ()]
+    given = {(name, str(row["version"])) for name, row in rows}
+    digests = {f"repaired:{row['sha256']}" for _, row in rows}
+    pins = pins_of(plan)
+    for package in lock.packages:
+        mine = package.origin == "site" or package.origin in digests
+        subject = f"{package.name} {package.version}"
+        if package.origin == "site" and (package.name, package.version) not in given:
+            yield f"{subject} is a wheel that whisperx_plan_wheels does not have for the host"
+        elif not mine and (package.name, pins.get(package.name)) in given:
+            yield f"{subject} gives way to {pins[package.name]} of whisperx_plan_wheels"
 
 
 def best_fit(locks: Mapping[str, Lock], plan: Mapping[str, Any]) -> str | None:

@@ -95,12 +95,20 @@ class Workshop:
 
 
 def open_workshop(
-    sources: Sources, lock_dir: Path, uv: str = "", cache_dir: str = "", bundle: Path | None = None
+    sources: Sources,
+    lock_dir: Path,
+    uv: str = "",
+    cache_dir: str = "",
+    bundle: Path | None = None,
+    site: Mapping[str, str] | None = None,
 ) -> Workshop:
-    """Return what a run needs. Empty ``uv`` and ``cache_dir`` stand for the usual places."""
+    """Return what a run needs. Empty ``uv`` and ``cache_dir`` stand for the usual places.
+
+    ``site``: SHA-256 to path of the wheels that the user built.
+    """
     store = Store(Path(cache_dir).expanduser().absolute() if cache_dir else default_cache_dir())
     program = Uv(find_uv(uv), sources)
-    wheels = Wheels(program, store, bundle / "wheels" if bundle else None)
+    wheels = Wheels(program, store, bundle / "wheels" if bundle else None, site or {})
     return Workshop(Resolver(program, wheels), wheels, store, lock_dir, bundle)
 
 

@@ -87,7 +87,7 @@ class Resolver:
             platform=str(plan["platform"]),
             constraints=_constraints_of(plan),
             left_out=tuple(normalise(str(name)) for name in plan.get("left_out") or ()),
-            find_links=tuple(sorted(path.parent for path in built.values())),
+            find_links=tuple(sorted({path.parent for path in (*built.values(), *self.wheels.own(plan))})),
         )
         wanted = self._special_build(plan)
         if wanted and self.uv.sources.torch:

@@ -25,6 +25,7 @@ ARGUMENTS: dict[str, Any] = {
     "bundle_digest": {"type": "str", "default": ""},
     "cache_dir": {"type": "path"},
     "plan_output": {"type": "path"},
+    "wheels": {"type": "dict", "default": {}},
 }
 
 
@@ -43,7 +44,14 @@ def run(options: Mapping[str, Any], check_mode: bool, check: Callable[[Path, str
     cache = str(Path(options["cache_dir"] or default_cache_dir()).expanduser().absolute())
     written[cache] = "whisperx_plan_cache_dir"
     trust.check(written, "lock.untrusted-directory", trust.controller_users())
-    shop = open_workshop(sources, lock_dir, options["uv"] or "", options["cache_dir"] or "", bundle)
+    shop = open_workshop(
+        sources,
+        lock_dir,
+        options["uv"] or "",
+        options["cache_dir"] or "",
+        bundle,
+        {str(sha256): str(path) for sha256, path in (options.get("wheels") or {}).items()},
+    )
     results, problems = make_all(options["classes"], read_locks(lock_dir), state, shop)
     if problems and not results:
         raise problems[min(problems)]

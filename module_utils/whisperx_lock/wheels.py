@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,15 +38,24 @@ class LocalFile:
 
 @dataclass(frozen=True)
 class Wheels:
-    """Makes and finds such wheels. A ``house`` has them all, as HOUSE/SHA256/FILE."""
+    """Makes and finds such wheels. A ``house`` has them all, as HOUSE/SHA256/FILE.
+
+    ``site``: SHA-256 to path of the wheels of whisperx_plan_wheels.
+    """
 
     uv: Uv
     store: Store
     house: Path | None = None
+    site: Mapping[str, str] = field(default_factory=dict)
 
     def built(self, plan: Mapping[str, Any]) -> dict[str, Path]:
         """Return name -> wheel of what the plan wants built from source. Builds what the cache lacks."""
         return {normalise(row["package"]): self._built(row) for row in plan.get("built_from_sdist") or ()}
+
+    def own(self, plan: Mapping[str, Any]) -> tuple[Path, ...]:
+        """Return the user's own wheels that a plan may take, each alone in a directory for the resolver."""
+        rows = [row for row in plan.get("wheels") or () if row["sha256"] in self.site]
+        return tuple(self.store.shown(row["file"], row["sha256"], self.site[row["sha256"]]) for row in rows)
 
     def locked(self, wheel: Wheel, built: Mapping[str, Path], plan: Mapping[str, Any]) -> LockedPackage:
         """Return the lock's entry for a wheel that uv chose, repaired if the plan says so."""
@@ -57,7 +66,9 @@ class Wheels:
             size = path.stat().st_size
             return LockedPackage(wheel.name, version, self.store.digest(path), path.name, size, origin)
         origin = "index"
-        if wheel.local:
+        if wheel.sha256 in {row["sha256"] for row in plan.get("wheels") or ()}:
+            origin = "site"
+        elif wheel.local:
             ours = built.get(wheel.name)
             origin = "built" if ours is not None and Path(wheel.path).resolve() == ours.resolve() else "local"
         known = Path(wheel.path).stat().st_size if wheel.local else wheel.size
@@ -100,6 +111,8 @@ class Wheels:
     def _path(self, package: LockedPackage, plan: Mapping[str, Any]) -> Path:
         if self.house:
             candidates = [self.house / package.sha256 / package.file]
+        elif package.origin == "site":
+            candidates = [Path(self.site[package.sha256])] if package.sha256 in self.site else []
         elif package.origin == "local":
             candidates = [folder / package.file for folder in self.uv.sources.find_links]
         else:
@@ -108,6 +121,8 @@ class Wheels:
         for path in candidates:
             if path.is_file() and self.store.digest(path) == package.sha256:
                 return path
+        if package.origin == "site":
+            raise _another(package, plan)
         raise Problem(
             "lock.local-file",
             f"the lock's {package.file} is not there ({package.origin})",
@@ -129,6 +144,9 @@ class Wheels:
         if package.origin == "built":
             rows = [row for row in plan.get("built_from_sdist") or () if _is(row, package)]
             return [self._built(row) for row in rows[:1]]
+        for row in plan.get("wheels") or ():
+            if package.origin == f"repaired:{row['sha256']}" and row["sha256"] in self.site:
+                return [self._repaired(_given(row, self.site[row["sha256"]]))]
         requirement = f"{package.name}=={Version(package.version).public}"
         python, platform = str(plan["python"]), str(plan["platform"])
         answer = self.uv.compile(Question((requirement,), python, platform, dependencies=False))
@@ -190,6 +208,29 @@ class Wheels:
             )
         download(url, sha256, folder / file, self.uv.sources)
         return folder / file
+
+
+def _given(row: Mapping[str, Any], path: str) -> Wheel:
+    """Return one of the user's wheels as if the resolver had chosen it."""
+    url = Path(path).absolute().as_uri()
+    return Wheel(row["package"], row["version"], row["file"], url, row["sha256"], row["size"])
+
+
+def _another(package: LockedPackage, plan: Mapping[str, Any]) -> Problem:
+    """Return what to say of a wheel whose name and version stayed, and whose contents did not."""
+    given = [row for row in plan.get("wheels") or () if (row["package"], row["version"]) == _key(package)]
+    found = f"SHA-256 {given[0]['sha256']}" if given else "no such wheel"
+    return Problem(
+        "lock.local-file",
+        f"{package.file} of whisperx_plan_wheels is not the locked one: {found}",
+        "whisperx_plan_wheels",
+        f"the file with SHA-256 {package.sha256}",
+        "Restore it, give the new build another local version, or run with whisperx_plan_state=upgrade.",
+    )
+
+
+def _key(package: LockedPackage) -> tuple[str, str]:
+    return package.name, package.version
 
 
 def _hashed(line: str, package: str) -> str:

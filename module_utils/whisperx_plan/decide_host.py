@@ -104,7 +104,19 @@ def _obstacles(case: Case, there: tuple[Gpu, ...]) -> list[Obstacle]:
     needed = None
     if case.host.driver.state == "absent" or unserved(case.host, case.catalogue.rows):
         needed = better_driver(case, None)[1] if case.host.gpus else None
-    return obstacles(case.host, case.gpu, case.request.unknown, needed)
+    return obstacles(case.host, case.gpu, case.request.unknown, needed, _made_for(case))
+
+
+def _made_for(case: Case) -> bool:
+    """Say whether the user has wheels with device code for the machine."""
+    machine, family = case.host.machine or "", case.host.libc_family or ""
+    return any(
+        release.site and release.fitting(machine, family) and release.abi[machine].has_device_code
+        for package in case.catalogue.packages.values()
+        if case.catalogue.info(package.name).computes
+        for release in package.releases
+        if machine in release.abi
+    )
 
 
 def _left_out(whole: Host, case: Case) -> list[Reason]:

@@ -95,6 +95,20 @@ def _described(facts: Any) -> Mapping[str, Any]:
     )
 
 
+def _wheels(given: Any) -> tuple[str, ...]:
+    """Return the paths of wheels, each once; Problem for what is no list of paths."""
+    paths = [given] if isinstance(given, str) and given else given or ()
+    if isinstance(paths, Sequence) and all(isinstance(path, str) and path for path in paths):
+        return tuple(dict.fromkeys(paths))
+    raise Problem(
+        "request.wheels",
+        f"wheels is {given!r}",
+        "whisperx_plan_wheels",
+        "wheels, or directories of wheels, on the controller",
+        "Write whisperx_plan_wheels: [/srv/wheels]",
+    )
+
+
 def _gpus(wanted: Any) -> tuple[str, ...]:
     """Return which GPUs are asked for, as texts; Problem for what is no list of numbers and names."""
     entries = [wanted] if isinstance(wanted, (str, int)) and wanted != "" else wanted or ()
@@ -119,7 +133,7 @@ class Request:
     ``container_base``: an image's reference or a root's name, "" for the default; ``container_facts``: what
     is in it, {} where the catalogue knows; ``container_engine``: "" for the host's; ``container_install``: a
     missing engine will be installed. ``gpus``: the GPUs to use, numbers or words of names; () for all.
-    ``extras``: further packages, as ``packages``.
+    ``extras``: further packages, as ``packages``. ``wheels``: paths of wheels that the user built.
     """
 
     packages: Mapping[str, str] = field(default_factory=lambda: {"whisperx": ""})
@@ -134,6 +148,7 @@ class Request:
     container_install: bool = False
     gpus: tuple[str, ...] = ()
     extras: Mapping[str, str] = field(default_factory=dict)
+    wheels: tuple[str, ...] = ()
 
     @classmethod
     def make(
@@ -150,6 +165,7 @@ class Request:
         container_install: bool = False,
         gpus: Any = (),
         extras: Any = None,
+        wheels: Any = (),
     ) -> Request:
         """Check the user's options. Raises Problem "request.…"; whether a package is known is checked by
         decide.
@@ -204,11 +220,13 @@ class Request:
             container_install=container_install is True,
             gpus=_gpus(gpus),
             extras=further.checked(extras),
+            wheels=_wheels(wheels),
         )
 
     def record(self) -> dict[str, Any]:
         """Return plain data; ``from_record`` reads it back."""
-        lists = {"remedies": list(self.remedies), "interpreters": list(self.interpreters)}
+        names = ("remedies", "interpreters", "wheels")
+        lists = {name: list(getattr(self, name)) for name in names}
         return {
             **dataclasses.asdict(self),
             "packages": dict(self.packages),
@@ -250,7 +268,8 @@ class Plan:
     """One host's plan. The fields are those of the contract; ``host_class`` is its "class".
 
     ``python_archive``: the standalone build to install, None where ``python_source`` is "system".
-    ``left_out``: packages that METADATA wants and the set does without.
+    ``left_out``: packages that METADATA wants and the set does without. ``wheels``: the user's own wheels
+    that run on the host, of packages in the set.
     """
 
     host_class: str
@@ -287,6 +306,7 @@ class Plan:
     extras: Mapping[str, str] = field(default_factory=dict)
     amendments: Sequence[Mapping[str, Any]] = ()
     left_out: Sequence[str] = ()
+    wheels: Sequence[Mapping[str, Any]] = ()
 
     def record(self) -> dict[str, Any]:
         """Return the plan of the contract, plain data."""

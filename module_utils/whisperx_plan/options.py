@@ -28,6 +28,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "container_install": {"type": "bool", "default": False},
     "gpus": {"type": "list", "elements": "str", "default": []},
     "extras": {"type": "dict", "default": {}},
+    "wheels": {"type": "list", "elements": "path", "default": []},
+    "bundle": {"type": "path"},
     "lock_dir": {"type": "path"},
     "cache_dir": {"type": "path"},
     "requests": {"type": "dict", "default": {}},

@@ -26,6 +26,7 @@ OPTIONS = (
     "container_install",
     "gpus",
     "extras",
+    "wheels",
 )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ..whisperx_catalogue.catalogue import load
@@ -13,7 +14,9 @@ from .output.comparison import change_lines, changes, read_plan
 from .output.document import details, document, merged, render, table
 from .output.locked import with_locked
 from .output.page import render_page
+from .output.wheels import unused, wheel_lines, with_fate
 from .requests import OPTIONS, requests_by_host
+from .shelf import Shelf
 
 __all__ = ["run"]
 
@@ -35,15 +38,18 @@ def run(options: Mapping[str, Any], probe: Probe) -> dict[str, Any]:
     for output in outputs.values():
         output.check()
     before = read_plan(options["compare"]) if options["compare"] else None
-    decision = _decision(options, probe)
+    decision, wheels = _decision(options, probe)
     if options["lock_dir"]:
         decision = with_locked(decision, options["lock_dir"])
     result: dict[str, Any] = {
         "hosts": decision.hosts,
         "classes": decision.classes,
         "table": table(decision),
-        "details": details(decision, options["everything"]),
+        "details": [*details(decision, options["everything"]), *wheel_lines(wheels.rows, wheels.others)],
+        "wheels": wheels.rows,
     }
+    if told := unused(wheels.rows):
+        result["warnings"] = told
     found = changes(before, decision) if before is not None else None
     if found is not None:
         result.update(changes=found, change_lines=change_lines(found))
@@ -57,9 +63,20 @@ def run(options: Mapping[str, Any], probe: Probe) -> dict[str, Any]:
     return result
 
 
-def _decision(options: Mapping[str, Any], probe: Probe) -> Decision:
-    """Return the decision for every host; hosts that ask for different things are decided in turn."""
-    catalogue = load(options["catalogue"])
+@dataclass(frozen=True)
+class _Wheels:
+    """The wheels of whisperx_plan_wheels with what became of them; names of those not in the catalogue."""
+
+    rows: Sequence[Mapping[str, Any]]
+    others: Sequence[str]
+
+
+def _decision(options: Mapping[str, Any], probe: Probe) -> tuple[Decision, _Wheels]:
+    """Return the decision for every host, and the wheels that the user built.
+
+    Hosts that ask for different things are decided in turn.
+    """
+    known = load(options["catalogue"])
     hosts = options["hosts"]
     if hosts is None:
         raise Problem(
@@ -70,11 +87,18 @@ def _decision(options: Mapping[str, Any], probe: Probe) -> Decision:
             "Name them, or run the action plugin, which takes those of the play",
         )
     base = {key: options[key] for key in OPTIONS}
-    groups = requests_by_host(
-        hosts, base, options["requests"], lambda root: probe(root, options["cache_dir"] or "")
+    groups = list(
+        requests_by_host(
+            hosts, base, options["requests"], lambda root: probe(root, options["cache_dir"] or "")
+        )
     )
-    parts = [decide({name: hosts[name] for name in names}, request, catalogue) for request, names in groups]
-    return merged(parts)
+    shelf = Shelf(known, options)
+    parts = []
+    for request, names in groups:
+        catalogue = shelf.catalogue(request.wheels)
+        parts.append(decide({name: hosts[name] for name in names}, request, catalogue))
+    decision = merged(parts)
+    return decision, _Wheels(with_fate(shelf.rows, shelf.lost, decision), shelf.others)
 
 
 def _outputs(options: Mapping[str, Any]) -> dict[str, Output]:

@@ -101,6 +101,8 @@ def _component(package: LockedPackage, metadata: Optional[Message]) -> Dict[str,
             {"name": "whisperx-fleet:origin", "value": package.origin},
         ],
     }
+    if package.origin == "site":
+        component["pedigree"] = {"notes": "built elsewhere, digest sha256:" + package.sha256}
     if metadata is not None:
         licences = _licences(metadata)
         if licences:

@@ -15,7 +15,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,9 @@ __all__ = ["make"]
 # What the parts of a bundle begin with.
 _OURS = re.compile(r"(locks|wheels|uv|catalogue|sbom)/|(bundle\.json|SHA256SUMS)(\..*new)?$")
 _BLOCK = 1 << 20
+# What whisperx_plan reads of a bundle, and what of a wheel's record is true of one run on one controller.
+MEASURED = "catalogue/wheels.json"
+_OF_THIS_RUN = ("path", "hosts", "why")
 
 
 @dataclass(frozen=True)
@@ -47,10 +50,17 @@ class Made:
     digest: str
 
 
-def make(out: Path, locks: Mapping[str, Mapping[str, Any]], house: House, catalogue: Path) -> Made:
+def make(
+    out: Path,
+    locks: Mapping[str, Mapping[str, Any]],
+    house: House,
+    catalogue: Path,
+    wheels: Sequence[Mapping[str, Any]] = (),
+) -> Made:
     """Write the bundle ``out`` from a filled house; ``locks`` are whisperx_lock's, by class.
 
     What is there and right is left alone, what is ours and no longer named goes. ``catalogue`` may not exist.
+    ``wheels`` are whisperx_plan's; of those in the locks the bundle has what was measured.
     Raises Problem "bundle.foreign-directory", "bundle.directory", "bundle.wheel", "wheelhouse.wrong-hash".
     """
     before = _there(out)
@@ -58,7 +68,7 @@ def make(out: Path, locks: Mapping[str, Mapping[str, Any]], house: House, catalo
         if before is None:
             out.mkdir(parents=True, exist_ok=True)
             _write(out / SUMS, "")  # so that a run that was cut off is taken up by the next one
-        wanted = _contents(out, locks, house, catalogue)
+        wanted = _contents(out, locks, house, catalogue) | _measured(out, locks, wheels)
         for name in [name for name, _regular in members(out) if name not in wanted and name != SUMS]:
             (out / name).unlink()
         text = "".join(f"{wanted[name]}  {name}\n" for name in sorted(wanted))
@@ -114,6 +124,23 @@ def _contents(
         if path.is_file():
             found |= _file(out, f"catalogue/{path.relative_to(catalogue)}", path, 0o644)
     return found | _text(out, "bundle.json", _record(locks))
+
+
+def _measured(
+    out: Path, locks: Mapping[str, Mapping[str, Any]], wheels: Sequence[Mapping[str, Any]]
+) -> dict[str, str]:
+    """Put the rows of the user's own wheels beside the catalogue: with the bundle, the same is decided."""
+    packages = [package for lock in locks.values() for package in parse(lock["text"]).packages]
+    named = {package.sha256 for package in packages} | {
+        package.origin.partition(":")[2] for package in packages if package.origin.startswith("repaired:")
+    }
+    rows = [
+        {key: value for key, value in row.items() if key not in _OF_THIS_RUN}
+        for row in wheels
+        if row["sha256"] in named
+    ]
+    rows.sort(key=lambda row: str(row["sha256"]))
+    return _text(out, MEASURED, json.dumps(rows, indent=1, sort_keys=True) + "\n") if rows else {}
 
 
 def _record(locks: Mapping[str, Mapping[str, Any]]) -> str:

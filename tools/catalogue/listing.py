@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import yaml
 from packaging.utils import (
     InvalidSdistFilename,
     InvalidWheelFilename,
@@ -15,24 +13,14 @@ from packaging.utils import (
 )
 from packaging.version import Version
 
+from module_utils.whisperx_measure.packages import Package
 from module_utils.whisperx_problem import Problem
 
 from .index import File
 
-__all__ = ["MACHINES", "Listed", "Package", "list_releases", "load_packages", "machine_of", "pick"]
+__all__ = ["MACHINES", "Listed", "list_releases", "machine_of", "pick"]
 
 MACHINES = ("x86_64", "aarch64")
-
-
-@dataclass(frozen=True)
-class Package:
-    """One row of packages.yml."""
-
-    name: str
-    start: Version
-    members: str | None
-    also: frozenset[str]
-    cuda: str | None = None
 
 
 @dataclass(frozen=True)
@@ -60,21 +48,6 @@ class Listed:
             {"file": item.name, "sha256": item.sha256, "size": item.size} for item in self.wheels
         ]
         return found
-
-
-def load_packages(path: Path) -> list[Package]:
-    """Read packages.yml."""
-    rows = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return [
-        Package(
-            row["name"],
-            Version(str(row["from"])),
-            row.get("members"),
-            frozenset(row.get("also", ())),
-            row.get("cuda"),
-        )
-        for row in rows
-    ]
 
 
 def list_releases(package: Package, files: list[File]) -> list[Listed]:

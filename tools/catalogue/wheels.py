@@ -8,17 +8,14 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from email.parser import HeaderParser
 from types import TracebackType
 from typing import IO, cast
-
-from packaging.requirements import InvalidRequirement, Requirement
 
 from module_utils.whisperx_problem import Problem
 
 from .index import File, Index
 
-__all__ = ["RemoteWheel", "extras_of", "read_metadata", "requires_dist"]
+__all__ = ["RemoteWheel", "read_metadata"]
 
 _TAIL = 1 << 17
 _LEAST, _MOST = 1 << 16, 1 << 23
@@ -121,35 +118,6 @@ class RemoteWheel:
             store.flush()
             with mmap.mmap(store.fileno(), 0, access=mmap.ACCESS_READ) as view:
                 yield view
-
-
-def requires_dist(metadata: str) -> list[str]:
-    """The requirements that hold without any extra, in METADATA's order, each written canonically."""
-    found: list[str] = []
-    for line in HeaderParser().parsestr(metadata).get_all("Requires-Dist", []):
-        try:
-            requirement = Requirement(line)
-        except InvalidRequirement:
-            found.append(" ".join(line.split()))
-            continue
-        if requirement.marker is None or "extra" not in str(requirement.marker):
-            found.append(str(requirement))
-    return found
-
-
-def extras_of(metadata: str) -> dict[str, list[str]]:
-    """What each extra adds, on Linux, each list in METADATA's order and without its markers."""
-    message = HeaderParser().parsestr(metadata)
-    wishes = [Requirement(line) for line in message.get_all("Requires-Dist", [])]
-    found: dict[str, list[str]] = {}
-    for extra in message.get_all("Provides-Extra", []):
-        context = {"extra": extra, "sys_platform": "linux", "platform_system": "Linux"}
-        found[extra] = [
-            f"{wish.name}{wish.specifier}"
-            for wish in wishes
-            if wish.marker is not None and "extra" in str(wish.marker) and wish.marker.evaluate(context)
-        ]
-    return found
 
 
 def read_metadata(index: Index, file: File) -> str:

@@ -24,15 +24,20 @@ class Obstacle:
     transient: bool = False
 
 
-def obstacles(host: Host, gpu: GpuProfile, unknown: str, needed: int | None = None) -> list[Obstacle]:
+def obstacles(
+    host: Host, gpu: GpuProfile, unknown: str, needed: int | None = None, made: bool = False
+) -> list[Obstacle]:
     """Return what stands between the host and a GPU plan; empty where nothing does. A host without GPU has
     one too.
 
     ``unknown``: "refuse" a GPU of unknown capability, or "gate". ``needed``: the driver branch to advise
-    where there is no driver that serves the GPUs, if that is known.
+    where there is no driver that serves the GPUs, if that is known. ``made``: there are wheels of the user's
+    own for a Jetson, so that each release is looked at.
     """
-    if host.tegra is not None:
-        return [Obstacle("Jetson", finding("gpu.tegra", f"L4T {host.tegra}", release=host.tegra))]
+    if host.tegra is not None and not made:
+        computing = ways(sorted(name for name, info in gpu.rows.packages.items() if info.computes))
+        words = {"release": host.tegra, "package": computing}
+        return [Obstacle("Jetson", finding("gpu.tegra", f"L4T {host.tegra}", **words))]
     if not host.gpus:
         return [_none(host)]
     names = ways(gpu_words(one) for one in host.gpus)

@@ -84,7 +84,9 @@ class GpuProfile:
         series = series_of(release, self.machine, self.rows)
         builds = series.builds if series else ()
         if device == "cpu":
-            return next((build for build in builds if build.cuda is None), None)
+            # Of a wheel that the user built there is one build, and it runs on a CPU too.
+            fallback = builds[0] if builds and release.site else None
+            return next((build for build in builds if build.cuda is None), fallback)
         key = id(release)
         if key not in self._builds:
             self._builds[key] = next((build for build in builds if self._fits(build)), None)

@@ -21,7 +21,10 @@ _NAMED = 8
 _GPU = ("driver.", "gpu.", "plan.conflict", "soname.", "torch.")
 # Interpreters that need not be told of where another one serves.
 _PASSED_OVER = ("python.private", "python.platform", "python.untrusted")
-_QUIET = ("release.prerelease", "release.yanked", "python.unfit", "python.private", "python.platform")
+_QUIET = (
+    *("release.prerelease", "release.yanked", "python.unfit", "python.private", "python.platform"),
+    "wheel.unused-code",
+)
 
 
 def merged(decisions: Sequence[Decision]) -> Decision:
@@ -85,8 +88,15 @@ def _matters(reason: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
     """Say whether a reason is about something newer than the plan has, or about no version at all."""
     if record["verdict"] == "plan" and reason["rule"] in _PASSED_OVER:
         return False
+    if record["verdict"] == "plan" and _elsewhere(reason):
+        return False
     pin = record.get("pins", {}).get(reason["subject"].partition(" ")[0])
     return pin is None or not reason["versions"] or _newer(reason["versions"][0], pin)
+
+
+def _elsewhere(reason: Mapping[str, Any]) -> bool:
+    """Say whether a reason is about wheels that the user built for machines of another kind."""
+    return reason["rule"] == "wheel.machine" and all(Version(text).local for text in reason["versions"])
 
 
 def _row(name: str, record: Mapping[str, Any]) -> tuple[str, ...]:
@@ -119,7 +129,7 @@ def why(record: Mapping[str, Any]) -> str:
     for reason in record["reasons"]:
         package, _, version = reason["subject"].partition(" ")
         pin = record["pins"].get(package)
-        if reason["rule"] in _QUIET:
+        if reason["rule"] in _QUIET or _elsewhere(reason):
             continue
         if record["device"] == "cpu" and reason["rule"].startswith(_GPU):
             return str(reason["sentence"])

@@ -46,7 +46,9 @@ def spell_out(case: Case, found: Attempt, solution: Solution) -> Parts:
     libraries = _libraries(found, pins)
     repairs, environment = _cured(found, pins)
     infos = [catalogue.info(name) for name in pins]
-    more = _added(found, pins, build, series.default if series else None, libraries)
+    # A Jetson's system brings the libraries of CUDA; those of the index are not made for it.
+    brought = [] if host.tegra else libraries
+    more = _added(found, pins, build, series.default if series else None, brought)
     return {
         "request": dict(world.target.request.packages),
         "extras": dict(world.target.request.extras),
@@ -65,9 +67,9 @@ def spell_out(case: Case, found: Attempt, solution: Solution) -> Parts:
         | {name: text for name, (text, _) in more.items()},
         "left_out": _left_out(found, pins),
         "constraints": {**_constraints(found, pins), **{name: wanted for name, (_, wanted) in more.items()}},
-        "requirements": _requirements(found, pins, build, libraries),
+        "requirements": _requirements(found, pins, build, brought),
         "environment": {**environment, **_visible(case, found)},
-        "loader_paths": sorted({row.path for row in libraries}),
+        "loader_paths": sorted({row.path for row in brought}),
         "repairs": repairs,
         "system_packages": system_packages(case, python, pins),
         "imports": [
@@ -86,7 +88,27 @@ def spell_out(case: Case, found: Attempt, solution: Solution) -> Parts:
         ],
         "catalogue": catalogue.digest,
         "amendments": _amendments(case),
+        "wheels": _own_wheels(found, pins),
     }
+
+
+def _own_wheels(found: Attempt, pins: Mapping[str, Release]) -> list[dict[str, Any]]:
+    """Return the user's own wheels that run on the host, of the packages in the set."""
+    world = found.best.world
+    target = world.target
+    return [
+        {
+            "package": name,
+            "version": release.text,
+            "file": wheel.file,
+            "sha256": wheel.sha256,
+            "size": wheel.size,
+        }
+        for name, mask in sorted(admitted(world, pins).items())
+        for release in world.catalogue.packages[name].members(mask)
+        for wheel in release.fitting(target.machine, target.host.libc_family or "glibc")
+        if wheel.site and wheel.fits_python(target.python.minor)
+    ]
 
 
 def _archive(python: Interpreter) -> dict[str, Any] | None:
@@ -277,6 +299,11 @@ def host_class(parts: Parts, case: Case, found: Attempt, solution: Solution) -> 
         key: parts[key]
         for key in ("request", "platform", "libc", "python", "device", "torch_build", "environment")
     }
+    mine = {(row["package"], row["version"]) for row in parts["wheels"]}
+    if chosen := sorted(
+        f"{name}=={pin.text}" for name, pin in solution.pins.items() if (name, pin.text) in mine
+    ):
+        identity["wheels"] = chosen
     if parts["extras"]:  # an id without them is the one of before there were any
         identity["extras"] = parts["extras"]
     identity["unknown"], identity["remedy"] = request.unknown, found.remedy

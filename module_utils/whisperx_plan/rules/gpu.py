@@ -19,6 +19,7 @@ from ..host import Gpu
 
 __all__ = [
     "driver_floor",
+    "is_cuda",
     "machine_code",
     "no_cuda_build",
     "no_provider",
@@ -176,10 +177,11 @@ def no_provider(release: Release, target: Target) -> Finding | None:
     missing = [
         name
         for name in opened(release, machine, target.catalogue)
-        if _is_cuda(name) and not providers(name, machine, target.catalogue)
+        if is_cuda(name) and not providers(name, machine, target.catalogue)
     ]
     return finding("soname.no-provider", missing[0], soname=missing[0]) if missing else None
 
 
-def _is_cuda(name: str) -> bool:
+def is_cuda(name: str) -> bool:
+    """Say whether a library is one of CUDA's, by its name."""
     return name.startswith(("libcu", "libnv"))

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from ...whisperx_catalogue.release import Release
 from ..case import Target
 from ..findings import Finding
-from . import gpu, libc, release
+from . import gpu, libc, release, site
 
 __all__ = ["KEYS", "RULES", "Rule"]
 
@@ -27,6 +27,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         gpu.no_provider,
     ),
     "python": (release.python_band, release.python_wheel),
+    "site": (site.tegra, site.linked, site.unused_code),
 }
 
 # What of a target the rules of a group look at: rules of one group are asked once per such key.
@@ -47,6 +48,14 @@ KEYS: dict[str, Callable[[Target, str], Hashable]] = {
         target.gpu if target.device == "cuda" else None,
     ),
     "python": lambda target, _: (
+        target.python.version,
+        target.host.machine,
+        target.host.libc_family,
+        target.host.libc_version,
+    ),
+    "site": lambda target, _: (
+        target.device,
+        target.host.tegra,
         target.python.version,
         target.host.machine,
         target.host.libc_family,

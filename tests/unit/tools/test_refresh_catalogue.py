@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
+from module_utils.whisperx_measure.fatbin import gpu_code
+from module_utils.whisperx_measure.packages import load_packages
 from tests.unit.tools.index_server import FakeIndex, wheel
 from tests.unit.whisperx_abi.elf_samples import write_library
-from tools.catalogue.fatbin import gpu_code
 from tools.catalogue.index import Index, default_index
-from tools.catalogue.listing import load_packages
 from tools.refresh_catalogue import OUTPUT, PACKAGES, main
 
 CT2 = "ctranslate2-9.1.0-cp{0}-cp{0}-manylinux_2_17_{1}.manylinux2014_{1}.whl"

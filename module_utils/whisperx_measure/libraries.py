@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import re
+from contextlib import AbstractContextManager
 from mmap import mmap
-from typing import Any
+from typing import Any, Protocol
 
 from packaging.version import Version
 
-from module_utils.whisperx_abi.elf import Elf, parse
-from module_utils.whisperx_abi.header import MAGIC
-from module_utils.whisperx_common.versions import numbers
-
+from ..whisperx_abi.elf import Elf, parse
+from ..whisperx_abi.header import MAGIC
+from ..whisperx_common.versions import numbers
 from .fatbin import gpu_code
-from .index import File, Index
-from .listing import Package
-from .wheels import RemoteWheel
+from .packages import Package
 
-__all__ = ["measure"]
+__all__ = ["Members", "measure"]
 
 # Libraries that are opened by name at run time: CUDA's, and what distributed runs want.
 _OPENED = re.compile(
@@ -32,25 +30,40 @@ _CUDA = re.compile(r"^cuda\s*(?::[^=]*)?=\s*(?:'([^']*)'|None)", re.MULTILINE)
 _GLIBC = re.compile(r"^(lib(c|m|dl|rt|pthread|util|resolv)\.so\.\d|ld-linux)")
 
 
-def measure(index: Index, package: Package, file: File) -> dict[str, Any]:
-    """The "abi" record of one wheel. Raises Problem when it cannot be read or is malformed."""
-    with RemoteWheel(index, file) as wheel:
-        wanted = re.compile(package.members or r"(?!)")
-        members = [name for name in wheel.names() if wanted.search(name)]
-        found: dict[str, Any] = {"file": file.name}
-        if "names" in package.also:
-            found["libraries"] = _by_folder(members)
-            return found
-        reading = _Reading(package)
-        for name in members:
-            with wheel.mapped(name) as view:
-                reading.add(name, view)
-        bundled = {name.rpartition("/")[2] for name in wheel.names()}
-        found.update(reading.record(bundled))
-        if "torch_version" in package.also:
-            match = _CUDA.search(wheel.text("torch/version.py"))
-            found["cuda"] = match.group(1) if match else None
+class Members(Protocol):
+    """The members of a wheel, wherever it lies."""
+
+    def names(self) -> list[str]:
+        """Return the members' names, files only."""
+
+    def text(self, name: str) -> str:
+        """Return a small text member."""
+
+    def mapped(self, name: str) -> AbstractContextManager[mmap]:
+        """Return a large member, unpacked and mapped."""
+
+
+def measure(wheel: Members, package: Package, file: str) -> dict[str, Any]:
+    """Return the "abi" record of one wheel, ``file`` by name.
+
+    Raises Problem when it cannot be read or is malformed.
+    """
+    wanted = re.compile(package.members or r"(?!)")
+    members = [name for name in wheel.names() if wanted.search(name)]
+    found: dict[str, Any] = {"file": file}
+    if "names" in package.also:
+        found["libraries"] = _by_folder(members)
         return found
+    reading = _Reading(package)
+    for name in members:
+        with wheel.mapped(name) as view:
+            reading.add(name, view)
+    bundled = {name.rpartition("/")[2] for name in wheel.names()}
+    found.update(reading.record(bundled))
+    if "torch_version" in package.also:
+        match = _CUDA.search(wheel.text("torch/version.py"))
+        found["cuda"] = match.group(1) if match else None
+    return found
 
 
 def _by_folder(members: list[str]) -> dict[str, list[str]]:
