@@ -49,7 +49,7 @@ options:
         them. They are measured as those of the index are, become versions beside the known ones, and the same
         rules decide. What was measured is kept in O(cache_dir), by the digest of the wheel.
       - A wheel that cannot be read, whose name is not what is in it, or with two claims for one path fails
-        the module. Wheels of other packages are named and left alone.
+        the module. Wheels of other packages are named and skipped.
     type: list
     elements: path
     default: []

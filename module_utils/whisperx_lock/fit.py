@@ -42,13 +42,22 @@ def misfits(lock: Lock, plan: Mapping[str, Any]) -> tuple[str, ...]:
     if lock.header["torch-build"] not in builds:
         has, needs = lock.header["torch-build"] or "none", plan.get("torch_build") or "none"
         found.append(f"torch's build is {has}, the host needs {needs}")
-    found.extend(_version_misfits(lock.versions, plan, wanted))
+    found.extend(_version_misfits(_versions(lock, plan), plan, wanted))
     repaired = {package.name for package in lock.packages if package.origin.startswith("repaired:")}
     repairs = {normalise(str(entry["package"])) for entry in plan.get("repairs") or ()} & set(lock.versions)
     if repaired != repairs:
         found.append(f"repaired are {_names(repaired)}, the host needs {_names(repairs)} repaired")
     found.extend(_site_misfits(lock, plan))
     return tuple(found)
+
+
+def _versions(lock: Lock, plan: Mapping[str, Any]) -> dict[str, str]:
+    """Return the versions that specifiers compare: of a wheel of the user that was repaired, its own.
+
+    The label of the repaired one has a further part, which PEP 440 takes for another build.
+    """
+    rows = {f"repaired:{row['sha256']}": str(row["version"]) for row in plan.get("wheels") or ()}
+    return {package.name: rows.get(package.origin, package.version) for package in lock.packages}
 
 
 def _site_misfits(lock: Lock, plan: Mapping[str, Any]) -> Iterable[str]:

@@ -28,7 +28,7 @@ SUITES = {"bookworm": "2.36", "trixie": "2.41", "forky": "2.43"}
 SETTINGS = ROOT / "tools/lab/containers.conf"
 
 
-def download(directory: Path, python: str = PYTHON) -> Path:
+def download(directory: Path, python: str = PYTHON, version: str = VERSION) -> Path:
     """Fetch the wheel for a Python, checked against the catalogue; skips where that cannot be."""
     if platform.machine() != "x86_64":
         pytest.skip("only x86_64 wheels ask for an executable stack")
@@ -37,7 +37,7 @@ def download(directory: Path, python: str = PYTHON) -> Path:
     asking = [
         wheel
         for release in data["releases"]
-        if release["version"] == VERSION
+        if release["version"] == version
         for wheel in release["wheels"]
         if tag in wheel["file"] and "x86_64" in wheel["file"]
     ]

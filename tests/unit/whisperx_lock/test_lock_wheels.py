@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from module_utils.whisperx_lock.wheels import Wheels
 from module_utils.whisperx_problem import Problem
 from module_utils.whisperx_sbom.cyclonedx import document
 from tests.unit.whisperx_lock.test_lock import PLAN, VERSIONS, lock
+from tests.unit.whisperx_measure.site_wheels import build, library
 
 NUMBER = "4.8.5+cu126.sm87"
 FILE = f"ctranslate2-{NUMBER}-cp310-cp310-linux_aarch64.whl"
@@ -116,6 +118,23 @@ def test_what_the_resolver_took_is_locked_as_the_sites(tmp_path: Path, wheel: Pa
     chosen = Wheel("ctranslate2", NUMBER, FILE, wheel.as_uri(), row["sha256"], None)
     assert wheels(tmp_path, wheel).locked(chosen, {}, plan(wheel)).origin == "site"
     assert wheels(tmp_path, wheel).locked(chosen, {}, plan(wheel, wheels=[])).origin == "local"
+
+
+def test_one_with_an_executable_stack_is_repaired_again_from_the_users_wheel(tmp_path: Path) -> None:
+    """Also where the cache is gone: its origin has the digest of the wheel that was given."""
+    path = build(tmp_path / "given", members={"ctranslate2/_ext.so": library(stack=7)})
+    row = {"package": "ctranslate2", "version": NUMBER, "clear": "execstack"}
+    wanted = plan(path, repairs=[row])
+    shop = wheels(tmp_path, path)
+    digest = wanted["wheels"][0]["sha256"]
+    chosen = Wheel("ctranslate2", NUMBER, path.name, path.as_uri(), digest, None)
+    entry = shop.locked(chosen, {}, wanted)
+    assert (entry.version, entry.origin) == (f"{NUMBER}.execstack0", f"repaired:{digest}")
+    mine = locked(entry)
+    assert misfits(mine, wanted) == ()
+    shutil.rmtree(tmp_path / "cache")
+    (file,) = wheels(tmp_path, path).files(mine, wanted)
+    assert file.sha256 == entry.sha256
 
 
 def test_a_bundle_has_it_by_its_digest(tmp_path: Path, wheel: Path) -> None:

@@ -123,6 +123,13 @@ def test_a_wheel_that_is_linked_with_cuda_does_not_go_to_a_cpu(tmp_path: Path) -
     assert "is used by no host" in result["warnings"][0]
 
 
+def test_another_build_of_what_the_index_has_is_newer_on_a_cpu_too(tmp_path: Path) -> None:
+    code = library("x86_64", sass=(75, 86))
+    build(tmp_path / "wheels", tag="cp313-cp313-linux_x86_64", members={"ctranslate2/_ext.so": code})
+    host = decided(tmp_path, {"h": facts()})["hosts"]["h"]
+    assert (host["device"], host["pins"]["ctranslate2"]) == ("cpu", "4.8.5+cu126.sm87")
+
+
 def test_a_wheel_for_cpus_is_newer_than_the_indexs(tmp_path: Path) -> None:
     code = library(sass=(), opens=(), glibc="2.34")
     build(tmp_path / "wheels", version="4.8.5+arm", members={"ctranslate2/_ext.so": code})
