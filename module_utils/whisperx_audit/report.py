@@ -14,7 +14,7 @@ from ..whisperx_release.model import Layout, Release
 from . import changes, contents, processes
 from .model import BREAKS, Asked, Item
 
-__all__ = ["report"]
+__all__ = ["is_pinned", "report"]
 
 SCHEMA = 2
 # Findings that a terminal shows; the record has all.
@@ -86,7 +86,7 @@ def _plan(plan: Mapping[str, Any], release: Release) -> Dict[str, Any]:
     moved = {
         name: [here.get(name, ""), pins[name]]
         for name in sorted(pins)
-        if not _is(here.get(name, ""), str(pins[name]))
+        if not is_pinned(here.get(name, ""), str(pins[name]))
     }
     return {
         "verdict": plan.get("verdict"),
@@ -100,7 +100,7 @@ def _plan(plan: Mapping[str, Any], release: Release) -> Dict[str, Any]:
     }
 
 
-def _is(version: str, pin: str) -> bool:
+def is_pinned(version: str, pin: str) -> bool:
     """Return whether a version is the pinned one: a build or a repair of it has a further local label."""
     return version == pin or version.startswith(pin + ("." if "+" in pin else "+"))
 

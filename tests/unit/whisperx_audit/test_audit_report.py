@@ -15,7 +15,7 @@ import pytest
 
 from module_utils.whisperx_audit import contents
 from module_utils.whisperx_audit.model import Asked
-from module_utils.whisperx_audit.report import report
+from module_utils.whisperx_audit.report import is_pinned, report
 from module_utils.whisperx_release import host as hosts
 from tests.unit.whisperx_abi.elf_samples import write_library
 from tests.unit.whisperx_env.env_hosts import Host, wanted
@@ -138,6 +138,23 @@ def test_packages_against_the_lock(host: Host) -> None:
     (site / "numpy-2.1.dist-info").rmdir()
     found = ask(host)
     assert ("audit.package-gone", "breaks") in told(found) and found["state"] == "broken"
+
+
+@pytest.mark.parametrize(
+    ("version", "pin", "same"),
+    [
+        ("4.8.5", "4.8.5", True),
+        ("4.8.5+execstack0", "4.8.5", True),
+        ("4.8.51", "4.8.5", False),
+        ("4.8.5+cu126.sm87", "4.8.5+cu126.sm87", True),
+        ("4.8.5+cu126.sm87.execstack0", "4.8.5+cu126.sm87", True),
+        ("4.8.5", "4.8.5+cu126.sm87", False),
+        ("4.8.5+cu126.sm870", "4.8.5+cu126.sm87", False),
+        ("", "4.8.5", False),
+    ],
+)
+def test_a_build_or_a_repair_is_the_pinned_version(version: str, pin: str, same: bool) -> None:
+    assert is_pinned(version, pin) is same
 
 
 def test_files_edited_removed_and_added(host: Host) -> None:

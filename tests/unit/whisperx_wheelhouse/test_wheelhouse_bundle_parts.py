@@ -102,6 +102,33 @@ class TestBundle:
         bundle.make(tmp_path / "out", made, house, tmp_path / "none")
         assert (tmp_path / "out" / "wheels" / mine.sha256 / mine.file).is_file()
 
+    def test_what_was_measured_in_the_sites_wheels_is_beside_the_catalogue(
+        self, tmp_path: Path, house: House
+    ) -> None:
+        """Of those in the locks, without what is true of this controller alone."""
+        mine = put(House(tmp_path / "elsewhere"), "mine", "site")
+        path = str(tmp_path / "elsewhere" / mine.sha256 / mine.file)
+        files = [{"file": mine.file, "sha256": mine.sha256, "path": path}]
+        rows = [
+            {
+                "sha256": digest,
+                "file": mine.file,
+                "abi": {"sass": ["8.7"]},
+                "path": path,
+                "hosts": ["h"],
+                "why": [],
+            }
+            for digest in (mine.sha256, "0" * 64)
+        ]
+        made = locks(tmp_path, mine, files=files)
+        for _ in range(2):
+            bundle.make(tmp_path / "out", made, house, tmp_path / "none", rows)
+        kept = json.loads((tmp_path / "out" / bundle.MEASURED).read_text())
+        assert kept == [{"sha256": mine.sha256, "file": mine.file, "abi": {"sass": ["8.7"]}}]
+        listing.check(tmp_path / "out")
+        bundle.make(tmp_path / "out", made, house, tmp_path / "none")
+        assert not (tmp_path / "out" / bundle.MEASURED).exists()
+
     def test_another_directory_is_left_alone(self, tmp_path: Path, house: House) -> None:
         (tmp_path / "out").mkdir()
         (tmp_path / "out" / "thesis.tex").write_text("")
