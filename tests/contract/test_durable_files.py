@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 TOP = Path(__file__).parents[2] / "module_utils"
-PACKAGES = ("release", "env", "container", "guard", "firstboot")
+PACKAGES = ("release", "env", "container", "guard", "firstboot", "models_host")
 # Calls that leave a name without its contents when the power fails, or follow what somebody planted.
 CARELESS = {
     "os.makedirs",
