@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Set
 
 from ..whisperx_common.files import GOING, names_in, read_json, read_text, sha256
 from ..whisperx_problem import Problem
@@ -116,7 +116,8 @@ def _check_ours(layout: Layout) -> None:
 
 def _files(layout: Layout, hashes: bool) -> tuple[set[str], set[str]]:
     """Return the SHA-256 of the files that are as they were placed, and of those that may not be."""
-    there, doubtful = set(), set()
+    there: Set[str] = set()
+    doubtful: Set[str] = set()
     for name in names_in(layout.path("files")):
         if _DIGEST.fullmatch(name) is None:
             continue

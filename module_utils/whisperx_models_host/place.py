@@ -185,7 +185,7 @@ def _seal(path: str) -> None:
 
 
 @contextlib.contextmanager
-def _regular(path: str) -> Iterator[os.PathLike[str]]:
+def _regular(path: str) -> Iterator[BinaryIO]:
     """Open an ordinary file for reading. Raises FileNotFoundError for anything else."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(descriptor, "rb") as stream:

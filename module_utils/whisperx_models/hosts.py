@@ -1,0 +1,160 @@
+"""The models of every host of a play: what they ask for, what that means, and what they have already."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..whisperx_common.lockfile import parse as parse_lock
+from ..whisperx_common.shape import fitted
+from ..whisperx_fleet.variables import Fleet, at
+from ..whisperx_models_host.listing import SHAPE
+from ..whisperx_models_host.model import want
+from ..whisperx_models_host.run import predicted
+from ..whisperx_problem import Problem
+from . import local
+from .lock import ModelsLock
+from .manifest import contents, manifest, unlocked
+from .request import Request, read
+from .rows import Rows
+from .source import read as read_source
+
+__all__ = ["LISTING", "VARIABLE", "Hosts", "known_listing", "prediction", "read_hosts"]
+
+VARIABLE = "whisperx_models"
+# Where the listing lies that came with the facts of a host.
+LISTING = ("__whisperx_host_read", "models")
+
+
+@dataclass(frozen=True)
+class Hosts:
+    """``requests`` and ``classes`` by host; ``versions``: class to its packages.
+
+    ``listed``: the models of all hosts of the inventory, "whisper base", also of those that take no part.
+    ``raw``: the requests as the inventory has them.
+    """
+
+    requests: Mapping[str, tuple[Request, ...]]
+    classes: Mapping[str, str]
+    versions: Mapping[str, Mapping[str, str]]
+    listed: frozenset[str] = frozenset()
+    raw: Mapping[str, Any] = field(default_factory=dict)
+
+    def wants(self) -> list[dict[str, Any]]:
+        """Return each class with each list of models that its hosts have, once."""
+        found: dict[str, dict[str, Any]] = {}
+        for host, asked in self.requests.items():
+            if asked:
+                entry = {"class": self.classes[host], "models": [dict(one) for one in self.raw[host]]}
+                found.setdefault(json.dumps(entry, sort_keys=True, default=str), entry)
+        return list(found.values())
+
+    def unlocked(self, lock: ModelsLock, rows: Rows) -> list[Request]:
+        """Return what the lock does not cover, or what a directory has other files of than were locked.
+
+        Raises Problem "models.changed" for the latter.
+        """
+        found: dict[str, Request] = {}
+        for host, asked in self.requests.items():
+            for one in unlocked(lock, asked, self.versions[self.classes[host]]):
+                found.setdefault(one.label, one)
+        if not found:
+            self._check_directories(lock, rows)
+        return list(found.values())
+
+    def _check_directories(self, lock: ModelsLock, rows: Rows) -> None:
+        locked = {(one.kind, one.name): one.sources[0] for one in lock.names.values()}
+        for one in {each for asked in self.requests.values() for each in asked if each.path}:
+            source = locked[one.kind, one.name]
+            model = lock.models.get((source, one.revision))
+            part = rows.part(read_source(source).part)
+            if model is None or read_source(source).origin != "hub":
+                continue
+            if local.changed(one.path, one.label, part, model.files):
+                raise Problem(
+                    "models.changed",
+                    f"the directory of {one.label} has other files than the locked ones",
+                    one.path,
+                    "the files of locks/models.txt",
+                    "Set another revision there, or whisperx_plan_state=upgrade; else restore them.",
+                )
+
+    def sets(self, lock: ModelsLock) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+        """Return set to manifest, and host to its set, "" for the empty one."""
+        found: dict[str, dict[str, Any]] = {}
+        chosen: dict[str, str] = {}
+        made: dict[tuple[str, tuple[Request, ...]], str] = {}
+        for host, asked in self.requests.items():
+            key = (self.classes[host], asked)
+            if key not in made:
+                value = manifest(lock, asked, self.versions[self.classes[host]])
+                made[key] = want(value).identity
+                found[made[key]] = value
+            chosen[host] = made[key]
+        return found, chosen
+
+
+def read_hosts(fleet: Fleet, variables: Mapping[str, Any], inventory: list[str]) -> Hosts:
+    """Return what the hosts of the batch ask for that have a plan and a lock.
+
+    Raises Problem "models.request".
+    """
+    plans = at(variables, ("__whisperx_plan", "hosts")) or {}
+    locks = at(variables, ("__whisperx_lock", "locks")) or {}
+    classes = {
+        host: str(plans[host]["class"])
+        for host in fleet.batch
+        if at(plans, (host, "verdict")) == "plan" and plans[host].get("class") in locks
+    }
+    raw = fleet.setting(VARIABLE, [], classes)
+    requests = {host: read(raw[host] or [], host) for host in classes}
+    if not any(requests.values()):
+        return Hosts(requests, classes, {name: {} for name in classes.values()}, raw=raw)
+    others = fleet.setting(VARIABLE, [], inventory)
+    listed = {one.label for host in inventory for one in _asked(others[host], host)}
+    versions = {name: parse_lock(locks[name]["text"]).versions for name in sorted(set(classes.values()))}
+    listed |= {one.label for asked in requests.values() for one in asked}
+    return Hosts(requests, classes, versions, frozenset(listed), raw)
+
+
+def known_listing(value: Any, options: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the listing of a store as a host sent it, in its shape; None where it is of another place."""
+    if not isinstance(value, Mapping) or value.get("problem"):
+        return None
+    listing: dict[str, Any] = {name: fitted(value.get(name), like) for name, like in SHAPE.items()}
+    listing["models"] = {str(key): str(one) for key, one in listing["models"].items()}
+    asked = (str(options.get("dir") or "/opt/whisperx/models").rstrip("/"), int(options.get("keep") or 1))
+    if (listing["dir"], int(listing["keep"])) != asked:
+        return None
+    if _truth(options.get("hashes")) and not listing["hashes"]:
+        return None
+    return listing
+
+
+def prediction(value: Any, options: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what the module says in check mode, from a host's listing; None where it has to be asked."""
+    listing = known_listing(value, options)
+    if listing is None or listing["doubtful"]:
+        return None
+    return predicted(listing, want(dict(wanted)))
+
+
+def missing(value: Any, options: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, int]:
+    """Return the files (SHA-256 to size) that a host does not have, all where nothing is known of it."""
+    listing, files = known_listing(value, options), contents(wanted)
+    there = set(listing["files"]) if listing else set()
+    return {name: size for name, size in files.items() if name not in there}
+
+
+def _asked(value: Any, host: str) -> tuple[Request, ...]:
+    """Return the models of a host that may take no part; what is wrong there is reported when it does."""
+    try:
+        return read(value or [], host)
+    except Problem:
+        return ()
+
+
+def _truth(value: Any) -> bool:
+    return str(value).strip().lower() in ("true", "yes", "on", "1")
