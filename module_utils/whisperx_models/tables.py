@@ -101,12 +101,13 @@ def _mapping(tree: ast.Module, name: str) -> dict[str, str]:
 
 
 def _bundles(tree: ast.Module) -> dict[str, str]:
-    """Return torchaudio's bundles: NAME = Wav2Vec2ASRBundle(_path="file.pth", ...)."""
+    """Return torchaudio's bundles: NAME = Wav2Vec2ASRBundle(_path="file.pth"), by name or as the first."""
     found = {}
     for node in tree.body:
         if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Call):
             continue
-        files = [_literal(key.value) for key in node.value.keywords if key.arg == "_path"]
+        values = [key.value for key in node.value.keywords if key.arg == "_path"] + node.value.args[:1]
+        files = [_literal(value) for value in values]
         if files and isinstance(files[0], str) and isinstance(node.targets[0], ast.Name):
             found[node.targets[0].id] = files[0]
     return found
