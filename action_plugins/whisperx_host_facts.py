@@ -34,7 +34,7 @@ class ActionModule(ActionBase):
         """Return the module's result."""
         result = super().run(tmp, task_vars)
         given = dict(self._task.args)
-        environment = given.pop("environment", None)
+        environment, models = given.pop("environment", None), given.pop("models", None)
         parts = [given.pop("assume", None), given.pop("override", None)]
         layout = specification()
         wrong = [
@@ -52,6 +52,8 @@ class ActionModule(ActionBase):
         given["assume"], name = assume, "whisperx_host_facts"
         if environment and given.get("root", "/") == "/":
             name, given["environment"] = "whisperx_assess", environment
+            if models:
+                given["models"] = models
             given.pop("source", None)
         result.update(self._execute_module(module_name=name, module_args=given, task_vars=task_vars))
         return result

@@ -18,7 +18,9 @@ if _ROOT not in ansible.plugins.__path__:
 
 from ..module_utils.whisperx_env.standing import assessment  # noqa: E402
 from ..module_utils.whisperx_fleet.action import ControllerAction  # noqa: E402
-from ..module_utils.whisperx_fleet.variables import Fleet  # noqa: E402
+from ..module_utils.whisperx_fleet.variables import Fleet, at  # noqa: E402
+from ..module_utils.whisperx_models.hosts import LISTING, prediction  # noqa: E402
+from ..module_utils.whisperx_problem import Problem  # noqa: E402
 from ..module_utils.whisperx_rollout.unchanged import unchanged  # noqa: E402
 
 
@@ -29,5 +31,17 @@ class ActionModule(ControllerAction):
         self, given: dict[str, t.Any], variables: t.Mapping[str, t.Any], fleet: Fleet
     ) -> dict[str, t.Any]:
         """Return hosts and all."""
-        hosts = unchanged(fleet, variables, assessment)
+        sets = at(variables, ("__whisperx_models", "sets")) or {}
+        chosen = at(variables, ("__whisperx_models", "of")) or {}
+
+        def models(host: str) -> t.Mapping[str, t.Any] | None:
+            if host not in chosen:
+                return {}  # no role has anything to do with models
+            known = at(fleet.raw(host), LISTING)
+            try:
+                return prediction(known, known, sets[chosen[host]]) if isinstance(known, t.Mapping) else None
+            except Problem:
+                return None  # for the module to say
+
+        hosts = unchanged(fleet, variables, assessment, models)
         return {"hosts": hosts, "all": bool(hosts) and len(hosts) == len(fleet.active)}

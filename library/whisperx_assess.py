@@ -11,6 +11,7 @@ short_description: Read the facts of a host, and whether its environment would s
 description:
   - Reads what M(whisperx_host_facts) reads. In the same run it asks whether the active release below
     O(environment.root) would stay as it is, if what it was made for were asked for again.
+  - With O(models) it lists the store of models as well, for M(whisperx_models).
   - M(whisperx_env) uses the answer if what it is asked for is the same, and then does not contact the host.
     So a converged host costs one module run.
   - It changes nothing, and it is run by the action plugin of M(whisperx_host_facts).
@@ -61,6 +62,23 @@ options:
         description: As in M(whisperx_env).
         type: bool
         default: false
+  models:
+    description:
+      - Options of M(whisperx_models) by which the store of models is listed. Without them it is not.
+    type: dict
+    suboptions:
+      dir:
+        description: Directory of the store.
+        type: path
+        default: /opt/whisperx/models
+      keep:
+        description: How many sets stay.
+        type: int
+        default: 1
+      hashes:
+        description: As in M(whisperx_models).
+        type: bool
+        default: false
 attributes:
   check_mode:
     support: full
@@ -89,13 +107,21 @@ assessed:
     - Empty when there is something to do, or to complain of.
   returned: success
   type: dict
+models:
+  description: What the store of models holds, by names, sizes and times; C(problem) says why it is not known.
+  returned: with O(models)
+  type: dict
 """
+
+from typing import Any, Dict
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.distro import LinuxDistribution
 
 from ..module_utils.whisperx_env.standing import OPTIONS, assess
 from ..module_utils.whisperx_host.probe import probe
+from ..module_utils.whisperx_models_host.run import LISTED as MODELS
+from ..module_utils.whisperx_models_host.run import assess as listed
 from ..module_utils.whisperx_problem import Problem
 
 
@@ -107,6 +133,7 @@ def main() -> None:
             "timeout": {"type": "float", "default": 20.0},
             "assume": {"type": "dict", "default": {}},
             "environment": {"type": "dict", "required": True, "options": OPTIONS},
+            "models": {"type": "dict", "options": MODELS},
         },
         supports_check_mode=True,
     )
@@ -116,7 +143,8 @@ def main() -> None:
     except Problem as problem:
         module.fail_json(msg=problem.sentence(), **problem.record())
     assessed = assess(given["environment"])
-    module.exit_json(changed=False, ansible_facts={"whisperx_host": facts}, assessed=assessed)
+    found: Dict[str, Any] = {"models": listed(**given["models"])} if given["models"] else {}
+    module.exit_json(changed=False, ansible_facts={"whisperx_host": facts}, assessed=assessed, **found)
 
 
 if __name__ == "__main__":

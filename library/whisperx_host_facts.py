@@ -54,6 +54,9 @@ options:
       - Options by which M(whisperx_assess) assesses the environment of the host in the same run. The action
         plugin then runs that module instead, where the host itself is probed.
     type: dict
+  models:
+    description: With O(environment), options by which M(whisperx_assess) lists the models as well.
+    type: dict
 attributes:
   check_mode:
     support: full
@@ -215,6 +218,7 @@ def main() -> None:
             "assume": {"type": "dict", "default": {}},
             "override": {"type": "dict", "default": {}},
             "environment": {"type": "dict"},
+            "models": {"type": "dict"},
         },
         supports_check_mode=True,
     )

@@ -57,6 +57,10 @@ options:
     description: Report what would be done, and do nothing, as in check mode.
     type: bool
     default: false
+  staging:
+    description: Where files that travel are put first. Set by the action plugin.
+    type: path
+    default: ""
 attributes:
   check_mode:
     support: full

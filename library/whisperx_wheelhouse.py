@@ -54,6 +54,30 @@ options:
     type: list
     elements: dict
     default: []
+  further:
+    description:
+      - Further files of the store, as M(whisperx_models_lock) downloaded them. They are served and bundled with
+        the wheels.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      file:
+        description: Its name in the store.
+        type: str
+        required: true
+      sha256:
+        description: Its SHA-256.
+        type: str
+        required: true
+      path:
+        description: Its path on the controller.
+        type: path
+        required: true
+  models_lock:
+    description: With O(state=bundled), the text of the lock of models, which goes into O(output).
+    type: str
+    default: ""
   hosts:
     description: Host to address, of those that are to take files over HTTP.
     type: dict
@@ -181,6 +205,17 @@ ARGUMENTS: Dict[str, Any] = {
     "output": {"type": "path"},
     "catalogue": {"type": "path"},
     "wheels": {"type": "list", "elements": "dict", "default": []},
+    "further": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "file": {"required": True},
+            "sha256": {"required": True},
+            "path": {"type": "path", "required": True},
+        },
+    },
+    "models_lock": {"default": ""},
     "hosts": {"type": "dict", "default": {}},
     "url": {},
     "address": {},
@@ -232,10 +267,14 @@ def run(options: Dict[str, Any], check_mode: bool) -> Dict[str, Any]:
     if options["bundle"] and filling.lacking:
         raise not_in_bundle(sorted(package.file for package in filling.lacking.values()), options["bundle"])
     if options["state"] == "served" and not check_mode:
-        result["urls"] = served(options, result["files"])
+        result["urls"] = served(options, {**result["files"], "": options["further"]})
     if options["state"] == "bundled" and not check_mode:
+        models = bundle.Models(
+            options["models_lock"], {one["sha256"]: Path(one["path"]) for one in options["further"]}
+        )
         catalogue = Path(options["catalogue"] or "/nonexistent")
-        made = bundle.make(Path(options["output"]), options["locks"], house, catalogue, options["wheels"])
+        out, wheels = Path(options["output"]), options["wheels"]
+        made = bundle.make(out, options["locks"], house, catalogue, wheels, models)
         listing.check(Path(options["output"]), made.digest)
         result["changed"] = result["changed"] or made.changed
         result["bundle"] = {"files": made.files, "bytes": made.bytes, "digest": made.digest}

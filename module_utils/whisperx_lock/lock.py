@@ -18,6 +18,7 @@ from ..whisperx_common import extras as further
 from ..whisperx_common.durable import make_directories
 from ..whisperx_common.files import write_text
 from ..whisperx_common.lockfile import SCHEMA, Lock, digest, parse, render
+from ..whisperx_common.models import LOCK as MODELS
 from ..whisperx_problem import Problem
 from .files import Store, default_cache_dir, fits_target
 from .fit import best_fit, misfits, request_of
@@ -172,6 +173,8 @@ def read_locks(lock_dir: Path) -> dict[str, str]:
     """Return the texts of a lock directory by class; empty without one. Raises Problem ("lock.directory")."""
     try:
         paths = sorted(lock_dir.glob("*.txt")) if lock_dir.is_dir() else []
+        # That of the models, beside those of the classes, is another kind of lock.
+        paths = [path for path in paths if path.stem != MODELS]
         return {path.stem: path.read_bytes().decode("utf-8", "replace") for path in paths}
     except OSError as error:
         raise _directory(lock_dir, error) from None

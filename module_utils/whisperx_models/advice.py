@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ..whisperx_common.shape import fitted
 from .request import Request
 from .rows import Rows
 from .source import Source, read
@@ -33,14 +34,13 @@ def licences(rows: Rows, sources: Iterable[str]) -> list[str]:
     return found
 
 
-def memory(
-    rows: Rows, requests: Sequence[Request], names: Mapping[str, str], gpus: Sequence[Mapping[str, Any]]
-) -> list[str]:
+def memory(rows: Rows, requests: Sequence[Request], names: Mapping[str, str], gpus: Any) -> list[str]:
     """Return a sentence for each Whisper model about the largest GPU of a host that is used.
 
     ``names``: name to repository. Without a GPU, or a known size of its memory, there is nothing to say.
     """
-    sizes = [int(gpu["memory_mib"]) for gpu in gpus if isinstance(gpu.get("memory_mib"), int)]
+    known = fitted(gpus, [{"memory_mib": 0}])
+    sizes = [int(gpu["memory_mib"]) for gpu in known if gpu.get("memory_mib")]
     if not sizes:
         return []
     room, found = max(sizes) * 1.048576, []

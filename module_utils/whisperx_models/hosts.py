@@ -21,7 +21,7 @@ from .request import Request, read
 from .rows import Rows
 from .source import read as read_source
 
-__all__ = ["LISTING", "VARIABLE", "Hosts", "known_listing", "prediction", "read_hosts"]
+__all__ = ["LISTING", "VARIABLE", "Hosts", "known_listing", "lacking", "prediction", "read_hosts"]
 
 VARIABLE = "whisperx_models"
 # Where the listing lies that came with the facts of a host.
@@ -141,11 +141,16 @@ def prediction(value: Any, options: Mapping[str, Any], wanted: Mapping[str, Any]
     return predicted(listing, want(dict(wanted)))
 
 
-def missing(value: Any, options: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, int]:
-    """Return the files (SHA-256 to size) that a host does not have, all where nothing is known of it."""
-    listing, files = known_listing(value, options), contents(wanted)
-    there = set(listing["files"]) if listing else set()
-    return {name: size for name, size in files.items() if name not in there}
+def lacking(fleet: Fleet, sets: Mapping[str, Mapping[str, Any]], chosen: Mapping[str, str]) -> dict[str, int]:
+    """Return the files (SHA-256 to size) that some host does not have; of a host without a listing all."""
+    found: dict[str, int] = {}
+    known = fleet.recorded(".".join(LISTING), chosen)
+    for host, identity in chosen.items():
+        listing = known.get(host)
+        there = set(fitted(listing.get("files"), [""])) if isinstance(listing, Mapping) else set()
+        files = contents(sets.get(identity) or {"models": []})
+        found |= {name: size for name, size in files.items() if name not in there}
+    return found
 
 
 def _asked(value: Any, host: str) -> tuple[Request, ...]:

@@ -19,9 +19,8 @@ from urllib.parse import quote, unquote
 
 from ..whisperx_problem import Problem
 
-__all__ = ["NAME", "LockedFile", "LockedModel", "ModelsLock", "Name", "parse", "render"]
+__all__ = ["LockedFile", "LockedModel", "ModelsLock", "Name", "parse", "render"]
 
-NAME = "models"
 _HEADER = "# whisperx-fleet-models: 1"
 _ABOUT = """\
 # Which models a name stands for, and every file of them. Commit it, and later runs install the same files.

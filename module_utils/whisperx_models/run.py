@@ -12,6 +12,7 @@ from ..whisperx_common.durable import make_directories
 from ..whisperx_common.files import write_text
 from ..whisperx_common.index_options import index_options, index_values
 from ..whisperx_common.lockfile import parse as parse_lock
+from ..whisperx_common.models import LOCK as NAME
 from ..whisperx_common.wording import named
 from ..whisperx_lock.files import default_cache_dir
 from ..whisperx_lock.sources import make_sources
@@ -22,7 +23,7 @@ from ..whisperx_wheelhouse.progress import Progress
 from . import request as requests
 from .fill import Filler, origins
 from .hub import Hub, check_library
-from .lock import NAME, ModelsLock, parse, render
+from .lock import ModelsLock, parse, render
 from .request import Request
 from .resolve import Resolver, package_of, sources_of
 from .rows import Rows, read_rows
@@ -32,7 +33,7 @@ from .tables import Tables, read_tables
 from .web import Web
 from .wheels import wheels
 
-__all__ = ["ARGUMENTS", "lock_path", "read_lock", "run"]
+__all__ = ["ARGUMENTS", "lock_path", "not_in_bundle", "read_lock", "run", "store_place"]
 
 ARGUMENTS: dict[str, Any] = {
     "state": {"choices": ["locked", "filled"], "default": "locked"},

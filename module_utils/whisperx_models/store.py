@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from ..whisperx_models_host.fetch import NAME
 from ..whisperx_problem import Problem
 from ..whisperx_wheelhouse.house import House
 
-__all__ = ["Store"]
+__all__ = ["NAME", "Store", "begun"]
 
 _FOLDER = ".part/models"
 
@@ -100,6 +100,3 @@ def begun(target: Path) -> int:
     with suppress(OSError):
         return os.path.getsize(target)
     return 0
-
-
-Tell = Callable[[int], None]

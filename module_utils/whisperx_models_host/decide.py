@@ -50,7 +50,7 @@ def decide(listing: Mapping[str, Any], wanted: Wanted) -> Decision:
 
 def described(models: Mapping[str, str]) -> str:
     """Return the models of a set, one a line, for Ansible's diff."""
-    return "".join("{} {}\n".format(name, revision) for name, revision in sorted(models.items()))
+    return "".join("{}=={}\n".format(name, revision) for name, revision in sorted(models.items()))
 
 
 def _differences(before: Mapping[str, str], after: Mapping[str, str]) -> List[str]:

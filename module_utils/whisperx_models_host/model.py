@@ -10,13 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Tuple
 
 from ..whisperx_common import records
+from ..whisperx_common.models import MARKER
 from ..whisperx_problem import Problem
 
-__all__ = ["MARKER", "MTIME", "SCHEMA", "File", "Layout", "Wanted", "hub_folder", "labels", "want"]
+__all__ = ["MTIME", "SCHEMA", "File", "Layout", "Wanted", "hub_folder", "labels", "want"]
 
 SCHEMA = 1
-# Says that a directory is a store of this toolkit.
-MARKER = ".whisperx-fleet-models"
 # The time of change of every placed file, 1980-01-01: another one says that somebody wrote to it since.
 MTIME = 315532800
 # What a set consists of: each library looks in one of these.

@@ -19,7 +19,7 @@ from .fetch import fetch
 from .listing import look
 from .model import Layout, Wanted, want
 
-__all__ = ["ARGUMENTS", "assess", "predicted", "run"]
+__all__ = ["ARGUMENTS", "LISTED", "assess", "predicted", "run"]
 
 ARGUMENTS: Dict[str, Any] = {
     "dir": {"type": "path", "default": "/opt/whisperx/models"},
@@ -38,7 +38,10 @@ ARGUMENTS: Dict[str, Any] = {
     },
     "wheelhouse_url": {"default": "", "no_log": True},
     "assess": {"type": "bool", "default": False},
+    "staging": {"type": "path", "default": ""},
 }
+# The options that a listing goes by.
+LISTED = {name: ARGUMENTS[name] for name in ("dir", "keep", "hashes")}
 # A set is a few small files of its own, beside those that it shares.
 _SPARE = 16 * MIB
 _EMPTY = {"schema": 1, "models": []}
@@ -48,9 +51,9 @@ def _silent(_event: str) -> None:
     pass
 
 
-def assess(root: str, keep: int, hashes: bool) -> Dict[str, Any]:
+def assess(dir: str, keep: int, hashes: bool) -> Dict[str, Any]:
     """Return the listing of a store for the facts of a host; one that cannot be read says why."""
-    layout = Layout(os.path.normpath(root))
+    layout = Layout(os.path.normpath(dir))
     try:
         check_place(layout)
         return look(layout, keep, hashes)
@@ -118,6 +121,23 @@ def check_room(root: str, size: int, free: int) -> None:
         )
 
 
+def check_staging(root: str, staging: str, size: int, free: int) -> None:
+    """Raise Problem "models.disk-space" where files that travel do not fit where Ansible puts them first."""
+    place = disk.existing(staging)
+    same = os.stat(place).st_dev == os.stat(disk.existing(root)).st_dev
+    answer = os.statvfs(place)
+    room, wish = answer.f_bavail * answer.f_frsize, size * (2 if same else 1) + _SPARE
+    if min(room, free if same else room) < wish:
+        raise Problem(
+            "models.disk-space",
+            "{} MiB free".format(room // MIB),
+            staging,
+            "{} MiB, where Ansible puts files of models before they are placed".format(-(-wish // MIB)),
+            "Free some space, set ansible_remote_tmp to a larger file system, or set "
+            "whisperx_wheelhouse_mode to http, which transfers into the store itself.",
+        )
+
+
 def _apply(
     layout: Layout, wanted: Wanted, given: Mapping[str, Any], sources: Mapping[str, str], emit: place.Emit
 ) -> tuple[Decision, int | None]:
@@ -132,8 +152,11 @@ def _apply(
     decision = decide(dict(listing, files=_there(layout, listing)), wanted)
     moved = 0
     if decision.missing:
+        comes = not given["wheelhouse_url"] and set(decision.missing) - set(sources)
+        if comes and given["staging"]:
+            check_staging(layout.root, given["staging"], decision.bytes, int(listing["free"]))
         check_room(layout.root, decision.bytes, int(listing["free"]))
-        if not given["wheelhouse_url"] and set(decision.missing) - set(sources):
+        if comes:
             return decision, None
         for name in decision.missing:
             if name in sources:

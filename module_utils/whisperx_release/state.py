@@ -7,6 +7,7 @@ import stat
 from typing import Any, Collection, Dict, List, Set
 
 from ..whisperx_common.files import GOING, is_leftover, names_in
+from ..whisperx_common.models import MARKER as MODELS_MARKER
 from ..whisperx_problem import Problem
 from . import building, records
 from .model import Layout, Release, State
@@ -140,7 +141,12 @@ def _leads_to(layout: Layout, path: str, releases: Dict[str, Release]) -> str:
 def _unmarked(layout: Layout, name: str) -> bool:
     """Return whether a run killed in its first instant may have left this: no marker yet, so little else."""
     marker = os.path.basename(layout.marker)
-    return name in (".lock", marker) or is_leftover(name, marker)
+    return name in (".lock", marker) or is_leftover(name, marker) or _is_models(layout, name)
+
+
+def _is_models(layout: Layout, name: str) -> bool:
+    """Return whether this is a store of models, which may be there before and after any environment."""
+    return _is_file(layout.path(name, MODELS_MARKER))
 
 
 def _foreign(layout: Layout, found: str) -> Problem:

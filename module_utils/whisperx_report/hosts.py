@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..whisperx_common.shape import ANY, fitted
 from ..whisperx_fleet.variables import Fleet, at
 
 __all__ = ["held", "known", "notes"]
@@ -19,7 +20,16 @@ _PARTS = {
     "audit": "__whisperx_audit_result",
 }
 _VENV, _CONTAINER = "__whisperx_venv_result", "__whisperx_container_result"
+_MODELS = "__whisperx_models_result"
 _WAVE = "whisperx_wave_"
+# The parts of a result that are joined, in their shape: hosts say them.
+_JOINED: dict[str, Any] = {
+    "actions": [""],
+    "summary": [""],
+    "bytes_brought": 0,
+    "timings": {ANY: 0.0},
+    "diff": {"before": "", "after": ""},
+}
 
 
 def known(fleet: Fleet, variables: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -42,7 +52,8 @@ def known(fleet: Fleet, variables: Mapping[str, Any]) -> dict[str, dict[str, Any
         **parts,
         "plan": dict(at(variables, ("__whisperx_plan", "hosts")) or {}),
         "problem": {identity: one["sentence"] for identity, one in problems.items()},
-        "result": settled(variables) or results(fleet.recorded(_VENV), container),
+        "result": settled(variables)
+        or with_models(results(fleet.recorded(_VENV), container), fleet.recorded(_MODELS)),
         "held": held(fleet, variables.get("groups") or {}),
         "stopped": {host: True for host in fleet.all if host not in active},
     }
@@ -60,6 +71,32 @@ def results(venv: Mapping[str, Any], container: Mapping[str, Any]) -> dict[str, 
     return {**container, **chosen}
 
 
+def with_models(found: Mapping[str, Any], models: Mapping[str, Any]) -> dict[str, Any]:
+    """Return host to result, with what became of its models; it counts as the same run of the host."""
+    joined = dict(found)
+    for host, one in models.items():
+        if not isinstance(one, Mapping) or one.get("skipped"):
+            continue
+        own = joined.get(host)
+        if not isinstance(own, Mapping) or own.get("skipped"):
+            if one.get("unreachable") or one.get("failed"):
+                joined[host] = one
+            continue
+        mine, other = fitted(dict(own), _JOINED), fitted(dict(one), _JOINED)
+        joined[host] = {
+            **mine,
+            "actions": [*mine.get("actions", []), *other.get("actions", [])],
+            "summary": [*mine.get("summary", []), *other.get("summary", [])],
+            "bytes_brought": mine.get("bytes_brought", 0) + other.get("bytes_brought", 0),
+            "timings": {**mine.get("timings", {}), **other.get("timings", {})},
+            "diff": {
+                side: (mine.get("diff") or {}).get(side, "") + (other.get("diff") or {}).get(side, "")
+                for side in ("before", "after")
+            },
+        }
+    return joined
+
+
 def held(fleet: Fleet, groups: Mapping[str, Any]) -> dict[str, str]:
     """Return host to why it was left alone. The last wave knows of all of them."""
     waves = sorted(name for name in groups if str(name).startswith(_WAVE))
@@ -71,4 +108,5 @@ def held(fleet: Fleet, groups: Mapping[str, Any]) -> dict[str, str]:
 def notes(variables: Mapping[str, Any]) -> list[str]:
     """Return what the locks had to settle for, such as a larger build where an index could not be reached."""
     locks = at(variables, ("__whisperx_lock", "locks")) or {}
-    return list(dict.fromkeys(note for lock in locks.values() for note in lock.get("notes") or []))
+    found = [note for lock in locks.values() for note in lock.get("notes") or []]
+    return list(dict.fromkeys([*found, *(at(variables, ("__whisperx_models", "notes")) or [])]))

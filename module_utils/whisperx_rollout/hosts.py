@@ -9,8 +9,8 @@ from ..whisperx_fleet.variables import Fleet, at
 
 __all__ = ["RESULTS", "failure", "order", "pending", "plans_of", "turn_options"]
 
-# What the modules of both runtimes leave; a host has the result of one.
-RESULTS = ("__whisperx_venv_result", "__whisperx_container_result")
+# What the modules of both runtimes leave, of which a host has the result of one, and that of the models.
+RESULTS = ("__whisperx_venv_result", "__whisperx_container_result", "__whisperx_models_result")
 _FAILED = "__whisperx_rollout_failed"
 
 

@@ -12,10 +12,12 @@ __all__ = ["unchanged"]
 
 # From options of whisperx_env, and what came with the facts, to its result; None if it has to be asked.
 Assessment = Callable[[Mapping[str, Any], Any], Mapping[str, Any] | None]
+# From a host to the result of whisperx_models; None if it has to be asked.
+Models = Callable[[str], Mapping[str, Any] | None]
 
 
 def unchanged(
-    fleet: Fleet, variables: Mapping[str, Any], assessment: Assessment
+    fleet: Fleet, variables: Mapping[str, Any], assessment: Assessment, models: Models
 ) -> dict[str, dict[str, Any]]:
     """Return host to the result of whisperx_env, for each host that takes part and stays as it is.
 
@@ -34,7 +36,8 @@ def unchanged(
         options = known.get("options") if isinstance(known, Mapping) else None
         asked = {**(options if isinstance(options, Mapping) else {}), "plan": plan, "lock": lock["text"]}
         result = assessment({**asked, "assess": True, "state": "present"}, known)
-        if result is not None:
-            lines = [f"{host}: {line}" for line in result.get("summary") or []]
-            found[host] = {**result, "summary": lines}
+        placed = models(host) if result is not None else None
+        if result is not None and placed is not None and not placed.get("actions"):
+            told = [*(result.get("summary") or []), *(placed.get("summary") or [])]
+            found[host] = {**result, "summary": [f"{host}: {line}" for line in told]}
     return found

@@ -3,6 +3,7 @@
 bundle.json        what it is, for which classes, with which catalogue
 locks/CLASS.txt    the locks
 wheels/<SHA-256>/  every wheel of every lock
+models/<SHA-256>/  every file of every model, if there are any; locks/models.txt names them
 uv/<SHA-256>/uv    uv, one per kind of machine
 catalogue/         the knowledge it was decided with
 sbom/CLASS.cdx.json
@@ -16,13 +17,14 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..whisperx_common.durable import make_directories, replace
 from ..whisperx_common.files import is_leftover, write_text
 from ..whisperx_common.lockfile import parse
+from ..whisperx_common.models import LOCK as MODELS
 from ..whisperx_common.wording import named, printable
 from ..whisperx_problem import Problem
 from ..whisperx_sbom.cyclonedx import document
@@ -30,10 +32,10 @@ from .house import House
 from .listing import SCHEMA, SUMS, Listing, members, read_listing
 from .metadata import read_metadata
 
-__all__ = ["make"]
+__all__ = ["Models", "make"]
 
 # What the parts of a bundle begin with.
-_OURS = re.compile(r"(locks|wheels|uv|catalogue|sbom)/|(bundle\.json|SHA256SUMS)(\..*new)?$")
+_OURS = re.compile(r"(locks|wheels|models|uv|catalogue|sbom)/|(bundle\.json|SHA256SUMS)(\..*new)?$")
 _BLOCK = 1 << 20
 # What whisperx_plan reads of a bundle, and what of a wheel's record is true of one run on one controller.
 MEASURED = "catalogue/wheels.json"
@@ -50,12 +52,21 @@ class Made:
     digest: str
 
 
+@dataclass(frozen=True)
+class Models:
+    """The lock of models, and SHA-256 to file of all that it names."""
+
+    lock: str = ""
+    files: Mapping[str, Path] = field(default_factory=dict)
+
+
 def make(
     out: Path,
     locks: Mapping[str, Mapping[str, Any]],
     house: House,
     catalogue: Path,
     wheels: Sequence[Mapping[str, Any]] = (),
+    models: Models = Models(),
 ) -> Made:
     """Write the bundle ``out`` from a filled house; ``locks`` are whisperx_lock's, by class.
 
@@ -69,6 +80,7 @@ def make(
             out.mkdir(parents=True, exist_ok=True)
             _write(out / SUMS, "")  # so that a run that was cut off is taken up by the next one
         wanted = _contents(out, locks, house, catalogue) | _measured(out, locks, wheels)
+        wanted |= _models(out, models)
         for name in [name for name, _regular in members(out) if name not in wanted and name != SUMS]:
             (out / name).unlink()
         text = "".join(f"{wanted[name]}  {name}\n" for name in sorted(wanted))
@@ -141,6 +153,14 @@ def _measured(
     ]
     rows.sort(key=lambda row: str(row["sha256"]))
     return _text(out, MEASURED, json.dumps(rows, indent=1, sort_keys=True) + "\n") if rows else {}
+
+
+def _models(out: Path, models: Models) -> dict[str, str]:
+    """Put the files of models into their place, as in the store of a site."""
+    found = _text(out, f"locks/{MODELS}.txt", models.lock) if models.lock else {}
+    for sha256, path in sorted(models.files.items()):
+        found |= _file(out, f"models/{sha256}/{path.name}", path, 0o644)
+    return found
 
 
 def _record(locks: Mapping[str, Mapping[str, Any]]) -> str:

@@ -1,0 +1,140 @@
+"""Action plugin of whisperx_models: transfers the files that are missing on a host, only if it needs them.
+
+A listing of the host's store came with its facts. It says what would change, so that a host whose models stay
+as they are is not contacted, and an assessment or a dry run contacts none.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import typing as t
+from pathlib import Path
+
+import ansible.plugins
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+# In a checkout, plugins are loaded below ansible.plugins; a collection has module_utils beside them already.
+_ROOT = str(Path(__file__).resolve().parents[1])
+if _ROOT not in ansible.plugins.__path__:
+    ansible.plugins.__path__.append(_ROOT)
+
+from ..module_utils.whisperx_fleet.variables import at  # noqa: E402
+from ..module_utils.whisperx_models.hosts import LISTING, prediction  # noqa: E402
+from ..module_utils.whisperx_problem import Problem  # noqa: E402
+
+TERMINAL = sys.stdout.isatty() and not os.environ.get("CI")
+_TELL_EVERY_S = 5.0
+_WORTH_TELLING = 64 << 20  # bytes
+_NOTHING = {"schema": 1, "models": []}
+
+
+class ActionModule(ActionBase):
+    """Runs whisperx_models, twice where files have to travel first."""
+
+    # Said true, Ansible would make a directory on every host before it knew whether one has to have files.
+    TRANSFERS_FILES = False
+    _requires_connection = True
+
+    def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        """Return the module's result, the host's name put before every line of its summary."""
+        super().run(tmp, task_vars)
+        variables = task_vars or {}
+        host, given = str(variables.get("inventory_hostname", "")), dict(self._task.args)
+        only_asked = bool(self._task.check_mode or given.get("assess"))
+        try:
+            result = self._known(given, variables, only_asked) or self._placed(given, variables, only_asked)
+        except Problem as problem:
+            result = {"failed": True, "changed": False, "msg": problem.sentence(), **problem.record()}
+        finally:
+            self._remove_tmp_path(self._connection._shell.tmpdir)
+        if given.get("assess") and not self._task.check_mode:
+            # A question changes nothing; in check mode the answer stands for the run.
+            result["changed"] = False
+        told = result.get("summary") or ([f"failed: {result['msg']}"] if result.get("failed") else [])
+        result["summary"] = [f"{host}: {line}" for line in told]
+        return result
+
+    def _known(
+        self, given: dict[str, t.Any], variables: t.Mapping[str, t.Any], only_asked: bool
+    ) -> dict[str, t.Any] | None:
+        """Return the result where the listing says enough: a question, or nothing to do. Raises Problem."""
+        wanted = given.get("manifest") if given.get("state", "present") == "present" else _NOTHING
+        found = prediction(at(variables, LISTING), given, wanted or _NOTHING)
+        if found is None or not (only_asked or not found["actions"]):
+            return None
+        return found
+
+    def _placed(
+        self, given: dict[str, t.Any], variables: dict[str, t.Any], only_asked: bool
+    ) -> dict[str, t.Any]:
+        local = self._connection.transport == "local"
+        options = {**given, "files": []}
+        if not only_asked and not local:
+            # Room is asked for there too, before anything travels.
+            self._make_tmp_path()
+            options["staging"] = self._connection._shell.tmpdir
+        result = self._call(options, variables)
+        wanted = {one["sha256"] for one in result.get("wanted_files") or []}
+        if only_asked or result.get("failed") or not wanted:
+            return result
+        paths, size = self._transfer(given, wanted, str(variables.get("inventory_hostname", "")), local)
+        files = [{"sha256": name, "path": path} for name, path in paths.items()]
+        result = self._call({**given, "files": files}, variables)
+        result["bytes_brought"] = result.get("bytes_brought", 0) + size
+        return result
+
+    def _call(self, options: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
+        return t.cast(
+            dict[str, t.Any],
+            self._execute_module(module_name="whisperx_models", module_args=options, task_vars=variables),
+        )
+
+    def _transfer(
+        self, given: dict[str, t.Any], wanted: set[str], host: str, local: bool
+    ) -> tuple[dict[str, str], int]:
+        """Make files readable on the host; return their paths there by SHA-256, and the bytes of them."""
+        here = {
+            one["sha256"]: str(one["path"]) for one in given.get("files") or [] if one["sha256"] in wanted
+        }
+        absent = [name for name in sorted(wanted) if not os.path.isfile(here.get(name, ""))]
+        if absent:
+            raise AnsibleActionFail(
+                f"{len(absent)} files of models are not on the controller, the first is {absent[0]}; wanted: "
+                "the files that role whisperx_models, tasks_from store, downloads. Run site.yml."
+            )
+        sizes = {name: os.path.getsize(path) for name, path in here.items()}
+        if local:
+            return here, 0
+        folder = self._connection._shell.tmpdir
+        there = {name: self._connection._shell.join_path(folder, name) for name in here}
+        progress = Progress(host, len(here), sum(sizes.values()))
+        for name in sorted(here, key=lambda name: -sizes[name]):
+            self._transfer_file(here[name], there[name])
+            progress.add(sizes[name])
+        self._fixup_perms2((folder, *there.values()))
+        return there, sum(sizes.values())
+
+
+class Progress:
+    """Displays on a terminal how far a large transfer is."""
+
+    def __init__(self, host: str, count: int, size: int) -> None:
+        self.host, self.count, self.size = host, count, size
+        self.files = self.bytes = 0
+        self.told = time.monotonic()
+        self.wanted = TERMINAL and size >= _WORTH_TELLING
+        if self.wanted:
+            Display().display(f"{host}: {count} files of models to send, {size / 1e6:.0f} MB")
+
+    def add(self, size: int) -> None:
+        """Count one file that arrived."""
+        self.files += 1
+        self.bytes += size
+        if self.wanted and (self.files == self.count or time.monotonic() - self.told >= _TELL_EVERY_S):
+            self.told = time.monotonic()
+            shown = f"{self.bytes / 1e6:.0f} of {self.size / 1e6:.0f} MB"
+            Display().display(f"{self.host}: {shown}, {self.files} of {self.count} files sent")

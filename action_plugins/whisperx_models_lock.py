@@ -1,0 +1,160 @@
+"""Action plugin of whisperx_models_lock: does in Ansible's own process what needs no network and no store.
+
+Where the lock covers all models, and every host has what it asks for, the module does not run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import threading
+import typing as t
+from pathlib import Path
+
+import ansible.plugins
+from ansible.utils.display import Display
+
+# In a checkout, plugins are loaded below ansible.plugins; a collection has module_utils beside them already.
+_ROOT = str(Path(__file__).resolve().parents[1])
+if _ROOT not in ansible.plugins.__path__:
+    ansible.plugins.__path__.append(_ROOT)
+
+from ..module_utils.whisperx_fleet.action import ControllerAction  # noqa: E402
+from ..module_utils.whisperx_fleet.variables import Fleet, at  # noqa: E402
+from ..module_utils.whisperx_models import advice  # noqa: E402
+from ..module_utils.whisperx_models.hosts import Hosts, lacking, read_hosts  # noqa: E402
+from ..module_utils.whisperx_models.lock import ModelsLock, parse  # noqa: E402
+from ..module_utils.whisperx_models.manifest import contents  # noqa: E402
+from ..module_utils.whisperx_models.rows import Rows, read_rows  # noqa: E402
+from ..module_utils.whisperx_models.run import lock_path, not_in_bundle, read_lock, store_place  # noqa: E402
+from ..module_utils.whisperx_models.store import NAME  # noqa: E402
+
+_ROWS = Path(_ROOT) / "roles/whisperx_models/files/models.yml"
+# Options of this plugin alone.
+_OWN = ("everything", "upgrade")
+_RESULT = "__whisperx_models"
+# Seen where the plugin is loaded, in ansible-playbook's own process: the workers have no terminal.
+TERMINAL = sys.stdout.isatty() and not os.environ.get("CI")
+_TELL_EVERY_S = 5.0
+
+
+class ActionModule(ControllerAction):
+    """Runs whisperx_models_lock."""
+
+    _requires_connection = True
+
+    def answer(
+        self, given: dict[str, t.Any], variables: t.Mapping[str, t.Any], fleet: Fleet
+    ) -> dict[str, t.Any]:
+        """Return what the module returns. Raises Problem."""
+        inventory = sorted(at(variables, ("groups", "all")) or [])
+        hosts = read_hosts(fleet, variables, inventory)
+        rows = read_rows(_ROWS)
+        if given.get("state") == "filled":
+            return self._filled(given, variables, fleet, hosts)
+        return self._locked(given, variables, fleet, hosts, rows)
+
+    def _locked(
+        self,
+        given: dict[str, t.Any],
+        variables: t.Mapping[str, t.Any],
+        fleet: Fleet,
+        hosts: Hosts,
+        rows: Rows,
+    ) -> dict[str, t.Any]:
+        bundle = str(given.get("bundle") or "")
+        path = lock_path(given["lock_dir"], bundle)
+        wants = hosts.wants()
+        text = before = read_lock(path) if wants else ""
+        upgrade = bool(given.get("upgrade")) and not bundle
+        missing = [] if upgrade or not wants else hosts.unlocked(parse(text, str(path)), rows)
+        if missing and bundle:
+            raise not_in_bundle([one.label for one in missing], bundle)
+        if wants and (missing or upgrade):
+            result = self._module(given, variables, hosts, upgrade=upgrade)
+            if result.get("failed"):
+                return result
+            text = result["text"]
+        lock = parse(text, str(path))
+        sets, chosen = hosts.sets(lock)
+        found = {"text": text, "sets": sets, "of": chosen, "notes": notes(rows, lock, hosts, fleet)}
+        if text != before:
+            shown = {"before_header": str(path), "after_header": str(path)}
+            found |= {"changed": True, "diff": {"before": before, "after": text, **shown}}
+        return found
+
+    def _filled(
+        self, given: dict[str, t.Any], variables: t.Mapping[str, t.Any], fleet: Fleet, hosts: Hosts
+    ) -> dict[str, t.Any]:
+        made = at(variables, (_RESULT,)) or {}
+        sets, chosen = made.get("sets") or {}, made.get("of") or {}
+        if given.get("everything"):
+            missing = {name: size for value in sets.values() for name, size in contents(value).items()}
+        else:
+            missing = lacking(fleet, sets, chosen)
+        found: dict[str, t.Any] = {"files": [], "downloaded": {"files": 0, "bytes": 0}}
+        if not missing:
+            return found
+        more = {"contents": missing, "lock": made.get("text") or ""}
+        result = self._module(given, variables, hosts, **more)
+        if result.get("failed"):
+            return result
+        options = {"dir": "", "bundle": "", "cache_dir": "", **given}
+        place = store_place(options)
+        files = [{"file": NAME, "sha256": name, "path": str(place / name / NAME)} for name in sorted(missing)]
+        return {"changed": result["changed"], "files": files, "downloaded": result["downloaded"]}
+
+    def _module(
+        self, given: dict[str, t.Any], variables: t.Mapping[str, t.Any], hosts: Hosts, **more: t.Any
+    ) -> dict[str, t.Any]:
+        """Run the module, and display how far it is."""
+        options = {name: value for name, value in given.items() if name not in _OWN}
+        options |= {"wants": hosts.wants(), "listed": sorted(hosts.listed), "rows": str(_ROWS), **more}
+        if not TERMINAL:
+            return t.cast(
+                dict[str, t.Any], self._execute_module(module_args=options, task_vars=dict(variables))
+            )
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "progress.json"
+            over = threading.Event()
+            teller = threading.Thread(target=tell, args=(path, over), daemon=True)
+            teller.start()
+            try:
+                options["progress"] = str(path)
+                return t.cast(
+                    dict[str, t.Any], self._execute_module(module_args=options, task_vars=dict(variables))
+                )
+            finally:
+                over.set()
+                teller.join()
+
+
+def notes(rows: Rows, lock: ModelsLock, hosts: Hosts, fleet: Fleet) -> list[str]:
+    """Return what a user should know of these models on these hosts, each sentence once."""
+    asked = {one.label for requests in hosts.requests.values() for one in requests}
+    names = [one for one in lock.names.values() if f"{one.kind} {one.name}" in asked]
+    found = advice.licences(rows, [source for one in names for source in one.sources])
+    repositories = {
+        one.name: one.sources[0].partition(":")[2].partition("#")[0] for one in names if one.kind == "whisper"
+    }
+    gpus = fleet.recorded("ansible_facts.whisperx_host.gpus", hosts.requests)
+    for host, requests in hosts.requests.items():
+        found += advice.memory(rows, requests, repositories, gpus.get(host))
+    return list(dict.fromkeys(found))
+
+
+def tell(path: Path, over: threading.Event) -> None:
+    """Display what the file at ``path`` says: its first line at once, then now and again how far it is."""
+    said, last = "", False
+    while not last:
+        last = over.wait(_TELL_EVERY_S if said else 0.5)
+        try:
+            state = json.loads(path.read_text())
+        except (OSError, ValueError):
+            continue
+        line = state["line"] if said else state.get("first", state["line"])
+        if line and line != said:
+            said = line
+            Display().display(line)
