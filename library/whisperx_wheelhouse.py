@@ -56,8 +56,8 @@ options:
     default: []
   further:
     description:
-      - Further files of the store, as M(whisperx_models_lock) downloaded them. They are served and bundled with
-        the wheels.
+      - Further files of the store, as M(whisperx_models_lock) downloaded them. They are served and bundled
+        with the wheels.
     type: list
     elements: dict
     default: []

@@ -218,9 +218,9 @@ def _result(wanted: Wanted, decision: Decision, check: bool) -> Dict[str, Any]:
 
 def _summary(decision: Decision, check: bool) -> List[str]:
     """Return the lines for people: what there is, and what would change."""
-    lines = []
-    if decision.after:
-        lines.append("models: {}".format(", ".join(decision.after)))
+    lines, there = [], decision.before if check else decision.after
+    if there:
+        lines.append("models: {}".format(", ".join(there)))
     elif decision.before:
         lines.append("models: none")
     if check and decision.actions:
