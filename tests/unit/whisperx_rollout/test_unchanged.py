@@ -25,9 +25,17 @@ def assessment(given: Mapping[str, Any], known: Any) -> dict[str, Any] | None:
     return dict(known["result"])
 
 
-def found(plan: dict[str, Any], known: Any, locks: dict[str, Any] = LOCKS) -> dict[str, Any]:
+def no_models(_host: str) -> dict[str, Any]:
+    return {}
+
+
+def found(
+    plan: dict[str, Any], known: Any, locks: dict[str, Any] = LOCKS, models: Any = no_models
+) -> dict[str, Any]:
     variables = {"__whisperx_plan": {"hosts": {"a": plan}}, "__whisperx_lock": locks}
-    return unchanged(fleet(a={"__whisperx_host_read": {"assessed": known}}, b={}), variables, assessment)
+    return unchanged(
+        fleet(a={"__whisperx_host_read": {"assessed": known}}, b={}), variables, assessment, models
+    )
 
 
 def test_a_host_stays_whose_release_is_what_the_plan_asks_for() -> None:
@@ -65,3 +73,14 @@ def test_a_skipped_task_registers_no_hosts() -> None:
     joined = fleet(a={"__whisperx_venv_result": {"actions": ["Built"]}})
     variables = {"__whisperx_unchanged": {"skipped": True}}
     assert reported(joined, variables)["result"] == {"a": {"actions": ["Built"]}}
+
+
+def test_a_host_whose_models_change_does_not_stay() -> None:
+    said = {"actions": ["Placed the model whisper base"], "summary": ["models: whisper base"]}
+    assert found(PLAN, KNOWN, models=lambda host: said) == {}
+    assert found(PLAN, KNOWN, models=lambda host: None) == {}
+
+
+def test_a_host_that_stays_names_its_models() -> None:
+    stays = found(PLAN, KNOWN, models=lambda host: {"actions": [], "summary": ["models: whisper base"]})
+    assert stays["a"]["summary"][-1] == "a: models: whisper base"
