@@ -85,9 +85,7 @@ class ActionModule(ActionBase):
         if given.get("uv"):
             arguments["uv"] = {**given["uv"], "path": paths.get(given["uv"]["sha256"], "")}
         with self._told(given, arguments, task_vars or {}):
-            return self._execute_module(
-                module_name="whisperx_env", module_args=arguments, task_vars=task_vars
-            )
+            return self._execute_module(module_args=arguments, task_vars=task_vars)
 
     @contextlib.contextmanager
     def _told(

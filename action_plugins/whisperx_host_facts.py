@@ -21,7 +21,9 @@ if _ROOT not in ansible.plugins.__path__:
 
 from ..module_utils.whisperx_plan.layout import complaints  # noqa: E402
 
-_SPECIFICATION = Path(_ROOT) / "roles/whisperx_host/meta/argument_specs.yml"
+_LAYOUT = "roles/whisperx_host/meta/argument_specs.yml"
+# Beside action_plugins in a checkout, beside plugins in a collection.
+_SPECIFICATION = next(path / _LAYOUT for path in Path(__file__).resolve().parents if (path / "roles").is_dir())
 _DESCRIBING = ("whisperx_host_assume", "whisperx_host_override")
 
 
@@ -49,9 +51,11 @@ class ActionModule(ActionBase):
         if given.get("source", "probe") == "assume":
             facts = {"schema": 1, **assume}
             return {**result, "changed": False, "ansible_facts": {"whisperx_host": facts}}
-        given["assume"], name = assume, "whisperx_host_facts"
+        given["assume"], name = assume, self._task.action
         if environment and given.get("root", "/") == "/":
-            name, given["environment"] = "whisperx_assess", environment
+            # From the same collection, whatever the play's own names resolve to.
+            collection, dot, _ = name.rpartition(".")
+            name, given["environment"] = f"{collection}{dot}whisperx_assess", environment
             if models:
                 given["models"] = models
             given.pop("source", None)

@@ -17,7 +17,7 @@ if _ROOT not in ansible.plugins.__path__:
 from ..module_utils.whisperx_fleet.action import ControllerAction, validated  # noqa: E402
 from ..module_utils.whisperx_fleet.variables import Fleet  # noqa: E402
 from ..module_utils.whisperx_report.files import ARGUMENTS, write_report  # noqa: E402
-from ..module_utils.whisperx_report.hosts import known, notes  # noqa: E402
+from ..module_utils.whisperx_report.hosts import begun, known, notes  # noqa: E402
 
 
 class ActionModule(ControllerAction):
@@ -27,7 +27,7 @@ class ActionModule(ControllerAction):
         self, given: dict[str, t.Any], variables: t.Mapping[str, t.Any], fleet: Fleet
     ) -> dict[str, t.Any]:
         """Write the report of the play's hosts; return its totals and lines."""
-        given.setdefault("hosts", fleet.all)
+        given.setdefault("hosts", begun(fleet) if self._task.get_play().serial else fleet.all)
         given.setdefault("known", known(fleet, variables))
         run = {
             "at": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),

@@ -8,7 +8,7 @@ from typing import Any
 from ..whisperx_common.shape import ANY, fitted
 from ..whisperx_fleet.variables import Fleet, at
 
-__all__ = ["held", "known", "notes"]
+__all__ = ["begun", "held", "known", "notes"]
 
 # Part of the report to where a task left it for each host. Of the results of both runtimes a host has one.
 _PARTS = {
@@ -57,6 +57,16 @@ def known(fleet: Fleet, variables: Mapping[str, Any]) -> dict[str, dict[str, Any
         "held": held(fleet, variables.get("groups") or {}),
         "stopped": {host: True for host in fleet.all if host not in active},
     }
+
+
+def begun(fleet: Fleet) -> list[str]:
+    """Return the hosts of a play with ``serial`` whose batch has begun; what is to come is no part of a report.
+
+    Those that failed or do not respond are in no batch any more, so all up to the last one known are meant.
+    """
+    read = fleet.recorded("__whisperx_host_read")
+    last = max((number for number, host in enumerate(fleet.all) if host in read or host in fleet.batch), default=-1)
+    return fleet.all[: last + 1]
 
 
 def settled(variables: Mapping[str, Any]) -> dict[str, Any]:
