@@ -23,7 +23,7 @@ PREFLIGHT := tools/preflight $(if $(filter inventory/local.yml,$(INVENTORY)),--r
 .NOTPARALLEL:
 VERBS := plan verify rollback guard doctor audit bake bundle
 GOALS := help site $(VERBS) check test test-all lint unit integration molecule bench truth doctor-proof boot-proof attack docs \
-	lock-requirements clean preflight packages again
+	collection lock-requirements clean preflight packages again
 .PHONY: $(GOALS)
 
 # A word that make does not know would be ignored, and `site` would install on this machine instead of on the hosts that
@@ -53,6 +53,7 @@ help:
 	@echo 'make boot-proof      a whole WhisperX booted in QEMU, and a machine baked by Packer (an hour, 25 GB)'
 	@echo 'make attack      kills, power cuts, full disks, planted links, hostile indexes and hosts, in full (hours; docs/security.md)'
 	@echo 'make docs      the generated pages and pictures of docs/ (chromium)'
+	@echo 'make collection      the collection whisperx.fleet: build/whisperx-fleet-VERSION.tar.gz'
 	@echo 'make clean     remove .venv, caches, test images'
 
 # -- What a user runs ---------------------------------------------------------------------------------------
@@ -106,6 +107,9 @@ docs: $(VENV)/.test
 	@$(RUN) python tools/troubleshooting.py
 	@$(RUN) python tools/report_example.py
 
+collection: $(VENV)/.controller
+	@$(RUN) python tools/collection.py $(ARGS)
+
 lock-requirements: $(VENV)/.controller
 	@cd requirements && set -e; $(RUN); options="--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate"; \
 	uv pip compile -q $$options --custom-compile-command 'make lock-requirements' controller.in -o controller.txt; \
@@ -116,7 +120,7 @@ lock-requirements: $(VENV)/.controller
 
 clean:
 	@tools/lab/clean
-	@rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .ansible
+	@rm -rf $(VENV) build .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .ansible
 
 # -- The environments ---------------------------------------------------------------------------------------
 

@@ -23,7 +23,9 @@ from ..module_utils.whisperx_plan.layout import complaints  # noqa: E402
 
 _LAYOUT = "roles/whisperx_host/meta/argument_specs.yml"
 # Beside action_plugins in a checkout, beside plugins in a collection.
-_SPECIFICATION = next(path / _LAYOUT for path in Path(__file__).resolve().parents if (path / "roles").is_dir())
+_SPECIFICATION = next(
+    path / _LAYOUT for path in Path(__file__).resolve().parents if (path / "roles").is_dir()
+)
 _DESCRIBING = ("whisperx_host_assume", "whisperx_host_override")
 
 

@@ -10,9 +10,10 @@ version_added: 0.1.0
 short_description: The directory where runs keep locks and reports
 description:
   - Returns the directory of the inventory, if that is one file or directory that somebody wrote.
-  - For several inventories, a list of hosts, a script or the configuration of an inventory plugin it returns the
-    working directory.
-  - The roles take it for C(whisperx_plan_lock_dir) and C(whisperx_report_dir) when they run from the collection.
+  - For several inventories, a list of hosts, a script or the configuration of an inventory plugin it returns
+    the working directory.
+  - The roles take it for C(whisperx_plan_lock_dir) and C(whisperx_report_dir) when they run from the
+    collection.
 options:
   _terms:
     description: Names of files or directories below that directory; none for the directory itself.

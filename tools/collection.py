@@ -27,7 +27,9 @@ def main(arguments: list[str]) -> int:
     """Make what the arguments ask for; return the exit status."""
     parser = argparse.ArgumentParser(description="Make the collection whisperx.fleet of this checkout.")
     parser.add_argument("--output", type=Path, default=ROOT / "build", help="folder of the archive")
-    parser.add_argument("--stage", type=Path, help="write the collection's files to this new folder, and no archive")
+    parser.add_argument(
+        "--stage", type=Path, help="write the collection's files to this new folder, and no archive"
+    )
     options = parser.parse_args(arguments)
     if options.stage:
         stage(ROOT, options.stage)

@@ -1,4 +1,4 @@
-"""Where a collection keeps what its runs write on the controller: never in itself, where an upgrade would take it."""
+"""Where runs of a collection write on the controller: never into itself, for an upgrade would remove it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def place(sources: Sequence[str], working_directory: str) -> str:
     """Return the directory that has ``locks`` and ``reports``.
 
     It is beside the inventory that ``sources`` (the values of -i) name, if that is one file or directory that
-    somebody wrote. For several, for a list of hosts and for a generated inventory it is the working directory.
+    somebody wrote. For several, a list of hosts and a generated inventory it is the working directory.
     """
     if len(sources) != 1 or "," in sources[0]:
         return working_directory

@@ -60,12 +60,14 @@ def known(fleet: Fleet, variables: Mapping[str, Any]) -> dict[str, dict[str, Any
 
 
 def begun(fleet: Fleet) -> list[str]:
-    """Return the hosts of a play with ``serial`` whose batch has begun; what is to come is no part of a report.
+    """Return the hosts of a play with ``serial`` whose batch has begun; a report leaves out the others.
 
     Those that failed or do not respond are in no batch any more, so all up to the last one known are meant.
     """
     read = fleet.recorded("__whisperx_host_read")
-    last = max((number for number, host in enumerate(fleet.all) if host in read or host in fleet.batch), default=-1)
+    last = max(
+        (number for number, host in enumerate(fleet.all) if host in read or host in fleet.batch), default=-1
+    )
     return fleet.all[: last + 1]
 
 

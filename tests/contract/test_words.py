@@ -124,7 +124,7 @@ def load(path: Path) -> Any:
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted(ROOT.glob("roles/*/README.md"))]
 PROGRAMS = [
     path
-    for folder in ("module_utils", "library", "action_plugins")
+    for folder in ("module_utils", "library", "action_plugins", "lookup_plugins")
     for path in sorted((ROOT / folder).rglob("*.py"))
 ]
 TITLES = [

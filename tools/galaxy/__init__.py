@@ -1,1 +1,1 @@
-"""The collection ``whisperx.fleet``, made of a checkout: names by which anybody's playbook finds things, layout, archive."""
+"""The collection ``whisperx.fleet`` of a checkout: names that resolve anywhere, layout, archive."""

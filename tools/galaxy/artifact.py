@@ -25,7 +25,7 @@ def build(staged: Path, output: Path) -> Path:
     """Build the archive of a staged collection into ``output``; return its path.
 
     ansible-galaxy makes it; then order, dates and owners are made those of every build. SOURCE_DATE_EPOCH is
-    the date of all files. Raises subprocess.CalledProcessError, its output shown, when ansible-galaxy refuses.
+    the date of all files. Raises subprocess.CalledProcessError if ansible-galaxy refuses.
     """
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
@@ -44,7 +44,7 @@ def _timeless(archive: Path, date: int) -> bytes:
     """Return an archive of the same files, with nothing in it that differs between two builds."""
     with tarfile.open(archive) as before:
         contents = {item.name: before.extractfile(item).read() for item in before if item.isfile()}  # type: ignore[union-attr]
-        members = sorted(before.getmembers(), key=lambda item: (item.name not in (_MANIFEST, _LISTING), item.name))
+        members = sorted(before.getmembers(), key=_order)
     listing = json.loads(contents[_LISTING])
     listing["files"].sort(key=lambda item: str(item["name"]))
     contents[_LISTING] = _json(listing)
@@ -59,6 +59,11 @@ def _timeless(archive: Path, date: int) -> bytes:
             item.size = len(content)
             after.addfile(item, io.BytesIO(content))
     return gzip.compress(raw.getvalue(), 9, mtime=date)
+
+
+def _order(item: tarfile.TarInfo) -> tuple[int, str]:
+    """Return where a file stands in the archive: those that describe it come first."""
+    return {_MANIFEST: 0, _LISTING: 1}.get(item.name, 2), item.name
 
 
 def _json(value: Any) -> bytes:

@@ -14,12 +14,14 @@ _INCLUDES = ("ansible.builtin.import_role", "ansible.builtin.include_role", "imp
 # Documentation of a module, and the examples and results beside it.
 _DOCUMENTS = re.compile(r'(?ms)^(?:DOCUMENTATION|EXAMPLES|RETURN) = r?"""\n.*?^"""')
 # What only a checkout needs: there, plugins are loaded from outside of a package.
-_CHECKOUT = re.compile(r"(?ms)^# In a checkout, plugins are loaded below.*?^ +ansible\.plugins\.__path__\.append\(_ROOT\)\n\n?")
+_CHECKOUT = re.compile(
+    r"(?ms)^# In a checkout, plugins are loaded below.*?^ +ansible\.plugins\.__path__\.append\(_ROOT\)\n\n?"
+)
 
 
 @dataclass(frozen=True)
 class Names:
-    """What the collection calls its own. ``prefix``: namespace and name with a dot behind, ``whisperx.fleet.``."""
+    """What the collection calls its own. ``prefix``: namespace and name, ``whisperx.fleet.``."""
 
     prefix: str
     modules: Collection[str]
@@ -42,20 +44,24 @@ def tasks_text(text: str, names: Names) -> str:
 
 
 def plugin_text(text: str, names: Names) -> str:
-    """Return a plugin's or module's source as it is in a collection: whole names in its pages and messages."""
+    """Return the source of a plugin or module with whole names in its pages and messages."""
     text = _DOCUMENTS.sub(lambda found: _document(found.group(0), names), text)
     if _CHECKOUT.search(text):
         text = _CHECKOUT.sub("", text).replace("  # noqa: E402", "")
-        for module, use in (("import ansible.plugins\n", "ansible.plugins."), ("from pathlib import Path\n", "Path(")):
-            if use not in text.replace("from ansible.plugins.", "from "):
-                text = text.replace(module, "")
+        text = text.replace("import ansible.plugins\n", "")
+        if len(re.findall(r"\bPath\b", text)) == 1:
+            text = text.replace("from pathlib import Path\n", "")
     return playbook_text(text, names)
 
 
 def playbook_text(text: str, names: Names) -> str:
     """Return a text in which playbooks are called as ``ansible-playbook`` finds them."""
     known = "|".join(sorted(names.playbooks))
-    return re.sub(rf"(?<![\w./-])(?:playbooks/({known})|(site))\.yml\b", lambda found: names.prefix + (found[1] or found[2]), text)
+    return re.sub(
+        rf"(?<![\w./-])(?:playbooks/({known})|(site))\.yml\b",
+        lambda found: names.prefix + (found[1] or found[2]),
+        text,
+    )
 
 
 def _named(node: yaml.Node, names: Names) -> Iterator[yaml.ScalarNode]:

@@ -21,14 +21,25 @@ _PLUGINS = {
     "lookup_plugins": "plugins/lookup",
     "strategy_plugins": "plugins/strategy",
 }
-_FOLDERS = {**_PLUGINS, **{name: name for name in ("roles", "playbooks", "docs", "meta", "changelogs", "inventory/example")}}
-_FILES = ("galaxy.yml", "README.md", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "requirements.yml")
+_FOLDERS = {
+    **_PLUGINS,
+    **{name: name for name in ("roles", "playbooks", "docs", "meta", "changelogs", "inventory/example")},
+}
+_FILES = (
+    "galaxy.yml",
+    "README.md",
+    "LICENSE",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "requirements.yml",
+)
 # The hint for those who install the repository as a role; fragments of releases to come.
 _LEFT_OUT = ("meta/main.yml", "changelogs/fragments")
 
 
 def names_of(root: Path) -> Names:
-    """Return the names of what a checkout has for its collection. Raises OSError, KeyError for a galaxy.yml that lacks some."""
+    """Return the names of what a checkout has for its collection. Raises OSError, KeyError."""
     galaxy = yaml.safe_load((root / "galaxy.yml").read_text(encoding="utf-8"))
     return Names(
         f"{galaxy['namespace']}.{galaxy['name']}.",
@@ -41,7 +52,7 @@ def names_of(root: Path) -> Names:
 def stage(root: Path, target: Path) -> None:
     """Write the collection of the checkout ``root`` to ``target``, which must not exist.
 
-    Names become those that resolve from anywhere; all else is copied as it is. Raises OSError, yaml.YAMLError.
+    Names become those that resolve from anywhere; all else is copied. Raises OSError, yaml.YAMLError.
     """
     names = names_of(root)
     target.mkdir(parents=True)
@@ -51,15 +62,21 @@ def stage(root: Path, target: Path) -> None:
     for folder, place in _FOLDERS.items():
         for path in sorted(_files(root / folder)):
             inside = path.relative_to(root / folder)
-            if not (path.relative_to(root).as_posix() + "/").startswith(tuple(f"{name}/" for name in _LEFT_OUT)):
+            if not (path.relative_to(root).as_posix() + "/").startswith(
+                tuple(f"{name}/" for name in _LEFT_OUT)
+            ):
                 _write(path, target / place / inside, _change(place, inside), names)
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Yield the files below a folder, without what tools and editors leave there; links to folders are not followed."""
+    """Yield the files below a folder, without what tools and editors leave there. Follows no links."""
     for parent, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith((".", "__pycache__"))]
-        yield from (Path(parent, name) for name in files if not name.startswith(".") and not name.endswith((".pyc", "~")))
+        yield from (
+            Path(parent, name)
+            for name in files
+            if not name.startswith(".") and not name.endswith((".pyc", "~"))
+        )
 
 
 def _change(place: str, inside: Path) -> Callable[[str, Names], str] | None:

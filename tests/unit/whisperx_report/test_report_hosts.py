@@ -8,7 +8,7 @@ from typing import Any
 from module_utils.whisperx_fleet.variables import Fleet
 from module_utils.whisperx_report.collect import report
 from module_utils.whisperx_report.files import write_report
-from module_utils.whisperx_report.hosts import held, known, notes, results
+from module_utils.whisperx_report.hosts import begun, held, known, notes, results
 
 TEMPLATES = str(Path(__file__).resolve().parents[3] / "roles" / "whisperx_report" / "files" / "page")
 FACTS = {"libc": {"family": "glibc", "version": "2.41"}}
@@ -101,3 +101,13 @@ def test_the_result_has_how_every_host_ended_that_did_not_end_well(tmp_path: Pat
     result, unwritten = write_report({**given, "output": str(output), "page": "", "resume": ""})
     assert result["outcomes"] == {"b": {"state": "failed", "message": "no sudo"}}
     assert result["unwell"] == ["b"] and unwritten == [] and output.exists()
+
+
+def test_hosts_of_later_batches_are_no_part_of_a_report() -> None:
+    """b failed in the first batch and is in none any more; the second is c, which does not respond, and d."""
+    joined = fleet(
+        "acdef", a={"__whisperx_host_read": {}}, b={}, c={}, d={"__whisperx_host_read": {}}, e={}, f={}
+    )
+    joined.batch = ["d"]
+    assert begun(joined) == ["a", "b", "c", "d"]
+    assert begun(fleet("", a={}, b={})) == []
