@@ -27,7 +27,7 @@ class ActionModule(ControllerAction):
         self, given: dict[str, t.Any], variables: t.Mapping[str, t.Any], fleet: Fleet
     ) -> dict[str, t.Any]:
         """Write the report of the play's hosts; return its totals and lines."""
-        given.setdefault("hosts", begun(fleet) if self._task.get_play().serial else fleet.all)
+        given.setdefault("hosts", begun(fleet))
         given.setdefault("known", known(fleet, variables))
         run = {
             "at": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),

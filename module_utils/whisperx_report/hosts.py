@@ -60,15 +60,15 @@ def known(fleet: Fleet, variables: Mapping[str, Any]) -> dict[str, dict[str, Any
 
 
 def begun(fleet: Fleet) -> list[str]:
-    """Return the hosts of a play with ``serial`` whose batch has begun; a report leaves out the others.
+    """Return the hosts that a report is for: of a play with ``serial`` those whose batch has begun, else all.
 
     Those that failed or do not respond are in no batch any more, so all up to the last one known are meant.
     """
+    if set(fleet.batch) == set(fleet.active):
+        return fleet.all
     read = fleet.recorded("__whisperx_host_read")
-    last = max(
-        (number for number, host in enumerate(fleet.all) if host in read or host in fleet.batch), default=-1
-    )
-    return fleet.all[: last + 1]
+    known_ones = [number for number, host in enumerate(fleet.all) if host in read or host in fleet.batch]
+    return fleet.all[: max(known_ones, default=-1) + 1]
 
 
 def settled(variables: Mapping[str, Any]) -> dict[str, Any]:

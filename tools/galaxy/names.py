@@ -27,6 +27,7 @@ class Names:
     modules: Collection[str]
     roles: Collection[str]
     playbooks: Collection[str]
+    lookups: Collection[str] = ()
 
 
 def tasks_text(text: str, names: Names) -> str:
@@ -55,7 +56,9 @@ def plugin_text(text: str, names: Names) -> str:
 
 
 def playbook_text(text: str, names: Names) -> str:
-    """Return a text in which playbooks are called as ``ansible-playbook`` finds them."""
+    """Return a text in which playbooks are called as ``ansible-playbook`` finds them, and lookups."""
+    known = "|".join(sorted(names.lookups)) or "(?!)"
+    text = re.sub(rf"\b(lookup|query|q)\('({known})'", rf"\1('{names.prefix}\2'", text)
     known = "|".join(sorted(names.playbooks))
     return re.sub(
         rf"(?<![\w./-])(?:playbooks/({known})|(site))\.yml\b",

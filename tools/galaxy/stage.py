@@ -46,6 +46,7 @@ def names_of(root: Path) -> Names:
         frozenset(path.stem for path in (root / "library").glob("*.py")),
         frozenset(path.name for path in (root / "roles").iterdir() if path.is_dir()),
         frozenset(path.stem for path in (root / "playbooks").glob("*.yml")),
+        frozenset(path.stem for path in (root / "lookup_plugins").glob("*.py")),
     )
 
 

@@ -6,7 +6,13 @@ import pytest
 
 from tools.galaxy.names import Names, playbook_text, plugin_text, tasks_text
 
-NAMES = Names("whisperx.fleet.", {"whisperx_plan", "whisperx_env"}, {"whisperx_plan"}, {"plan", "site"})
+NAMES = Names(
+    "whisperx.fleet.",
+    {"whisperx_plan", "whisperx_env"},
+    {"whisperx_plan"},
+    {"plan", "site"},
+    {"whisperx_hosts"},
+)
 
 TASKS = """\
 ---
@@ -112,9 +118,11 @@ def test_a_plugin_leaves_out_what_only_a_checkout_needs() -> None:
     [
         ("Run site.yml.", "Run whisperx.fleet.site."),
         ("run playbooks/plan.yml", "run whisperx.fleet.plan"),
+        ("{{ lookup('whisperx_hosts', 'all') }}", "{{ lookup('whisperx.fleet.whisperx_hosts', 'all') }}"),
+        ("{{ lookup('theirs', 'whisperx_hosts') }}", None),
         ("playbooks/theirs.yml", None),
         ("mysite.yml, my/site.yml, site.yml2, docs/playbooks/plan.yml", None),
     ],
 )
-def test_playbooks_in_messages(text: str, wanted: str | None) -> None:
+def test_playbooks_and_lookups_in_texts(text: str, wanted: str | None) -> None:
     assert playbook_text(text, NAMES) == (wanted or text)
