@@ -82,7 +82,7 @@ class TestDocument:
         for path in ROOT.glob("roles/*/defaults/main.yml"):
             defaults |= set(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
         roles = {path.name for path in (ROOT / "roles").iterdir()}
-        prefixes = tuple(f"{name}_" for name in roles)
+        prefixes = tuple(f"{name}_" for name in roles if "_" in name)
         modules = {path.stem for path in (ROOT / "library").glob("*.py")}
         named = {
             word
