@@ -15,6 +15,7 @@ SCRIPT = r"""#!/bin/sh
 # As the caller, without privileges, on a read-only root; sees the working directory, the model cache and what
 # the arguments name. WHISPERX_CONTAINER_OPTIONS adds options for the engine.
 die() { printf '%s: %s\n' '@COMMAND@' "$*" >&2; exit 125; }
+say() { printf '%s: %s\n' '@COMMAND@' "$*" >&2; }
 
 # Directories that the image has of its own: the host's must not cover them.
 ours() {
@@ -25,6 +26,10 @@ ours() {
         /run | /var | /tmp) ;;
         *) return 1 ;;
     esac
+}
+usable() {
+    [ -d "$1" ] || mkdir -p -- "$1" 2>/dev/null
+    [ -d "$1" ] && [ -w "$1" ] && [ -x "$1" ]
 }
 inside() { case $1/ in "$2"/*) return 0 ;; *) return 1 ;; esac; }
 # Sets $bind to the option that mounts $1 at its own path; $2 is "" or ",readonly".
@@ -37,6 +42,7 @@ bind() {
 }
 @CHECKS@
 user=$(id -u)
+name=$(id -un 2>/dev/null) || name=uid$user
 command -v @ENGINE@ >/dev/null ||
     die "found no @ENGINE@ on the PATH; wanted: the engine of this release. @INSTALL@"
 @ACCESS@
@@ -57,13 +63,41 @@ else
     fi
 fi
 
+[ -n "${HOME:-}" ] || HOME=$(getent passwd "$user" 2>/dev/null | cut -d: -f6)
 home=${HOME:-/} where=''
 case $home in /*) ;; *) home=/ ;; esac
 if ours "$home" || ! [ -d "$home" ]; then home=/tmp where=/tmp; fi
 empty=''
 if ! inside "$home" "$here" && [ "$home" != /tmp ]; then empty=--tmpfs=$home:rw,exec,mode=1777; fi
-cache=${XDG_CACHE_HOME:-$home/.cache}
-hf=${HF_HOME:-@HF@} torch=${TORCH_HOME:-@TORCH@}
+cache=${XDG_CACHE_HOME:-}
+[ -n "$cache" ] || [ -n "$where" ] || cache=$home/.cache
+wanted='HOME, or HF_HOME and TORCH_HOME, to directories that this user can write'
+there_hf='' there_torch=''
+# Where nothing can be kept, models are in a directory of the user's own, as those of a native command.
+if [ -n '@SHARED@' ] || { [ -n "${HF_HOME:-}" ] && [ -n "${TORCH_HOME:-}" ]; } ||
+    { [ -n "$cache" ] && usable "$cache"; }; then
+    cache=${cache:-/tmp/.cache}
+else
+    for place in /var/tmp "${TMPDIR:-/tmp}" /tmp; do
+        where=$place/whisperx-$user
+        mkdir -m 700 "$where" 2>/dev/null
+        [ -d "$where" ] && [ ! -L "$where" ] && [ -O "$where" ] && [ -w "$where" ] && break
+        where=''
+    done
+    lost=${cache:-${HOME:-the home directory}}
+    if [ -n "$where" ]; then
+        say "caches are in $where, because $lost cannot be written; set $wanted."
+    else
+        say "neither $lost nor /var/tmp or /tmp can be written, so models are not kept; set $wanted."
+    fi
+    # Models that are there already are used on.
+    if [ -n "$cache" ]; then
+        [ ! -d "$cache/huggingface" ] || there_hf=$cache/huggingface
+        [ ! -d "$cache/torch" ] || there_torch=$cache/torch
+    fi
+    cache=${where:-/tmp/.cache}
+fi
+hf=${HF_HOME:-${there_hf:-@HF@}} torch=${TORCH_HOME:-${there_torch:-@TORCH@}}
 # What places the words needs data of NLTK: from where the caller has it, else kept beside the models.
 nltk=${NLTK_DATA%%:*}
 if [ -z "$nltk" ]; then
@@ -77,7 +111,18 @@ own_hf=$hf own_torch=$torch own_nltk=$nltk
 [ -z "${NLTK_DATA:-}" ] || own_nltk=''
 for path in "$hf" "$torch" "$nltk" "${HF_HUB_CACHE:-}" "${WHISPERX_MODELS:-}"; do
     case $path in /*) ;; *) continue ;; esac
-    [ -d "$path" ] || [ -n "$where" ] || mkdir -p -- "$path" 2>/dev/null || continue
+    # Of the container's own, which ends with it.
+    case $path in /tmp/.cache/*) [ "$cache" != /tmp/.cache ] || continue ;; esac
+    if ! [ -d "$path" ] && ! mkdir -p -- "$path" 2>/dev/null; then
+        [ "$path" = "$nltk" ] ||
+            say "$path cannot be made by this user; set HF_HOME and TORCH_HOME to directories it can write."
+        continue
+    fi
+    case $path in "$cache"/*)
+        [ -n '@SHARED@' ] || [ -w "$path" ] ||
+            say "$path cannot be written by this user, so new models cannot be kept there; \
+run chown -R $user on it as root (a run with sudo may have made it), or set HF_HOME and TORCH_HOME." ;;
+    esac
     if [ -d "$path" ] && ! inside "$path" "$here" && ! ours "$path"; then
         case $seen in *":$path:"*) continue ;; esac
         bind "$path" ''; set -- "$bind" "$@"; fixed=$((fixed + 1)) seen=$seen$path:
@@ -134,7 +179,6 @@ for kind in directory file; do
     done
 done
 @TERMINAL@
-name=$(id -un 2>/dev/null) || name=$user
 # Where SELinux enforces, the container has no label: relabelling would change the user's own files for good.
 label='' enforcing=0
 { read -r enforcing <'@ROOT@/sys/fs/selinux/enforce'; } 2>/dev/null

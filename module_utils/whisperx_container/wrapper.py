@@ -130,7 +130,7 @@ _DOCKER_ACCESS = """\
 if [ -z "${DOCKER_HOST:-}" ]; then
     [ -S /var/run/docker.sock ] || die "docker's daemon does not run; \\
 wanted: its socket /var/run/docker.sock. Run systemctl start docker."
-    [ -w /var/run/docker.sock ] || die "user $(id -un) may not use docker; \\
+    [ -w /var/run/docker.sock ] || die "user $name may not use docker; \\
 wanted: membership in the group docker. Run usermod --append --groups docker USER."
 fi
 store=''"""
@@ -145,9 +145,9 @@ else
 wanted: a store for all users. Run it as root, or set whisperx_container_store."
     command -v newuidmap >/dev/null || die "found no newuidmap; \\
 wanted: what podman needs without root. Install the package uidmap (shadow-utils)."
-    grep -q "^\\($(id -un)\\|$user\\):" /etc/subuid 2>/dev/null ||
+    grep -q "^\\($name\\|$user\\):" /etc/subuid 2>/dev/null ||
         grep -q '^subid:' /etc/nsswitch.conf 2>/dev/null ||
-        die "user $(id -un) has no range in /etc/subuid; \\
+        die "user $name has no range in /etc/subuid; \\
 wanted: one. Run usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER."
 fi"""
 
@@ -234,6 +234,7 @@ def _script(command: Command, name: str) -> str:
         "RUN": " ".join([command.engine, "$store", "run", "$label", *_options(command)]),
         "INSTALL": "Install it, or run site.yml.",
         "INIT": _INIT,
+        "SHARED": "yes" if command.cache else "",
         "HF": caches + "/huggingface",
         "TORCH": caches + "/torch",
         "NLTK": caches + "/nltk_data",

@@ -5,6 +5,7 @@ The engine that is called first records its arguments and then becomes the real 
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from module_utils.whisperx_common import telemetry
 from tests.integration.container_lab import Native, made_image
 
 # Seconds until an end must have come: on a busy machine podman waits long for its own locks.
@@ -80,6 +82,52 @@ def test_it_can_do_nothing_but_its_work(native: Native) -> None:
     )
     code_, out, err = native.run("-c", code)
     assert (code_, out) == (1, "0 1") and "Read-only file system" in err
+
+
+def test_nothing_is_reported_to_the_makers_unless_the_caller_wants_it(native: Native) -> None:
+    code = (
+        f"import json, os; print(json.dumps({{n: os.environ.get(n) for n in {sorted(telemetry.OPT_OUTS)}}}))"
+    )
+    assert json.loads(native.run("-c", code)[1]) == telemetry.OPT_OUTS
+    for value in ("true", ""):
+        native.environment["PYANNOTE_METRICS_ENABLED"] = value
+        seen = json.loads(native.run("-c", code)[1])
+        assert seen == telemetry.OPT_OUTS | {"PYANNOTE_METRICS_ENABLED": value}
+
+
+@pytest.mark.parametrize("home", [None, "/", "/nonexistent", "read-only"])
+def test_any_home_will_do(native: Native, home: str | None) -> None:
+    """Home and caches can be written in there; what is not kept in the home is kept elsewhere, and said."""
+    native.environment["TMPDIR"] = str(native.here)
+    code = (
+        "import os; kept = os.environ['HF_HOME']; open(kept + '/made', 'w').close()\n"
+        "open(os.path.expanduser('~/made'), 'w').close(); print(kept)"
+    )
+    start: list[str] = []
+    if home is None:
+        del native.environment["HOME"]  # root's is in the password database
+    elif home == "read-only":
+        place = native.environment["HOME"]
+        mount = f'mount --bind {place} {place} && mount -o remount,bind,ro {place} && exec "$@"'
+        start = ["unshare", "--mount", "sh", "-c", mount, "sh"]
+    else:
+        native.environment["HOME"] = home
+    done = subprocess.run(
+        [*start, native.script, "-c", code],
+        cwd=native.here,
+        env=native.environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    kept = Path(done.stdout.strip())
+    assert (kept / "made").is_file()
+    (kept / "made").unlink()
+    said = done.stderr.splitlines()
+    if home is None:
+        assert said == []
+    else:
+        assert said[0].startswith("python: caches are in /var/tmp/whisperx-0, because") and len(said) == 1
 
 
 @pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGINT", 130), ("SIGHUP", 129)])

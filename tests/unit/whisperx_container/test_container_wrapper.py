@@ -8,7 +8,10 @@ molecule scenario.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -127,6 +130,104 @@ class TestConfinement:
             with pytest.raises(Problem) as caught:
                 render(command)
             assert caught.value.rule == "container.unfit-word"
+
+
+NOBODY = 23456
+OWN = f"/var/tmp/whisperx-{NOBODY}"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="becomes another user")
+class TestTheCallersSession:
+    """As a native command: it works with any home, or says in one sentence what is wrong."""
+
+    @pytest.fixture
+    def open_host(self) -> Iterator[Host]:
+        """A host whose files a user without a name may read, who has nothing there."""
+        base = Path(tempfile.mkdtemp(prefix="whisperx-wrapper-", dir="/tmp"))
+        base.chmod(0o755)
+        yield Host(base)
+        shutil.rmtree(base)
+        shutil.rmtree(OWN, ignore_errors=True)
+
+    def call(self, host: Host, user: int = NOBODY, **changes: str) -> tuple[list[str], list[str]]:
+        """Return the words that the engine got, and the lines that the caller saw."""
+        script = host.base / "whisperx"
+        script.write_text(render(PLAIN)["whisperx"], encoding="utf-8")
+        (host.base / "bin/docker").write_text(RECORDER.replace('env >"$0.env"', ":"), encoding="utf-8")
+        given = {"PATH": f"{host.base / 'bin'}:/usr/bin:/bin", "DOCKER_HOST": "tcp://recorder"}
+        done = subprocess.run(
+            ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "sh", script],
+            cwd=host.here,
+            env=given | changes,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines(), done.stderr.splitlines()
+
+    @pytest.mark.parametrize("home", [None, "/", "/nonexistent", "/dev/null", "relative", "/root"])
+    def test_no_home_that_can_be_written(self, open_host: Host, home: str | None) -> None:
+        words, said = self.call(open_host, **({} if home is None else {"HOME": home}))
+        (line,) = said
+        assert (
+            line.startswith(f"whisperx: caches are in {OWN}, because ") and "HF_HOME and TORCH_HOME" in line
+        )
+        assert f"--env=HF_HOME={OWN}/huggingface" in words and f"{OWN}/huggingface" in mounts(words)
+        assert os.stat(OWN).st_mode & 0o777 == 0o700
+        assert self.call(open_host, HOME="/")[0] == self.call(open_host, HOME="/")[0]
+
+    def test_a_user_without_a_name(self, open_host: Host) -> None:
+        os.chown(open_host.home, NOBODY, NOBODY)
+        words, said = self.call(open_host, HOME=str(open_host.home))
+        assert said == [] and f"--env=USER=uid{NOBODY}" in words
+
+    def test_podman_names_the_number_of_a_user_without_a_name(self, open_host: Host) -> None:
+        script = open_host.base / "whisperx"
+        command = replace(PLAIN, engine="podman", version=(5, 0), store="/srv/store")
+        script.write_text(render(command)["whisperx"], encoding="utf-8")
+        done = subprocess.run(
+            ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "sh", script],
+            env={"PATH": f"{open_host.base / 'bin'}:/usr/bin:/bin"},
+            cwd="/",
+            capture_output=True,
+            text=True,
+        )
+        (line,) = done.stderr.splitlines()
+        assert done.returncode == 125 and "wanted: " in line
+        assert f"user uid{NOBODY} has no range" in line or "newuidmap" in line
+
+    def test_caches_that_are_named_need_no_home(self, open_host: Host) -> None:
+        given = {}
+        for name in ("HF_HOME", "TORCH_HOME"):
+            given[name] = str(open_host.base / name)
+            os.mkdir(given[name])
+            os.chown(given[name], NOBODY, NOBODY)
+        words, said = self.call(open_host, HOME="/", **given)
+        assert said == [] and set(given.values()) <= set(mounts(words))
+
+    def test_a_cache_that_root_made(self, open_host: Host) -> None:
+        os.chown(open_host.home, NOBODY, NOBODY)
+        (open_host.home / ".cache").mkdir()
+        os.chown(open_host.home / ".cache", NOBODY, NOBODY)
+        (open_host.home / ".cache/huggingface").mkdir()
+        _words, said = self.call(open_host, HOME=str(open_host.home))
+        (line,) = said
+        assert (
+            f"run chown -R {NOBODY} on it as root" in line and ".cache/huggingface cannot be written" in line
+        )
+
+    def test_models_that_are_there_are_used_on(self, open_host: Host) -> None:
+        (open_host.home / ".cache/huggingface").mkdir(parents=True)
+        words, _said = self.call(open_host, HOME=str(open_host.home))
+        assert str(open_host.home / ".cache/huggingface") in mounts(words)
+        assert f"{OWN}/torch" in mounts(words)
+
+    def test_a_place_of_somebody_else_is_not_taken(self, open_host: Host) -> None:
+        os.mkdir(OWN)
+        words, said = self.call(open_host, HOME="/", TMPDIR=str(open_host.here))
+        assert not [path for path in mounts(words) if path.startswith(OWN)]
+        assert said and OWN not in said[0]
+        shutil.rmtree(f"/tmp/whisperx-{NOBODY}", ignore_errors=True)
 
 
 class TestPaths:
