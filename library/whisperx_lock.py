@@ -59,6 +59,12 @@ options:
       - Base address of a mirror of the PyTorch indexes, without the build at its end.
       - By default C(uv) is asked for these indexes, which knows where they are.
     type: str
+  python_mirror:
+    description:
+      - Where the archives of managed Pythons are, an address or a directory on the controller, with
+        C(BUILD/FILE) below it, or in a directory the files themselves. By default where C(uv) looks.
+      - An archive is fetched once, compared with its digest, and travels to the hosts with the run.
+    type: str
   username:
     description:
       - User name for the server of O(index_url), or if that is not set, of the first other index.
@@ -163,7 +169,9 @@ locks:
       description: The C(uv) executable for the hosts of this class; C(path) on the controller, C(sha256).
       type: dict
     files:
-      description: Files that the hosts do not find in an index, each with C(file), C(sha256) and C(path).
+      description:
+        - Wheels that the hosts do not find in an index, and the archive of a managed Python.
+        - Each has C(file), C(sha256) and C(path).
       type: list
       elements: dict
   sample:

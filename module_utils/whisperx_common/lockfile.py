@@ -18,12 +18,13 @@ stands. It carries no address and no date, so it can be committed and the same i
     ctranslate2==4.8.5 --hash=sha256:<64 hex digits> # <file> <size or -> <origin>
 
 A lock with further packages has one line more after ``request``, ``extras``: what was asked for, and the
-modules and commands that they have.
+modules and commands that they have. One with a managed Python has ``python-archive`` after ``python``.
 
 ``origin`` says where the file comes from: ``index``, ``local`` (a directory the user gave), ``site`` (a wheel
 of a catalogued package that the user built), ``built`` (made on the controller from a source distribution) or
 ``repaired:<SHA-256 of the original>``. Only ``index`` files
-are fetched by the host; the others travel with the run. ``content`` tells an edited lock from a written one.
+are fetched by the host; the others travel with the run. ``content`` tells an edited lock from a written one;
+it covers the archive too.
 
 Standard library only, Python 3.8: the same file runs on the controller and on the targets.
 """
@@ -35,10 +36,10 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
-from typing import Dict, List, Optional, Tuple
+from typing import Callable, Dict, List, Optional, Tuple
 
 from ..whisperx_problem import Problem
-from . import extras
+from . import extras, standalone
 from .names import normalise
 
 __all__ = [
@@ -62,6 +63,7 @@ HEADER_KEYS = (
     "extras",
     "platform",
     "python",
+    "python-archive",
     "device",
     "torch-build",
     "torch-backend",
@@ -73,7 +75,12 @@ HEADER_KEYS = (
 
 _COMPUTED = ("bytes", "content")
 # Not written where they are empty, so that a lock without them is the one of before there were any.
-_OPTIONAL = ("extras",)
+_OPTIONAL = ("extras", "python-archive")
+_READERS: Dict[str, Callable[[str], object]] = {"extras": extras.read, "python-archive": standalone.read}
+_NOTED = {
+    "extras": "a JSON map of name to specifier, modules and commands",
+    "python-archive": "a JSON map with version, build, machine, libc, file and sha256 of an archive",
+}
 _MAY_BE_EMPTY = ("torch-build", "torch-backend", "catalogue")
 _HEADER = re.compile(r"# ([a-z-]+):(?: (\S(?:.*\S)?))?")
 _PACKAGE = re.compile(
@@ -136,6 +143,11 @@ class Lock:
         return extras.read(self.header.get("extras", ""))
 
     @property
+    def archive(self) -> Optional[standalone.Archive]:
+        """Return the archive of the managed Python, None where the host's own is used."""
+        return standalone.read(self.header.get("python-archive", ""))
+
+    @property
     def bytes(self) -> Optional[int]:
         """Return the sum of all sizes in bytes, None when one is not known."""
         return total(self.packages)
@@ -160,7 +172,7 @@ def render(lock: Lock) -> str:
     """
     packages = tuple(sorted(lock.packages, key=lambda package: package.name))
     header = dict(lock.header)
-    header.update(_computed(packages))
+    header.update(_computed(packages, header))
     lines = []
     for key in HEADER_KEYS:
         value = header.get(key, "")
@@ -206,7 +218,7 @@ def parse(text: str, where: str = "") -> Lock:
         packages.append(package)
     if not packages:
         raise _malformed(where, len(lines), "no package is listed", "at least one package")
-    for key, value in _computed(tuple(packages)).items():
+    for key, value in _computed(tuple(packages), header).items():
         if header[key] != value:
             raise _malformed(
                 where,
@@ -222,9 +234,11 @@ def parse(text: str, where: str = "") -> Lock:
     return lock
 
 
-def _computed(packages: Tuple[LockedPackage, ...]) -> Dict[str, str]:
+def _computed(packages: Tuple[LockedPackage, ...], header: Dict[str, str]) -> Dict[str, str]:
     size = total(packages)
-    body = "".join(package.line() + "\n" for package in packages)
+    archive = header.get("python-archive", "")
+    lines = ([archive] if archive else []) + [package.line() for package in packages]
+    body = "".join(line + "\n" for line in lines)
     return {"bytes": "unknown" if size is None else str(size), "content": digest(body)}
 
 
@@ -239,8 +253,8 @@ def _header_value(line: str, key: str, where: str, number: int) -> str:
         raise _malformed(where, number, "a lock of schema '{}'".format(_short(value)), "schema " + SCHEMA)
     if key == "request":
         _check_request(value, where, number)
-    if key == "extras":
-        _check_extras(value, where, number)
+    if key in _OPTIONAL:
+        _check_noted(key, value, where, number)
     return value
 
 
@@ -255,12 +269,12 @@ def _check_request(value: str, where: str, number: int) -> None:
         )
 
 
-def _check_extras(value: str, where: str, number: int) -> None:
+def _check_noted(key: str, value: str, where: str, number: int) -> None:
     try:
-        extras.read(value)
-    except ValueError as error:
-        wanted = "a JSON map of name to specifier, modules and commands"
-        raise _malformed(where, number, "extras '{}': {}".format(_short(value), error), wanted) from None
+        _READERS[key](value)
+    except (ValueError, RecursionError) as error:
+        found = "{} '{}': {}".format(key, _short(value), error)
+        raise _malformed(where, number, found, _NOTED[key]) from None
 
 
 def _package(line: str, where: str, number: int) -> LockedPackage:

@@ -17,7 +17,7 @@ from . import cache, commands, integrity, launch, protect, shelf
 from .model import Options, Sources, Wanted
 from .supplies import Program
 
-__all__ = ["forget_downloads", "stage"]
+__all__ = ["forget_downloads", "no_uv", "stage"]
 
 # How much of uv's own words an error repeats.
 _TAIL = 1500
@@ -41,14 +41,17 @@ def stage(
     path: str,
     hooks: Hooks,
     emit: Emit,
+    python: str = "",
 ) -> None:
     """Build the release ``path``; what it leaves is complete but for its verification and its record.
+
+    ``python``: the path of the managed interpreter, "" for the one of the host that the plan names.
 
     What uv wrote is on disk afterwards, and noted. Raises Problem "env.python", "env.index", "env.hash",
     "env.install", "env.timeout" or "env.wheel-files"; the caller removes the half-built release.
     """
     if uv is None:
-        raise _no_uv(layout)
+        raise no_uv(layout)
     cache.prepare(layout)
     before, program = building.read(layout), uv
 
@@ -56,7 +59,7 @@ def stage(
         forget_downloads(layout, cache.heal(layout, before), program, hooks.inherited)
 
     with cache.in_use(layout, heal, options.timeout if cache.cut(before) else 0):
-        _build(layout, wanted, options, uv, path, hooks, emit)
+        _build(layout, wanted, options, uv, path, hooks, emit, python)
 
 
 def _build(
@@ -67,6 +70,7 @@ def _build(
     path: str,
     hooks: Hooks,
     emit: Emit,
+    python: str,
 ) -> None:
     """Build the release ``path`` while nobody heals the cache."""
     environment = _environment(layout, wanted, options, hooks.inherited)
@@ -74,12 +78,14 @@ def _build(
     discard(path, layout.root)
     # Closed until it is built: uv's lock file in it is open to all, and one that others hold stops the build.
     make_directories(path, 0o700, layout.root)
-    interpreter = str(wanted.plan.get("python_path") or "python{}".format(wanted.plan["python"]))
+    interpreter = python or str(wanted.plan.get("python_path") or "python{}".format(wanted.plan["python"]))
     passed = (uv.descriptor, *hooks.passed)
     command = commands.venv(uv.path, interpreter, path)
     code, said = process.run(command, environment, options.timeout, passed=passed)
     if code:
         raise _python_problem(interpreter, commands.redact(said, options.sources))
+    if python:
+        _check_link(os.path.join(path, "bin", "python"), python)
     emit("venv")
     requirements = os.path.join(path, "requirements.txt")
     write_text(requirements, wanted.text, below=layout.root)
@@ -104,6 +110,13 @@ def _build(
     if shelf.from_wheelhouse(wanted, options):
         shelf.put_away(layout, wanted)
     emit("noted")
+
+
+def _check_link(link: str, python: str) -> None:
+    """Check that an environment leads to its very interpreter: uv prefers links that follow newer patches."""
+    found = os.readlink(link)
+    if found != python:
+        raise _python_problem(python, "it leads to {}".format(found))
 
 
 def _open_to_readers(path: str, root: str) -> None:
@@ -167,7 +180,8 @@ def _check_complete(wanted: Wanted, directory: str, said: str) -> None:
         )
 
 
-def _no_uv(layout: Layout) -> Problem:
+def no_uv(layout: Layout) -> Problem:
+    """Return what is wrong where uv is not on the host."""
     return Problem(
         "env.transfer",
         "uv is missing, or is another program than the one that was sent",

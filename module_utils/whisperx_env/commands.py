@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from .model import Sources
 
-__all__ = ["clean", "environment", "redact", "sync", "venv"]
+__all__ = ["alone", "clean", "environment", "python", "redact", "sync", "venv"]
 
 _USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
 # As with pip, an index need not carry everything. Files are pinned by hash, so asking the next one is safe.
@@ -22,7 +22,13 @@ _STRATEGY = "unsafe-first-match"
 
 def venv(uv: str, python: str, path: str) -> List[str]:
     """Create an empty environment."""
-    return [uv, "venv", "--quiet", "--no-project", "--python", python, path]
+    return [uv, "venv", "--quiet", "--no-project", "--no-python-downloads", "--python", python, path]
+
+
+def python(uv: str, key: str, downloads: str, directory: str) -> List[str]:
+    """Unpack the Python that a list of downloads has under ``key``; nowhere else is anything of it left."""
+    where = ["--install-dir", directory, "--python-downloads-json-url", downloads]
+    return [uv, "python", "install", "--quiet", "--offline", "--no-bin", "--compile-bytecode", *where, key]
 
 
 def sync(uv: str, python: str, requirements: str) -> List[str]:
@@ -66,6 +72,12 @@ def environment(
     if sources.offline:
         settings["UV_OFFLINE"] = "1"
     return settings
+
+
+def alone(cache: str, inherited: Mapping[str, str]) -> Dict[str, str]:
+    """Return the environment in which uv unpacks a Python: it must not name where others are."""
+    settings = environment(Sources(offline=True), cache, "", (), inherited)
+    return {**settings, "UV_PYTHON_DOWNLOADS": "manual"}
 
 
 def _indexes(sources: Sources, torch_backend: str) -> Dict[str, str]:

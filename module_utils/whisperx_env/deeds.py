@@ -10,20 +10,26 @@ from ..whisperx_common.files import discard, read_text
 from ..whisperx_release import state
 from ..whisperx_release.model import Layout, State, Step
 from ..whisperx_release.runtime import Deed, Run
-from . import build, gate, integrity, launch, shelf, supplies
+from . import build, gate, integrity, launch, pythons, shelf, supplies
 from .model import Options, Wanted
+from .pythons import Tree
 
 __all__ = ["bring", "of"]
 
 
-def of(wanted: Wanted, options: Options, locked: Set[str]) -> Mapping[str, Deed]:
-    """Return the deed of each kind of step; ``locked`` is what ``bring`` returned."""
-    deeds = Deeds(wanted, options, locked)
+def of(wanted: Wanted, options: Options, locked: Set[str], tree: Optional[Tree] = None) -> Mapping[str, Deed]:
+    """Return the deed of each kind of step; ``locked`` is what ``bring`` returned.
+
+    ``tree`` is the managed Python to build upon, None for the host's own.
+    """
+    deeds = Deeds(wanted, options, locked, tree)
     return {
         "build": deeds.build,
         "distrust": deeds.distrust,
         "gate": deeds.gate,
         "launch": deeds.launch,
+        "prune-python": deeds.prune_python,
+        "python": deeds.python,
         "refetch": deeds.refetch,
         "tidy": deeds.tidy,
     }
@@ -57,10 +63,13 @@ def _fetch(wanted: Wanted, options: Options, run: Run) -> None:
 class Deeds:
     """The deeds of one run."""
 
-    def __init__(self, wanted: Wanted, options: Options, locked: Set[str]) -> None:
+    def __init__(
+        self, wanted: Wanted, options: Options, locked: Set[str], tree: Optional[Tree] = None
+    ) -> None:
         self.wanted = wanted
         self.options = options
         self.locked = locked
+        self.tree = tree
 
     def uv(self, layout: Layout) -> ContextManager[Optional[supplies.Program]]:
         """Open a uv binary on this host: of this run, else of an earlier one, else None."""
@@ -80,6 +89,23 @@ class Deeds:
             with self.uv(run.layout) as uv:
                 build.forget_downloads(run.layout, names, uv, run.hooks.inherited)
 
+    def python(self, run: Run, step: Step) -> None:
+        """Unpack the managed Python."""
+        from .unpack import unpack  # only where there is one to unpack
+
+        def emit(event: str) -> None:
+            run.hooks.emit("python:{}".format(event))
+
+        assert self.tree is not None, "this step needs a managed Python"
+        with self.uv(run.layout) as uv:
+            if uv is None:
+                raise build.no_uv(run.layout)
+            unpack(self.tree, uv, self.options, run.hooks, emit)
+
+    def prune_python(self, run: Run, step: Step) -> None:
+        """Remove a managed Python that no release stands on."""
+        pythons.forget(run.layout, step.subject)
+
     def build(self, run: Run, step: Step) -> None:
         """Install the locked packages at the release's final path."""
 
@@ -94,7 +120,8 @@ class Deeds:
                 [one for one in packages if "{}=={}".format(one.name, one.version) not in here]
             )
         with self.uv(run.layout) as uv:
-            build.stage(run.layout, self.wanted, self.options, uv, run.path(step), run.hooks, emit)
+            path, python = run.path(step), self.tree.program if self.tree else ""
+            build.stage(run.layout, self.wanted, self.options, uv, path, run.hooks, emit, python)
 
     def gate(self, run: Run, step: Step) -> None:
         """Check the shared objects against this host's loader."""

@@ -19,6 +19,7 @@ from ..whisperx_common.names import normalise
 from ..whisperx_common.records import Schema, table, text, whole
 from ..whisperx_placed.sources import NAMES
 from ..whisperx_release.model import Release
+from . import pythons
 from .wheel_record import rows
 
 __all__ = ["MANIFEST", "damage", "manifest", "noted", "packages", "poisoned"]
@@ -71,7 +72,7 @@ def damage(release: Release) -> List[str]:
     if known is None:
         return ["{} is {}".format(MANIFEST, "not as it was written" if os.path.exists(path) else "missing")]
     found = list(_package_damage(known["packages"], packages(release.site_packages)))
-    return found or list(_file_damage(release.path, known))
+    return found or list(_file_damage(release.path, known)) or pythons.hurt(release)
 
 
 def poisoned(release: Release) -> List[str]:

@@ -7,9 +7,9 @@ import json
 import os
 import re
 from dataclasses import dataclass, field, replace
-from typing import Any, Dict, Mapping, Sequence, Tuple
+from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
-from ..whisperx_common import extras, lockfile
+from ..whisperx_common import extras, lockfile, standalone
 from ..whisperx_common.names import normalise
 from ..whisperx_problem import Problem
 from ..whisperx_release import model
@@ -90,6 +90,11 @@ class Wanted(model.Asked):
         return self.lock.extras
 
     @property
+    def archive(self) -> Optional[standalone.Archive]:
+        """The archive of its managed Python, None for the host's own Python."""
+        return self.lock.archive
+
+    @property
     def device(self) -> str:
         """The device the environment is for: "cpu" or "cuda"."""
         return str(self.plan.get("device") or "cpu")
@@ -128,6 +133,14 @@ def want(plan: Mapping[str, Any], text: str, commands: Sequence[str] = ()) -> Wa
                 "{} {}, as the plan says".format(key, plan[key]),
                 "Resolve a new lock (whisperx_plan_state: upgrade).",
             )
+    if "python_source" in plan and (plan["python_source"] == "managed") != (lock.archive is not None):
+        raise Problem(
+            "env.lock-mismatch",
+            "the lock has {} managed Python".format("a" if lock.archive else "no"),
+            "option lock",
+            "Python from {}, as the plan says".format(plan["python_source"]),
+            "Resolve a new lock (whisperx_plan_state: upgrade).",
+        )
     parts = {key: plan.get(key) for key in _PLAN_PARTS}
     parts["packages"] = lock.header["content"]
     wanted = Wanted(plan, lock, text, "", "")

@@ -7,12 +7,14 @@ from typing import Set
 
 from ..whisperx_common import lockfile
 from ..whisperx_common.files import read_text
+from ..whisperx_common.standalone import Archive
 from ..whisperx_problem import Problem
 from ..whisperx_release.disk import MIB, Statvfs
 from ..whisperx_release.disk import check_room as check_free
 from ..whisperx_release.model import Layout, State
 from . import shelf
 from .model import Wanted
+from .pythons import Tree
 
 __all__ = ["check_room", "needed"]
 
@@ -21,6 +23,8 @@ __all__ = ["check_room", "needed"]
 _UNPACKED = 1.8
 # Wheels from the site's wheelhouse are on the host whole until they are unpacked.
 _WHOLE = 1.0
+# Bytes on disk per byte of a Python's archive, compiled: 30 MB become 150.
+_PYTHON = 5.0
 # uv itself is 60 MB.
 _SPARE = 128 * MIB
 
@@ -31,7 +35,14 @@ def needed(wanted: Wanted, state: State, layout: Layout, whole: bool = False) ->
     Wheels of the releases that are here lie unpacked in the cache and cost nothing again. Sizes that the lock
     does not know count as nothing. With ``whole``, wheels are brought before they are unpacked.
     """
-    return int(_download(wanted, state, layout, whole) * (_UNPACKED + (_WHOLE if whole else 0))) + _SPARE
+    archive = wanted.archive
+    python = (archive.size or 0) * _PYTHON if archive and not _there(layout, archive) else 0
+    wheels = _download(wanted, state, layout, whole) * (_UNPACKED + (_WHOLE if whole else 0))
+    return int(wheels + python) + _SPARE
+
+
+def _there(layout: Layout, archive: Archive) -> bool:
+    return os.path.isfile(Tree(layout, archive, archive.sha256).note)
 
 
 def _download(wanted: Wanted, state: State, layout: Layout, whole: bool) -> int:

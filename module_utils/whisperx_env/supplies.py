@@ -45,9 +45,11 @@ def is_sound(layout: Layout, digest: str, name: str) -> bool:
 
 
 def missing(
-    layout: Layout, wanted: Wanted, options: Options, edited: Container[str] = ()
+    layout: Layout, wanted: Wanted, options: Options, edited: Container[str] = (), python: bool = False
 ) -> List[Dict[str, str]]:
     """Return what has to travel to the host before a build: uv, and wheels it cannot take itself.
+
+    With ``python``, the archive of the managed Python too.
 
     A file with other contents than its place says is not there; nor is what uv unpacked of the packages in
     ``edited``, which is going to be discarded.
@@ -55,6 +57,9 @@ def missing(
     carried = [item for item in options.carried if item.file == UV]
     files = {item.sha256: UV for item in carried}
     files.update((package.sha256, package.file) for package in wanted.lock.packages)
+    archive = wanted.archive if python else None
+    if archive:
+        files[archive.sha256] = archive.file
     here = {name for name in shelf.carried(layout) if name in files and is_sound(layout, name, files[name])}
     here |= {item.sha256 for item in options.carried if item.path}
     gone = {package.sha256 for package in wanted.lock.packages if package.name in edited}
@@ -63,6 +68,8 @@ def missing(
         for package in shelf.to_bring(wanted, options, here, shelf.unpacked(layout) - gone)
         if package.travels or not options.wheelhouse
     ]
+    if archive and archive.sha256 not in here:
+        found.insert(0, {"file": archive.file, "sha256": archive.sha256})
     digest = carried[0].sha256 if carried else ""
     if digest not in here:
         found.insert(0, {"file": UV, "sha256": digest})

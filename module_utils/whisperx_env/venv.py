@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Set
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ..whisperx_common.files import write_json
+from ..whisperx_common.standalone import Archive
 from ..whisperx_release import host, state
 from ..whisperx_release.hooks import Hooks
 from ..whisperx_release.model import LEVELS, SCHEMA, Decision, Layout, Release, State, Step
 from ..whisperx_release.runtime import Deed, Proposal, Run, Runtime
-from . import additions, cache, gate, integrity, launch, room, shelf, supplies
+from . import additions, cache, gate, integrity, launch, pythons, room, shelf, supplies
 from .model import Options, Wanted
+from .pythons import Tree
 
 __all__ = ["Venv"]
 
@@ -19,7 +21,7 @@ __all__ = ["Venv"]
 class Venv(Runtime):
     """``wanted`` is None when nothing is to be built (rollback, removal)."""
 
-    directories = frozenset(("cache", "files", "index"))
+    directories = frozenset(("cache", "files", "index", pythons.DIRECTORY))
 
     def __init__(
         self, layout: Layout, options: Options, hooks: Hooks, wanted: Optional[Wanted] = None
@@ -29,6 +31,8 @@ class Venv(Runtime):
         self._wanted = wanted
         # What the releases were made of before any of them went.
         self._locked: Set[str] = set()
+        # The managed Python that a release is built upon.
+        self._tree: Optional[Tree] = None
 
     @property
     def wanted(self) -> Wanted:
@@ -49,7 +53,9 @@ class Venv(Runtime):
         name = ready.name if ready else _free_name(state, wanted)
         stays = ready is not None and (not self.options.activate or ready.name == state.current)
         edited = self._edited() if ready is None else {}
+        unpacks = self._choose_python(state) if ready is None else []
         prepare = self._stay(ready) if ready and stays else self._arrive(name, ready, damaged)
+        prepare = [*unpacks, *prepare]
         shown = current if self.options.activate else ready
         builds = any(step.kind == "build" for step in prepare)
         return Proposal(
@@ -57,12 +63,25 @@ class Venv(Runtime):
             scripts=wanted.scripts,
             ready=ready,
             prepare=(*_refetched(edited), *prepare),
-            old=integrity.packages(shown.site_packages) if shown else {},
-            new=wanted.lock.versions,
+            old=_contents(shown) if shown else {},
+            new={**_python(wanted.archive), **wanted.lock.versions},
             damaged=damaged,
             notes=tuple(self._lost(current, name)),
-            awaits=tuple(supplies.missing(self.layout, wanted, self.options, edited)) if builds else (),
+            awaits=self._awaits(edited, bool(unpacks)) if builds else (),
         )
+
+    def _awaits(self, edited: Mapping[str, str], unpacks: bool) -> Tuple[Dict[str, str], ...]:
+        return tuple(supplies.missing(self.layout, self.wanted, self.options, edited, unpacks))
+
+    def _choose_python(self, state: State) -> List[Step]:
+        """Choose the managed Python of a build; return the step that unpacks it, none if it is there."""
+        archive = self.wanted.archive
+        if archive is None:
+            return []
+        needed = pythons.used(self.layout, state.releases.values())
+        self._tree, whole = pythons.find(self.layout, archive, needed)
+        sentence = "Installed managed Python {} (build {})".format(archive.version, archive.build)
+        return [] if whole else [Step("python", self._tree.name, sentence)]
 
     def _lost(self, current: Optional[Release], name: str) -> List[str]:
         """Say what was installed by hand into the active release and will not be in ``name``."""
@@ -77,8 +96,17 @@ class Venv(Runtime):
             room.check_room(self.wanted, state, self.layout, whole=whole)
 
     def finish(self, state: State, steps: Sequence[Step], gone: Sequence[str]) -> Sequence[Step]:
-        """Clean the download cache after anything was done."""
-        return [Step("tidy")] if steps and self.options.activate else []
+        """Clean the download cache after anything was done; remove Pythons that nothing stands on."""
+        if not self.options.activate:
+            return []
+        left = {step.subject for step in steps if step.kind == "discard"}
+        stay = [release for name, release in state.releases.items() if name not in left]
+        needed = pythons.used(self.layout, stay) | ({self._tree.name} if self._tree else set())
+        last = [
+            Step("prune-python", name, "Removed managed Python {}".format(version or name[:12]))
+            for name, version in pythons.surplus(self.layout, needed)
+        ]
+        return [*last, Step("tidy")] if steps or last else []
 
     def begin(self, run: Run) -> None:
         """Take in what travelled with the run, and what the site's wheelhouse has for the build."""
@@ -92,7 +120,7 @@ class Venv(Runtime):
             return {}
         from . import deeds
 
-        return deeds.of(self._wanted, self.options, self._locked)
+        return deeds.of(self._wanted, self.options, self._locked, self._tree)
 
     def prove(self, path: str) -> Dict[str, Any]:
         """Verify an environment by running it. Raises Problem."""
@@ -153,8 +181,10 @@ class Venv(Runtime):
         wanted, steps = self.wanted, []
         if ready is None:
             steps += [Step("distrust", other) for other in sorted(damaged)]
+            archive = wanted.archive
+            python = "{} managed".format(archive.version) if archive else wanted.plan.get("python")
             sentence = "Built release {} ({}, Python {}, packages: {})".format(
-                name, wanted.device, wanted.plan.get("python"), len(wanted.lock.packages)
+                name, wanted.device, python, len(wanted.lock.packages)
             )
             steps.append(Step("build", name, sentence))
         steps.append(Step("gate", name, "Checked the shared objects of {} against this host".format(name)))
@@ -185,7 +215,8 @@ class Venv(Runtime):
             "lock_digest": wanted.lock_digest,
             "requested": wanted.requested,
             "python": plan.get("python"),
-            "python_path": plan.get("python_path"),
+            "python_path": self._tree.program if self._tree else plan.get("python_path"),
+            **({"python_archive": self._tree.archive.record()} if self._tree else {}),
             "device": wanted.device,
             "torch_build": wanted.lock.header["torch-build"] or None,
             "versions": wanted.lock.versions,
@@ -195,6 +226,17 @@ class Venv(Runtime):
             "needs": gate.needs(wanted),
             "replaces": run.before.current or None,
         }
+
+
+def _contents(release: Release) -> Dict[str, str]:
+    """Return what a release has, for a comparison: its managed Python if it has one, and its packages."""
+    archive = release.value("python_archive", {})
+    python = {"python": str(archive.get("version"))} if archive else {}
+    return {**python, **integrity.packages(release.site_packages)}
+
+
+def _python(archive: Optional[Archive]) -> Dict[str, str]:
+    return {"python": archive.version} if archive else {}
 
 
 def _refetched(edited: Mapping[str, str]) -> List[Step]:

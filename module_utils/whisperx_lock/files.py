@@ -7,6 +7,7 @@ Everything here is a cache: below ``cache_dir``, made again when it is gone, and
     site/<sha256>/<wheel>      links to wheels that the user built, each alone in a directory for the resolver
     made/<recipe>/<wheel>      built or repaired wheels; <recipe> is a digest of all that goes in
     uv/<key>-<platform>/       uv for machines that the controller's own does not fit
+    python/<SHA-256>/<file>    archives of managed Pythons
 """
 
 from __future__ import annotations
@@ -113,6 +114,11 @@ class Store:
         with self._making:
             return self._once(self.root / "uv" / key, make, "bin/uv")
 
+    def python(self, sha256: str, file: str, make: Callable[[Path], Path]) -> Path:
+        """Return the archive of a Python; ``make`` fetches it into an empty folder, and compared it there."""
+        with self._making:
+            return self._once(self.root / "python" / sha256, make, file)
+
     def forget(self, path: Path) -> None:
         """Remove a made file that is another than it was, with all that was made with it."""
         places = [self.root / "made", self.root / "uv"]
@@ -169,8 +175,13 @@ def _unwritable(folder: Path, error: OSError) -> Problem:
     )
 
 
-def download(url: str, sha256: str, target: Path, sources: Sources) -> None:
-    """Fetch ``url`` into the file ``target``. Raises Problem ("lock.download", "lock.wrong-hash")."""
+def download(
+    url: str, sha256: str, target: Path, sources: Sources, setting: str = "whisperx_plan_index_url"
+) -> None:
+    """Fetch ``url`` into the file ``target``; ``setting`` is the variable that names its server.
+
+    Raises Problem ("lock.download", "lock.wrong-hash").
+    """
     request = urllib.request.Request(url)
     username, password = sources.credentials_for(url)
     if username or password:
@@ -196,7 +207,7 @@ def download(url: str, sha256: str, target: Path, sources: Sources) -> None:
             sources.scrub(f"{target.name} cannot be fetched: {why}"),
             sources.name_of(url),
             "the file that the index lists",
-            remedy_of(str(why), "whisperx_plan_index_url"),
+            remedy_of(str(why), setting),
         ) from None
     with target.open("rb") as stream:
         found = hashlib.file_digest(stream, "sha256").hexdigest()

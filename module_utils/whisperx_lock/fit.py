@@ -12,9 +12,21 @@ from packaging.version import Version
 
 from ..whisperx_common.lockfile import Lock
 from ..whisperx_common.names import normalise
+from ..whisperx_common.standalone import Archive, of
+from ..whisperx_common.versions import numbers
 from ..whisperx_problem import Problem
 
-__all__ = ["best_fit", "extras_of", "misfits", "pins_of", "request_of", "specifier", "torch_build_of"]
+__all__ = [
+    "archive_of",
+    "best_fit",
+    "extras_of",
+    "fitted",
+    "misfits",
+    "pins_of",
+    "request_of",
+    "specifier",
+    "torch_build_of",
+]
 
 _EQUAL = (("platform", "platform"), ("python", "python"), ("device", "device"))
 
@@ -42,6 +54,8 @@ def misfits(lock: Lock, plan: Mapping[str, Any]) -> tuple[str, ...]:
     if lock.header["torch-build"] not in builds:
         has, needs = lock.header["torch-build"] or "none", plan.get("torch_build") or "none"
         found.append(f"torch's build is {has}, the host needs {needs}")
+    python = _python_misfit(lock, plan)
+    found.extend([python] if python else [])
     found.extend(_version_misfits(_versions(lock, plan), plan, wanted))
     repaired = {package.name for package in lock.packages if package.origin.startswith("repaired:")}
     repairs = {normalise(str(entry["package"])) for entry in plan.get("repairs") or ()} & set(lock.versions)
@@ -102,6 +116,52 @@ def best_fit(locks: Mapping[str, Lock], plan: Mapping[str, Any]) -> str | None:
         )
 
     return max(fitting, key=lambda name: rank(name))
+
+
+def archive_of(plan: Mapping[str, Any]) -> Archive | None:
+    """Return the archive that a plan names, None for a plan with the host's own Python.
+
+    Raises Problem ("lock.plan") for one that pins nothing.
+    """
+    record = plan.get("python_archive")
+    if not record:
+        return None
+    try:
+        return of(record)
+    except ValueError as error:
+        raise Problem(
+            "lock.plan",
+            f"the plan's managed Python pins nothing: {error}",
+            "python_archive",
+            "version, build, machine, libc, file and SHA-256 of an archive",
+            "Correct the catalogue's row in interpreters.yml.",
+        ) from None
+
+
+def _python_misfit(lock: Lock, plan: Mapping[str, Any]) -> str:
+    """Return why the Python of a lock is not for the hosts of a plan, "" when it is."""
+    wanted, locked = archive_of(plan), lock.archive
+    if wanted is None or locked is None:
+        if wanted is None and locked is None:
+            return ""
+        return "it has a managed Python, the host has its own" if locked else "it has no managed Python"
+    if (locked.minor, locked.machine) != (wanted.minor, wanted.machine):
+        return f"its Python is {locked.key}, the host needs {wanted.key}"
+    family, _, oldest = locked.libc.partition(" ")
+    libc = plan.get("libc") or {}
+    found = str(libc.get("version") or "0")
+    if family != libc.get("family") or numbers(oldest) > numbers(found):
+        return f"its Python needs {locked.libc}, the host has {libc.get('family')} {found}"
+    return ""
+
+
+def fitted(lock: Lock, plan: Mapping[str, Any]) -> Lock:
+    """Return a lock of another class with the Python of this one: the packages are for any build of it."""
+    wanted = archive_of(plan)
+    if not _python_misfit(lock, plan):
+        return lock
+    header = {key: value for key, value in lock.header.items() if key != "python-archive"}
+    return Lock({**header, **({"python-archive": wanted.line()} if wanted else {})}, lock.packages)
 
 
 def request_of(plan: Mapping[str, Any]) -> dict[str, str]:

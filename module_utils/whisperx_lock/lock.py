@@ -21,7 +21,8 @@ from ..whisperx_common.lockfile import SCHEMA, Lock, digest, parse, render
 from ..whisperx_common.models import LOCK as MODELS
 from ..whisperx_problem import Problem
 from .files import Store, default_cache_dir, fits_target
-from .fit import best_fit, misfits, request_of
+from .fit import archive_of, best_fit, fitted, misfits, request_of
+from .pythons import Pythons
 from .resolve import Resolution, Resolver
 from .sources import Sources
 from .uv import Uv, find_uv
@@ -86,6 +87,7 @@ class Workshop:
 
     resolver: Resolver
     wheels: Wheels
+    pythons: Pythons
     store: Store
     lock_dir: Path = Path()
     bundle: Path | None = None
@@ -110,7 +112,8 @@ def open_workshop(
     store = Store(Path(cache_dir).expanduser().absolute() if cache_dir else default_cache_dir())
     program = Uv(find_uv(uv), sources)
     wheels = Wheels(program, store, bundle / "wheels" if bundle else None, site or {})
-    return Workshop(Resolver(program, wheels), wheels, store, lock_dir, bundle)
+    pythons = Pythons(store, sources, bundle)
+    return Workshop(Resolver(program, wheels), wheels, pythons, store, lock_dir, bundle)
 
 
 def make(
@@ -124,8 +127,6 @@ def make(
     Raises Problem, among others "lock.malformed" for a lock that was edited by hand.
     """
     before = locks.get(name)
-    if plan.get("python_archive"):
-        raise _not_yet(name)
     text = ""
     notes: tuple[str, ...] = ()
     if not _CLASS.fullmatch(name):
@@ -144,7 +145,7 @@ def make(
         text = _text(name, plan, resolution, shop)
         notes += resolution.notes
     lock = parse(text)
-    files = shop.wheels.files(lock, plan)
+    files = (*shop.pythons.files(lock, plan), *shop.wheels.files(lock, plan))
     return LockResult(
         text, before or "", (*notes, *_fallback_note(lock, plan, notes)), files, _uv(plan, shop)
     )
@@ -214,7 +215,7 @@ def _adopted(
     for other, text in sorted(locks.items()):
         if other != name:
             try:
-                others[other] = parse(text, str(shop.where(other)))
+                others[other] = fitted(parse(text, str(shop.where(other))), plan)
             except Problem as problem:
                 notes += (f"not considered: {problem.found} ({problem.where})",)
     best = best_fit(others, plan)
@@ -226,6 +227,7 @@ def _adopted(
 
 
 def _text(name: str, plan: Mapping[str, Any], resolution: Resolution, shop: Workshop) -> str:
+    archive = archive_of(plan)
     header = {
         "whisperx-fleet-lock": SCHEMA,
         "class": name,
@@ -233,6 +235,7 @@ def _text(name: str, plan: Mapping[str, Any], resolution: Resolution, shop: Work
         "extras": further.write(shop.wheels.extras(resolution.wheels, plan)),
         "platform": str(plan["platform"]),
         "python": str(plan["python"]),
+        "python-archive": archive.line() if archive else "",
         "device": str(plan["device"]),
         "torch-build": resolution.torch_build,
         "torch-backend": resolution.torch_backend,
@@ -268,13 +271,15 @@ def _uv(plan: Mapping[str, Any], shop: Workshop) -> TargetUv:
 
 
 def _packages(text: str) -> str:
-    """Return the packages of a lock as lines; a lock that cannot be read counts as none."""
+    """Return Python and packages of a lock as lines; a lock that cannot be read counts as none."""
     try:
-        return (
-            "".join(f"{package.name} {package.version}\n" for package in parse(text).packages) if text else ""
-        )
+        lock = parse(text) if text else None
     except Problem:
+        lock = None
+    if lock is None:
         return ""
+    lines = [f"managed Python {lock.archive.version} ({lock.archive.build})\n"] if lock.archive else []
+    return "".join([*lines, *(f"{package.name} {package.version}\n" for package in lock.packages)])
 
 
 def _odd_class(name: str) -> Problem:
@@ -284,16 +289,6 @@ def _odd_class(name: str) -> Problem:
         "classes",
         "a name that can be a file's",
         "Give it another name.",
-    )
-
-
-def _not_yet(name: str) -> Problem:
-    return Problem(
-        "lock.plan",
-        f"class {name} needs a managed Python",
-        "whisperx_plan_interpreters",
-        "an interpreter of the host",
-        "Remove managed from whisperx_plan_interpreters: this version only plans with it.",
     )
 
 

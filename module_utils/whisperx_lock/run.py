@@ -21,6 +21,7 @@ ARGUMENTS: dict[str, Any] = {
     "state": {"type": "str", "choices": ["locked", "upgrade"], "default": "locked"},
     "uv": {"type": "path"},
     **index_options(),
+    "python_mirror": {"type": "str"},
     "bundle": {"type": "path"},
     "bundle_digest": {"type": "str", "default": ""},
     "cache_dir": {"type": "path"},
@@ -34,7 +35,7 @@ def run(options: Mapping[str, Any], check_mode: bool, check: Callable[[Path, str
 
     ``check`` raises Problem for a bundle that is not whole, or has another digest. Raises Problem.
     """
-    sources = make_sources(**index_values(options))
+    sources = make_sources(**index_values(options), python_mirror=options["python_mirror"] or "")
     lock_dir, state = Path(options["lock_dir"]).absolute(), options["state"]
     bundle = Path(options["bundle"]).absolute() if options["bundle"] else None
     if bundle:

@@ -45,17 +45,26 @@ class Index:
 
 @dataclass(frozen=True)
 class Sources:
-    """All places that a lock may take packages from. ``default`` None is uv's own default index."""
+    """All places that a lock may take packages from. ``default`` None is uv's own default index.
+
+    ``python`` is the mirror of managed Pythons, an address or a directory; None for where uv has them from.
+    """
 
     default: Index | None = None
     extra: tuple[Index, ...] = ()
     torch: Index | None = None
     find_links: tuple[Path, ...] = ()
+    python: Index | Path | None = None
 
     @property
     def indexes(self) -> tuple[Index, ...]:
         """Every index the user named, the PyTorch base included."""
         return tuple(index for index in (self.default, *self.extra, self.torch) if index)
+
+    @property
+    def servers(self) -> tuple[Index, ...]:
+        """Every address the user named: the indexes, and a mirror of Pythons that is one."""
+        return (*self.indexes, *([self.python] if isinstance(self.python, Index) else []))
 
     def arguments(self) -> list[str]:
         """Return uv's arguments for the indexes (not the PyTorch one) and directories."""
@@ -78,18 +87,18 @@ class Sources:
 
     def scrub(self, text: str) -> str:
         """Return ``text`` without any of these credentials."""
-        return scrub(text, [value for index in self.indexes if (value := index.password or index.username)])
+        return scrub(text, [value for index in self.servers if (value := index.password or index.username)])
 
     def name_of(self, url: str) -> str:
         """Return how to name the index behind ``url``: as the user gave it, without credentials."""
-        for index in sorted(self.indexes, key=lambda entry: -len(entry.url)):
+        for index in sorted(self.servers, key=lambda entry: -len(entry.url)):
             if url.startswith(index.url.rstrip("/")):
                 return index.url
         return "uv's default index" if self.default is None else self.default.url
 
     def credentials_for(self, url: str) -> tuple[str, str]:
         """Return user and password for a file at ``url``; empty for a server that the user gave none for."""
-        for index in self.indexes:
+        for index in self.servers:
             if (index.username or index.password) and _server(index.url) == _server(url):
                 return index.username, index.password
         return "", ""
@@ -102,13 +111,14 @@ def make_sources(
     torch_index: str = "",
     username: str = "",
     password: str = "",
+    python_mirror: str = "",
 ) -> Sources:
     """Check the user's options and return them as Sources.
 
     An address may carry its own credentials. ``username`` and ``password`` belong to the server of
     ``index_url`` (without one, of the first extra index, else of the PyTorch index), and to every other index
     on that same server; they are sent nowhere else.
-    Raises Problem ("lock.index-url", "lock.find-links", "lock.credentials").
+    Raises Problem ("lock.index-url", "lock.find-links", "lock.python-mirror", "lock.credentials").
     """
     default = _index("whisperx-main", index_url, "index_url") if index_url else None
     extra = tuple(
@@ -116,6 +126,7 @@ def make_sources(
         for number, url in enumerate(extra_index_urls, 1)
     )
     torch = _torch_index(torch_index) if torch_index else None
+    python = _python_mirror(python_mirror) if python_mirror else None
     first = next((index for index in (default, *extra, torch) if index), None)
     if (username or password) and first is None:
         raise Problem(
@@ -136,6 +147,7 @@ def make_sources(
         tuple(signed(index) for index in extra),
         signed(torch) if torch else None,
         tuple(_directory(path) for path in find_links),
+        signed(python) if isinstance(python, Index) else python,
     )
 
 
@@ -183,6 +195,24 @@ def _torch_index(url: str) -> Index:
             f"Set it to {base}.",
         )
     return index
+
+
+def _python_mirror(place: str) -> Index | Path:
+    """Return an address, or a directory; file:///… is one."""
+    if place.startswith("file://"):
+        place = unquote(urlsplit(place).path)
+    if "://" in place:
+        return _index("whisperx-python", place, "python_mirror")
+    found = Path(place).expanduser()
+    if not found.is_dir():
+        raise Problem(
+            "lock.python-mirror",
+            f"no such directory: {place}",
+            "whisperx_plan_python_mirror",
+            "a directory on the controller, or an address, with BUILD/FILE below it",
+            "Correct whisperx_plan_python_mirror, or leave it empty.",
+        )
+    return found.resolve()
 
 
 def _directory(path: str) -> Path:

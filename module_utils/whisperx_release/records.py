@@ -65,6 +65,7 @@ RELEASE = Schema(
         "requested": each(text),
         "python": version,
         "python_path": text,
+        "python_archive": table(_anything),
         "device": text,
         "torch_build": text,
         "versions": table(text),

@@ -15,6 +15,7 @@ VERBS = {
     "Built": "build",
     "Checked": "check",
     "Discarded": "discard",
+    "Installed": "install",
     "Linked": "link",
     "Loaded": "load",
     "Named": "name",

@@ -17,6 +17,7 @@ from ..whisperx_common import lockfile
 from ..whisperx_common.files import read_text
 from ..whisperx_common.lockfile import Lock, LockedPackage
 from ..whisperx_common.names import normalise
+from ..whisperx_common.standalone import Archive
 from ..whisperx_env import integrity
 
 __all__ = ["FILE", "document", "read_metadata", "render"]
@@ -50,8 +51,11 @@ def document(release: str, lock: Lock, text: str, metadata: Mapping[str, Message
     request = {normalise(name) for name in json.loads(lock.header["request"] or "{}")}
     asked = sorted((request | {extra.name for extra in lock.extras}) & set(locked))
     components = [_component(package, metadata.get(name)) for name, package in sorted(locked.items())]
+    python = [_python(lock.archive)] if lock.archive else []
     needs = {_purl(locked[name]): _needs(metadata.get(name), locked) for name in sorted(locked)}
-    needs[main] = [_purl(locked[name]) for name in asked]
+    refs = [str(component["bom-ref"]) for component in python]
+    needs[main] = [*refs, *(_purl(locked[name]) for name in asked)]
+    needs.update({ref: [] for ref in refs})
     properties = {
         key: lock.header.get(key, "") for key in ("class", "python", "device", "torch-build", "platform")
     }
@@ -74,7 +78,7 @@ def document(release: str, lock: Lock, text: str, metadata: Mapping[str, Message
                 if value
             ],
         },
-        "components": components,
+        "components": [*python, *components],
         "dependencies": [{"ref": ref, "dependsOn": needs[ref]} for ref in sorted(needs)],
     }
 
@@ -110,6 +114,27 @@ def _component(package: LockedPackage, metadata: Optional[Message]) -> Dict[str,
         if metadata.get("Summary"):
             component["description"] = " ".join(str(metadata["Summary"]).split())
     return component
+
+
+def _python(archive: Archive) -> Dict[str, Any]:
+    """Return the managed Python as a component."""
+    ref = "pkg:generic/cpython@{}?build={}".format(archive.version, archive.build)
+    return {
+        "type": "platform",
+        "bom-ref": ref,
+        "name": "cpython",
+        "version": archive.version,
+        "description": "managed Python: standalone build {} for {}, {}".format(
+            archive.build, archive.machine, archive.libc
+        ),
+        "licenses": [{"expression": "PSF-2.0"}],
+        "purl": ref,
+        "hashes": [{"alg": "SHA-256", "content": archive.sha256}],
+        "properties": [
+            {"name": "whisperx-fleet:file", "value": archive.file},
+            {"name": "whisperx-fleet:origin", "value": "python-build-standalone"},
+        ],
+    }
 
 
 def _licences(metadata: Message) -> List[Dict[str, Any]]:

@@ -4,6 +4,7 @@ bundle.json        what it is, for which classes, with which catalogue
 locks/CLASS.txt    the locks
 wheels/<SHA-256>/  every wheel of every lock
 models/<SHA-256>/  every file of every model, if there are any; locks/models.txt names them
+pythons/<SHA-256>/ the archive of every managed Python
 uv/<SHA-256>/uv    uv, one per kind of machine
 catalogue/         the knowledge it was decided with
 sbom/CLASS.cdx.json
@@ -35,7 +36,7 @@ from .metadata import read_metadata
 __all__ = ["Models", "make"]
 
 # What the parts of a bundle begin with.
-_OURS = re.compile(r"(locks|wheels|models|uv|catalogue|sbom)/|(bundle\.json|SHA256SUMS)(\..*new)?$")
+_OURS = re.compile(r"(locks|wheels|models|pythons|uv|catalogue|sbom)/|(bundle\.json|SHA256SUMS)(\..*new)?$")
 _BLOCK = 1 << 20
 # What whisperx_plan reads of a bundle, and what of a wheel's record is true of one run on one controller.
 MEASURED = "catalogue/wheels.json"
@@ -130,6 +131,8 @@ def _contents(
         found |= _text(out, f"locks/{name}.txt", lock["text"])
         found |= _text(out, f"sbom/{name}.cdx.json", _sbom(name, lock["text"], lock, house))
         found |= _file(out, f"uv/{lock['uv']['sha256']}/uv", Path(lock["uv"]["path"]), 0o755)
+        for sha256, path in _pythons(lock):
+            found |= _file(out, f"pythons/{sha256}/{path.name}", path, 0o644)
         for sha256, path in _wheels(lock, house):
             found |= _file(out, f"wheels/{sha256}/{path.name}", path, 0o644)
     for path in sorted(catalogue.rglob("*")):
@@ -177,6 +180,14 @@ def _wheels(lock: Mapping[str, Any], house: House) -> Iterator[tuple[str, Path]]
     here = {entry["sha256"]: Path(entry["path"]) for entry in lock.get("files") or ()}
     for package in parse(lock["text"]).packages:
         yield package.sha256, here.get(package.sha256, house.path(package.sha256, package.file))
+
+
+def _pythons(lock: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
+    """Yield digest and path of the archive of a lock's managed Python, if it has one."""
+    archive = parse(lock["text"]).archive
+    for entry in lock.get("files") or ():
+        if archive is not None and entry["sha256"] == archive.sha256:
+            yield archive.sha256, Path(entry["path"])
 
 
 def _sbom(name: str, text: str, lock: Mapping[str, Any], house: House) -> str:

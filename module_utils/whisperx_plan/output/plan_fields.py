@@ -120,6 +120,7 @@ def _archive(python: Interpreter) -> dict[str, Any] | None:
         "version": dotted(row.version),
         "build": row.build,
         "machine": row.machine,
+        "libc": f"{row.libc[0]} {dotted(row.libc[1])}",
         "file": row.file,
         "sha256": row.sha256,
         "size": row.size,

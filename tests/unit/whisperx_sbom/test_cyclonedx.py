@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from module_utils.whisperx_common import lockfile
+from module_utils.whisperx_common.standalone import Archive
 from module_utils.whisperx_sbom.cyclonedx import render
 
 RELEASE = "whisperx-3.8.6-cu128-0123456789ab"
@@ -65,3 +67,18 @@ def test_it_says_what_is_installed(release: Path) -> None:
     assert needs[parts["whisperx"]["purl"]] == [parts["ctranslate2"]["purl"], parts["torch"]["purl"]]
     assert needs[f"whisperx-fleet/{RELEASE}"] == [parts["whisperx"]["purl"]]
     assert text == render(str(release), str(release / "site-packages"), RELEASE)
+
+
+def test_a_managed_python_is_a_component_with_its_digest(release: Path) -> None:
+    archive = Archive("3.13.9", "20261110", "x86_64", "glibc 2.17", "cpython-3.13.9.tar.gz", "a" * 64)
+    path = release / "requirements.txt"
+    lock = lockfile.parse(path.read_text())
+    path.write_text(lockfile.render(replace(lock, header={**lock.header, "python-archive": archive.line()})))
+    text = render(str(release), str(release / "site-packages"), RELEASE)
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    document = json.loads(text)
+    part = document["components"][0]
+    assert (part["name"], part["version"]) == ("cpython", "3.13.9")
+    assert part["hashes"] == [{"alg": "SHA-256", "content": "a" * 64}]
+    needs = {entry["ref"]: entry["dependsOn"] for entry in document["dependencies"]}
+    assert part["bom-ref"] in needs[f"whisperx-fleet/{RELEASE}"]
