@@ -5,9 +5,12 @@ Writes roles/whisperx_plan/files/catalogue/packages/. Nothing is downloaded whol
 METADATA and single libraries are read out of the wheels by range requests. What is written already is kept,
 so a run that was cut short goes on; --again measures anew.
 
+With --check nothing is written. It also tells what the hand-kept rows beside the measured ones lack of what
+those imply (drivers, PTX, toolkits, torch builds), and which sources nobody has read for long.
+
     tools/refresh_catalogue.py                          # all of the catalogue's measure.yml
     tools/refresh_catalogue.py --package ctranslate2    # one (may be repeated)
-    tools/refresh_catalogue.py --check                  # is anything new or changed upstream?
+    tools/refresh_catalogue.py --check                  # is anything new upstream, or missing here?
 
 Exit codes: 0 done (or nothing new), 1 something is new or changed (--check), 2 a problem, told in a sentence.
 """
@@ -18,7 +21,7 @@ import argparse
 import datetime
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,6 +33,7 @@ from module_utils.whisperx_measure.libraries import measure  # noqa: E402
 from module_utils.whisperx_measure.metadata import extras_of, requires_dist  # noqa: E402
 from module_utils.whisperx_measure.packages import FILE, Package, load_packages  # noqa: E402
 from module_utils.whisperx_problem import Problem  # noqa: E402
+from tools.catalogue.drift import drift, read_tables  # noqa: E402
 from tools.catalogue.index import File, Index, default_index  # noqa: E402
 from tools.catalogue.listing import MACHINES, Listed, list_releases, pick  # noqa: E402
 from tools.catalogue.store import Store  # noqa: E402
@@ -41,6 +45,7 @@ OUTPUT = ROOT / "roles/whisperx_plan/files/catalogue/packages"
 # What of a release comes out of its wheels, and is not asked for again.
 MEASURED = ("requires_dist", "requires_dist_aarch64", "extras", "abi")
 PACKAGES = OUTPUT.parent / FILE
+GAPS = ROOT / "tools/catalogue/gaps.yml"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -51,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
         packages = _chosen(load_packages(PACKAGES), options.package)
         index = Index(options.index_url or default_index())
         if options.check:
-            news = [line for package in packages for line in differences(index, package, options.output)]
+            news = check(index, packages, options)
             print("\n".join(news) or "nothing new or changed")
             return 1 if news else 0
         for package in packages:
@@ -78,6 +83,9 @@ def _parser() -> argparse.ArgumentParser:
         "--skip-abi", action="store_true", help="listing and METADATA only, read no libraries"
     )
     parser.add_argument("--index-url", help="the index to ask")
+    parser.add_argument(
+        "--tables", type=Path, default=OUTPUT.parent, help="directory of the hand-kept rows, for --check"
+    )
     parser.add_argument("--output", type=Path, default=OUTPUT, help="directory of the measured files")
     return parser
 
@@ -100,10 +108,36 @@ def _say(text: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 
-def differences(index: Index, package: Package, output: Path) -> Iterator[str]:
+def check(index: Index, packages: list[Package], options: argparse.Namespace) -> list[str]:
+    """What the index has that the files do not tell, then what the hand-kept rows lack; with all packages
+    also which of those are old.
+    """
+    news: list[str] = []
+    releases: dict[str, list[dict[str, Any]]] = {}
+    for package in packages:
+        listed = {str(item.version): item for item in list_releases(package, index.files(package.name))}
+        stored = Store(options.output, package.name, package.cuda).releases
+        news += differences(package, stored, listed)
+        releases[package.name] = [
+            stored.get(version) or _unmeasured(index, package, item) for version, item in listed.items()
+        ]
+    today = None if options.package else datetime.datetime.now(datetime.UTC).date()
+    return news + drift(read_tables(options.tables, GAPS), releases, today)
+
+
+def _unmeasured(index: Index, package: Package, item: Listed) -> dict[str, Any]:
+    """What can be told of a new release without its libraries: of torch also for which CUDA it is."""
+    record = item.record()
+    file = pick(item.wheels, "x86_64")
+    if package.name == "torch" and file is not None:
+        record["requires_dist"] = requires_dist(read_metadata(index, file))
+    return record
+
+
+def differences(
+    package: Package, stored: Mapping[str, Mapping[str, Any]], listed: Mapping[str, Listed]
+) -> Iterator[str]:
     """One line for each release of the index that is not as the file has it, and for each that is gone."""
-    stored = Store(output, package.name, package.cuda).releases
-    listed = {str(item.version): item for item in list_releases(package, index.files(package.name))}
     for version, item in listed.items():
         if version not in stored:
             yield f"{package.name} {version}: new"
