@@ -1,11 +1,13 @@
 """Rules on what objects need from one another: libraries, their symbol versions, symbols.
 
 In: the objects of an environment and how it is used. Out: findings, and weaker notes. A library that nobody
-has is an error where a module that Python imports needs it, by itself or through its libraries; what a
-package opens by choice (plugins, one build per version of something) is its own affair, and a note. So is a
-library that only some file of the environment has, since a module loaded earlier may lend it. A version is
-judged where one file alone can be meant; a symbol is missing when no object of the environment, of its
-libraries or of the interpreter exports it.
+has is an error where a module that Python imports needs it, by itself or through its libraries, and where
+it is a part that the environment's build of its package does not have; what a package opens by choice
+(plugins, one build per version of something) is its own affair, and a note. So is a library that only some
+file of the environment has, since a module loaded earlier may lend it. A version is judged where one file
+alone can be meant; a symbol is missing when no object of the environment, of its libraries or of the
+interpreter exports it. Where an optional library is missing, a symbol that names no library may be its; it
+is judged all the same if that library's symbols have versions, for those do name it.
 """
 
 from __future__ import annotations
@@ -29,6 +31,11 @@ Linked = Tuple[List[Finding], List[Finding]]
 # A file that `import` takes; one whose name begins with "lib" is there to be linked or opened.
 _MODULE = re.compile(r"(?!lib)[A-Za-z_]\w*(\.[^/]+)?\.so$")
 _OF_LIBC = ("GLIBC_",)
+_OF_PYTHON = (b"Py", b"_Py")
+# A library that is one part of another by its name.
+_PART = re.compile(r"(lib[A-Za-z0-9_+-]+)_[a-z0-9]+\.so$")
+# Python as a library, which many interpreters are not; its symbols have no versions.
+_PYTHON = re.compile(r"libpython3")
 # How many names a sentence lists.
 _SHOWN = 3
 # Where one library leads to the next, and so on; bounds the work on files that lead in circles.
@@ -41,6 +48,7 @@ def link(root: str, objects: Mapping[str, Elf], host: Host, use: Use) -> Linked:
     findings: List[Finding] = []
     notes: List[Finding] = []
     whole: List[str] = []
+    partly: List[str] = []
     defined: Dict[str, FrozenSet[str]] = {}
     imported = _imported(objects, search)
     for place, elf in sorted(objects.items()):
@@ -50,7 +58,8 @@ def link(root: str, objects: Mapping[str, Elf], host: Host, use: Use) -> Linked:
         lent = [soname for soname, found in needs if found is not None and found.way == BY_PRELOAD]
         hard = [soname for soname in missing if not _is_optional(soname, use)]
         if hard:
-            certain = use.optional is not None and place in imported
+            certain = place in imported or any(_of_another_build(soname, search) for soname in hard)
+            certain = certain and use.optional is not None
             (findings if certain else notes).append(_missing(name, hard))
         elif missing:
             notes.append(_absent_option(name, missing))
@@ -58,11 +67,13 @@ def link(root: str, objects: Mapping[str, Elf], host: Host, use: Use) -> Linked:
             notes.append(_lent(name, lent))
         if not missing:
             whole.append(place)
+        elif not hard and all(soname in elf.verneed or _PYTHON.match(soname) for soname in missing):
+            partly.append(place)
         findings.extend(_versions(name, elf, dict(needs), search, defined))
     for item in _opened(search, host, use):
         (findings if item.rule == "abi.opens" else notes).append(item)
     if use.deep:
-        findings.extend(_symbols(root, objects, whole, search, use))
+        findings.extend(_symbols(root, objects, whole, partly, search, use))
     return findings, notes
 
 
@@ -87,6 +98,15 @@ def _imported(objects: Mapping[str, Elf], search: Search) -> Set[str]:
 
 def _is_optional(soname: str, use: Use) -> bool:
     return any(fnmatchcase(soname, pattern) for pattern in use.optional or ())
+
+
+def _of_another_build(soname: str, search: Search) -> bool:
+    """Whether the environment has the library that a missing one belongs to, so in a build without that part.
+
+    libtorch.so without libtorch_cuda.so: what needs the latter was made for the CUDA build of torch.
+    """
+    base = _PART.match(soname)
+    return base is not None and bool(search.providers(base.group(1) + ".so"))
 
 
 def _listed(names: List[str]) -> str:
@@ -187,30 +207,38 @@ def _opened(search: Search, host: Host, use: Use) -> List[Finding]:
 
 
 def _symbols(
-    root: str, objects: Mapping[str, Elf], whole: List[str], search: Search, use: Use
+    root: str, objects: Mapping[str, Elf], whole: List[str], partly: List[str], search: Search, use: Use
 ) -> List[Finding]:
-    """Symbols that nobody exports, of the objects whose libraries are all found."""
+    """Symbols that nobody exports: all of the objects ``whole``, whose libraries are all found, and of those
+    ``partly`` found the ones that name no library.
+    """
     wanted: Dict[str, FrozenSet[bytes]] = {}
     lacking: Set[bytes] = set()
     exported: Set[bytes] = set()
-    judged = set(whole)
+    hashes: Set[int] = set()
+    judged, incomplete = {*whole, *partly}, set(partly)
     others = _others(objects, search, use)
     for place in [*objects, *others]:
         try:
-            found = symbols.read(place)
+            found = symbols.brief(place, place in incomplete)
         except Problem:
             continue
         exported |= found.exported
+        hashes |= found.hashes
         if place in judged:
-            wanted[place] = found.wanted
-            lacking |= found.wanted
-    lacking -= exported
+            wanted[place] = found.wanted - found.bound
+            lacking |= wanted[place]
+    lacking = {
+        name for name in lacking - exported if not hashes & {(value := symbols.hashed(name)), value ^ 1}
+    }
     # One that is gone, or a script that starts another, tells nothing of what it would export.
     if not use.interpreter or os.path.realpath(use.interpreter) not in others:
-        lacking = {name for name in lacking if not name.startswith((b"Py", b"_Py"))}
+        lacking = {name for name in lacking if not name.startswith(_OF_PYTHON)}
     findings: List[Finding] = []
     for place in sorted(wanted):
         names = sorted(wanted[place] & lacking)
+        if place in incomplete:
+            names = [name for name in names if not name.startswith(_OF_PYTHON)]
         if names:
             findings.append(_undefined(os.path.relpath(place, root), names))
     return findings

@@ -12,12 +12,22 @@ from __future__ import annotations
 import os
 import struct
 from dataclasses import dataclass
-from typing import Callable, Dict, FrozenSet, List, Set, TypeVar
+from typing import Callable, Dict, FrozenSet, List, Set, Tuple, TypeVar
 
 from .dynamic import DT_STRSZ, DT_STRTAB, Forward, Strings, pairs
 from .header import Header, unreadable
 
-__all__ = ["Symbols", "parse", "parse_versions", "read", "versions"]
+__all__ = [
+    "Brief",
+    "Symbols",
+    "brief",
+    "hashed",
+    "parse",
+    "parse_brief",
+    "parse_versions",
+    "read",
+    "versions",
+]
 
 # Bounds for what a file may claim; the largest library of a CUDA environment has a tenth of them.
 _MOST_SYMBOLS = 4_000_000
@@ -30,6 +40,7 @@ _MOST_OVERLAP = 8
 _AT_ONCE = 512
 
 _DT_HASH, _DT_SYMTAB, _DT_GNU_HASH = 4, 6, 0x6FFFFEF5
+_DT_VERSYM, _VERSION = 0x6FFFFFF0, 0x7FFF
 _DT_VERDEF, _DT_VERDEFNUM = 0x6FFFFFFC, 0x6FFFFFFD
 _GLOBAL, _WEAK, _UNIQUE = 1, 2, 10
 # Bytes of binding and type with which a symbol serves others; visibilities (internal, hidden) with which not.
@@ -42,16 +53,48 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
+class Brief:
+    """As `Symbols`; what is exported is told by ``hashes`` where the file has a GNU hash table, as nearly all
+    have, and else by name. The lowest bit of a hash value means nothing.
+    """
+
+    exported: FrozenSet[bytes]
+    hashes: FrozenSet[int]
+    wanted: FrozenSet[bytes]
+    bound: FrozenSet[bytes]
+
+
+@dataclass(frozen=True)
 class Symbols:
-    """``exported`` names serve other objects; ``wanted`` names (not the weak ones) others have to export."""
+    """``exported`` names serve other objects; ``wanted`` names (not the weak ones) others have to export.
+    ``bound``, where that was asked for: those of them that name their library, by a version of its symbols.
+    """
 
     exported: FrozenSet[bytes]
     wanted: FrozenSet[bytes]
+    bound: FrozenSet[bytes] = frozenset()
 
 
-def read(path: str) -> Symbols:
-    """Read the symbols of the file at ``path``. Raises Problem (malformed, unreadable)."""
-    return _opened(path, parse)
+def read(path: str, bound: bool = False) -> Symbols:
+    """Read the symbols of the file at ``path``, and which of them are bound to a library. Raises Problem
+    (malformed, unreadable).
+    """
+    return _opened(path, lambda at, size, where: parse(at, size, where, bound))
+
+
+def brief(path: str, bound: bool = False) -> Brief:
+    """Read what is wanted, and of what is exported only the hash values by which the loader looks it up: a
+    small part of the work of ``read``. Raises Problem (malformed, unreadable).
+    """
+    return _opened(path, lambda at, size, where: parse_brief(at, size, where, bound))
+
+
+def hashed(name: bytes) -> int:
+    """The value of a name in a GNU hash table, of which the loader ignores the lowest bit; here it is set."""
+    value = 5381
+    for letter in name:
+        value = (value * 33 + letter) & 0xFFFFFFFF
+    return value | 1
 
 
 def versions(path: str) -> FrozenSet[str]:
@@ -59,13 +102,32 @@ def versions(path: str) -> FrozenSet[str]:
     return _opened(path, parse_versions)
 
 
-def parse(at: At, size: int, where: str) -> Symbols:
+def parse_brief(at: At, size: int, where: str, bound: bool = False) -> Brief:
+    """As `brief`, of a file of ``size`` bytes whose ranges ``at(offset, size)`` gives."""
+    head = Header(at, size, where)
+    tags = dict(pairs(head))
+    if _DT_GNU_HASH not in tags or _DT_SYMTAB not in tags or DT_STRTAB not in tags:
+        whole = parse(at, size, where, bound)
+        return Brief(whole.exported, frozenset(), whole.wanted, whole.bound)
+    first, chains, count = _gnu_table(head, tags)
+    # What is exported stands behind what is not, and the table has one value for each.
+    values = head.take(chains, max(0, count - first) * 4, "hash table")
+    found = frozenset(struct.unpack(f"{head.mark}{len(values) // 4}I", values))
+    own = _symbols(head, tags, min(first, count) if count else _count_by_sections(head), bound)
+    return Brief(frozenset(), found, own.wanted, own.bound)
+
+
+def parse(at: At, size: int, where: str, bound: bool = False) -> Symbols:
     """Read the symbols of a file of ``size`` bytes whose ranges ``at(offset, size)`` gives."""
     head = Header(at, size, where)
     tags = dict(pairs(head))
     if _DT_SYMTAB not in tags or DT_STRTAB not in tags:
         return Symbols(frozenset(), frozenset())
-    count = _count(head, tags)
+    return _symbols(head, tags, _count(head, tags), bound)
+
+
+def _symbols(head: Header, tags: Dict[int, int], count: int, bound: bool) -> Symbols:
+    """The first ``count`` symbols of the table."""
     if count > _MOST_SYMBOLS:
         raise head.bad(f"{count} symbols")
     # Of an entry what decides: name, binding and type, visibility, section.
@@ -83,7 +145,13 @@ def parse(at: At, size: int, where: str) -> Symbols:
         elif info >> 4 == _GLOBAL:
             undefined.append(name)
     exported, wanted = _names(head, strings, defined), _names(head, strings, undefined)
-    return Symbols(exported, wanted - exported)
+    named: FrozenSet[bytes] = frozenset()
+    if bound and _DT_VERSYM in tags:
+        data = head.take(head.place(tags[_DT_VERSYM], "symbol versions"), count * 2, "symbol versions")
+        marks = struct.unpack(f"{head.mark}{count}H", data)
+        rows = zip(entry.iter_unpack(table), marks)
+        named = _names(head, strings, [row[0] for row, mark in rows if not row[3] and mark & _VERSION > 1])
+    return Symbols(exported, wanted - exported, named & wanted)
 
 
 def _names(head: Header, strings: bytes, places: List[int]) -> FrozenSet[bytes]:
@@ -151,6 +219,13 @@ def _count(head: Header, tags: Dict[int, int]) -> int:
         return int(layout.unpack(data)[1])
     if _DT_GNU_HASH not in tags:
         return 0
+    return _gnu_table(head, tags)[2] or _count_by_sections(head)
+
+
+def _gnu_table(head: Header, tags: Dict[int, int]) -> Tuple[int, int, int]:
+    """Of the GNU hash table: the number of the first symbol in it, where its values begin, and how many
+    symbols there are, 0 where nothing is in it.
+    """
     start = head.place(tags[_DT_GNU_HASH], "hash table")
     header = struct.Struct(head.mark + "IIII")
     buckets, first, bloom, _shift = header.unpack(head.take(start, header.size, "hash table"))
@@ -158,10 +233,10 @@ def _count(head: Header, tags: Dict[int, int]) -> int:
         raise head.bad(f"a hash table of {max(buckets, bloom, first)} entries")
     place = start + header.size + bloom * (8 if head.wide else 4)
     words = struct.Struct(head.mark + f"{buckets}I").unpack(head.take(place, buckets * 4, "hash table"))
-    last = max(words, default=0)
+    last, chains = max(words, default=0), place + buckets * 4
     if last < first or last == 0:
-        return _count_by_sections(head)
-    return _end_of_chain(head, place + buckets * 4, first, last) + 1
+        return first, chains, 0
+    return first, chains, _end_of_chain(head, chains, first, last) + 1
 
 
 def _end_of_chain(head: Header, chains: int, first: int, last: int) -> int:

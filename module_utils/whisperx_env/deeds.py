@@ -126,7 +126,8 @@ class Deeds:
     def gate(self, run: Run, step: Step) -> None:
         """Check the shared objects against this host's loader."""
         directory = self.wanted.site_packages(run.path(step))
-        run.checked["gate"] = gate.check(directory, gate.needs(self.wanted))
+        python = os.path.join(run.path(step), "bin", "python")
+        run.checked["gate"] = gate.check(directory, gate.needs(self.wanted), python)
 
     def launch(self, run: Run, step: Step) -> None:
         """Write the launch scripts."""

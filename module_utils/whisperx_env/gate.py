@@ -18,11 +18,12 @@ _NEVER = "9999"
 _SHOWN = 3
 
 
-def check(site_packages: str, needs: Mapping[str, Any]) -> Dict[str, Any]:
+def check(site_packages: str, needs: Mapping[str, Any], python: str = "") -> Dict[str, Any]:
     """Audit a release; return what was audited against what.
 
-    ``needs`` is what ``needs()`` returned for its plan. Raises Problem "env.abi" naming the first objects
-    that will not load.
+    ``needs`` is what ``needs()`` returned for its plan. With ``python``, the interpreter that loads it,
+    symbols are looked at too: at a build, of which that is a small part.
+    Raises Problem "env.abi" naming the first objects that will not load.
     """
     found = here()
     result = audit(
@@ -31,7 +32,7 @@ def check(site_packages: str, needs: Mapping[str, Any]) -> Dict[str, Any]:
         found.machine,
         bool(needs.get("execstack_allowed")),
         str(needs.get("execstack_refused_from") or _NEVER),
-        use(site_packages, needs),
+        use(site_packages, needs, os.path.realpath(python) if python else "", bool(python)),
     )
     if result.findings:
         raise _problem(result, site_packages, found.glibc)

@@ -190,6 +190,63 @@ def test_a_symbol_that_nobody_exports(tmp_path: Path) -> None:
     assert rules(look(tmp_path, deep=True)) == [("abi.missing", "user.so")]
 
 
+PLUGIN = "int inner(void); int other(void); int plug(void) { return inner() + other(); }\n"
+
+
+@pytest.mark.parametrize(
+    ("versions", "others", "told"),
+    [
+        ("ONE_1.0 { global: inner; };\n", "int other(void) { return 1; }\n", []),
+        (
+            "ONE_1.0 { global: inner; };\n",
+            "int another(void) { return 1; }\n",
+            [("abi.symbol", "libplug.so")],
+        ),
+        # What is not exported may be the missing library's, whose symbols have no versions.
+        ("", "int another(void) { return 1; }\n", []),
+    ],
+)
+def test_a_symbol_beside_an_optional_library_that_is_missing(
+    tmp_path: Path, versions: str, others: str, told: list[tuple[str, str]]
+) -> None:
+    """As torchcodec built for a newer torch, where the FFmpeg of one of its libraries is missing."""
+    script = tmp_path / "map"
+    script.write_text(versions or "{ global: *; };\n")
+    named = ("-Wl,-soname,libinner.so", f"-Wl,--version-script={script}")
+    library = compile_library(tmp_path, "libinner.so", *named, source=INNER)
+    torch = compile_library(
+        tmp_path, "libtorch.so", "-Wl,-soname,libtorch.so", source="int other(void) { return 1; }\n"
+    )
+    options = (KEEP, "-Wl,-rpath,$ORIGIN", str(library), str(torch))
+    compile_library(tmp_path, "libplug.so", *options, source=PLUGIN)
+    library.unlink()
+    compile_library(tmp_path, "libtorch.so", "-Wl,-soname,libtorch.so", source=others)
+    found = look(tmp_path, deep=True, optional=("libinner.so",))
+    assert rules(found) == told
+    assert noted(found) == [("abi.optional", "libplug.so")]
+
+
+@pytest.mark.parametrize(
+    ("part", "certain"),
+    [("libtorch_cuda.so", True), ("libtorchvision.so", False), ("libother_cuda.so", False)],
+)
+def test_a_part_that_this_build_of_a_package_does_not_have(tmp_path: Path, part: str, certain: bool) -> None:
+    """As torchcodec built for the CUDA build of torch, beside torch for the CPU."""
+    whole = compile_library(
+        tmp_path, "libtorch.so", "-Wl,-soname,libtorch.so", source="int o(void) { return 1; }\n"
+    )
+    library = compile_library(tmp_path, part, f"-Wl,-soname,{part}", source=INNER)
+    options = (KEEP, "-Wl,-rpath,$ORIGIN", str(library), str(whole))
+    compile_library(tmp_path, "libplug.so", *options, source=MIDDLE)
+    assert look(tmp_path).findings == ()
+    library.unlink()
+    for deep in (False, True):
+        found = look(tmp_path, deep=deep)
+        assert rules(found) == ([("abi.missing", "libplug.so")] if certain else [])
+        assert noted(found) == ([] if certain else [("abi.missing", "libplug.so")])
+    assert rules(look(tmp_path, optional=(part,))) == rules(look(tmp_path, optional=None)) == []
+
+
 def test_symbols_of_the_interpreter_are_found_in_it(tmp_path: Path) -> None:
     source = 'void *Py_BuildValue(const char *, ...); void *start(void) { return Py_BuildValue(""); }\n'
     compile_library(tmp_path, "_x.abi3.so", source=source)
@@ -354,3 +411,15 @@ def libraries_with_symbols(tmp_path_factory: pytest.TempPathFactory) -> dict[str
         ).read_bytes()
         for style in ("gnu", "sysv")
     }
+
+
+@pytest.mark.parametrize("style", ["gnu", "sysv", "both"])
+def test_what_is_exported_is_found_by_its_hash_value(tmp_path: Path, style: str) -> None:
+    source = "int gone(void); int shown(void) { return gone(); } int _Z3twov(void) { return 2; }\n"
+    library = compile_library(tmp_path, "some.so", f"-Wl,--hash-style={style}", "-Wl,-z,lazy", source=source)
+    whole, brief = symbols.read(str(library)), symbols.brief(str(library))
+    assert brief.wanted == whole.wanted == {b"gone"}
+    if style == "sysv":
+        assert (brief.exported, brief.hashes) == (whole.exported, frozenset())
+    else:
+        assert {value | 1 for value in brief.hashes} == {symbols.hashed(name) for name in whole.exported}

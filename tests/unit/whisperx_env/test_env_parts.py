@@ -24,6 +24,7 @@ from module_utils.whisperx_release import disk, lock, outside, state
 from module_utils.whisperx_release import host as hosts
 from module_utils.whisperx_release.model import Outcome, Release, State
 from module_utils.whisperx_release.summary import diff, lines
+from tests.unit.whisperx_abi.elf_samples import CC, compile_library
 
 MIB = 1024 * 1024
 
@@ -385,6 +386,17 @@ def test_the_gate_passes_this_python_s_own_libraries() -> None:
 
     found = gate.check(sysconfig.get_path("stdlib") + "/lib-dynload", {})
     assert found["objects"] > 10 and found["machine"] == os.uname().machine
+
+
+@pytest.mark.skipif(CC is None, reason="no C compiler on this machine")
+def test_a_build_s_gate_looks_at_symbols(tmp_path: Path) -> None:
+    source = "int nobody_has_this(void); int start(void) { return nobody_has_this(); }\n"
+    compile_library(tmp_path, "_x.abi3.so", source=source)
+    assert gate.check(str(tmp_path), {})["objects"] == 1
+    with pytest.raises(Problem) as raised:
+        gate.check(str(tmp_path), {}, sys.executable)
+    assert raised.value.rule == "env.abi"
+    assert "uses nobody_has_this, which nothing here exports (abi.symbol)" in raised.value.found
 
 
 def test_the_gate_s_needs_come_from_the_plan() -> None:
