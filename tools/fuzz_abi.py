@@ -78,7 +78,12 @@ def main() -> None:
         samples(corpus)
     with atheris.instrument_imports(include=["module_utils.whisperx_abi"]):
         from module_utils.whisperx_abi import elf, symbols
-    readers = [elf.parse, symbols.parse, symbols.parse_versions]
+    readers: list[Callable[..., object]] = [
+        elf.parse,
+        symbols.parse,
+        symbols.parse_brief,
+        symbols.parse_versions,
+    ]
     atheris.Setup([sys.argv[0], *sys.argv[1:]], lambda data: feed(data, readers))
     atheris.Fuzz()
 
