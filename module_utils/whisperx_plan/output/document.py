@@ -64,8 +64,14 @@ def details(decision: Decision, everything: bool = False) -> list[str]:
         key = json.dumps([record["class"], record["reasons"], record["remedies"], record.get("notes")])
         groups.setdefault(key, []).append(name)
     lines: list[str] = []
+    seen: set[str] = set()
     for names in groups.values():
         record = decision.hosts[names[0]]
+        notes = record.get("notes", [])
+        if record["verdict"] != "plan":
+            # What the catalogue has is long, and the same for every refusal.
+            notes = [note for note in notes if note not in seen]
+            seen.update(notes)
         lines += ["", f"{record['class'] or 'refused'}: {_names(names)}"]
         if record["verdict"] == "plan":
             lines.append("  " + versions_of(record["pins"]))
@@ -73,7 +79,7 @@ def details(decision: Decision, everything: bool = False) -> list[str]:
         for title, sentences in (
             ("ruled out", told),
             ("remedies", [remedy["sentence"] for remedy in record["remedies"]]),
-            ("notes", record.get("notes", [])),
+            ("notes", notes),
         ):
             lines += [f"  {title}:", *(f"    - {sentence}" for sentence in sentences)] if sentences else []
     return lines[1:]

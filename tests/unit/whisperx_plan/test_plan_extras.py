@@ -17,7 +17,7 @@ from module_utils.whisperx_common.lockfile import Lock, LockedPackage, render
 from module_utils.whisperx_plan.decide import decide
 from module_utils.whisperx_plan.extras import checked, lines
 from module_utils.whisperx_plan.model import Plan, Request
-from module_utils.whisperx_plan.output.document import details, table
+from module_utils.whisperx_plan.output.document import details, merged, table
 from module_utils.whisperx_plan.output.locked import with_locked
 from module_utils.whisperx_plan.requests import requests_by_host
 from module_utils.whisperx_problem import Problem
@@ -133,8 +133,17 @@ def test_an_unknown_package_refuses_its_host_alone(runtime: str) -> None:
         assert found["a"]["verdict"] == "plan"
 
 
-def test_the_known_names_are_printed_once() -> None:
-    decision = decide(HOSTS, Request.make({"nltk": "", "foo": ""}), catalogue())
+@pytest.mark.parametrize("requests", [({"nltk": "", "foo": ""},), ({"nltk": ""}, {"foo": ""})])
+def test_the_known_names_are_printed_once(requests: tuple[dict[str, str], ...]) -> None:
+    """Whatever the hosts misspell, and however many of them."""
+    decision = merged(
+        [
+            decide(
+                {f"{name}{number}": facts for name, facts in HOSTS.items()}, Request.make(asked), catalogue()
+            )
+            for number, asked in enumerate(requests)
+        ]
+    )
     text = "\n".join([*table(decision), *details(decision)])
     for name in ("nvidia-cusparselt-cu13", "pyannote-audio"):
         assert text.count(name) == 1, name
