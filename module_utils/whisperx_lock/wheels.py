@@ -19,7 +19,7 @@ from ..whisperx_common.names import normalise
 from ..whisperx_problem import Problem
 from .contents import read_contents
 from .files import Store, download, repack
-from .fit import extras_of
+from .fit import extras_of, pins_of
 from .further import check_commands
 from .pylock import Wheel, read_pylock, read_sdist
 from .uv import Question, Uv
@@ -53,8 +53,16 @@ class Wheels:
         return {normalise(row["package"]): self._built(row) for row in plan.get("built_from_sdist") or ()}
 
     def own(self, plan: Mapping[str, Any]) -> tuple[Path, ...]:
-        """Return the user's own wheels that a plan may take, each alone in a directory for the resolver."""
-        rows = [row for row in plan.get("wheels") or () if row["sha256"] in self.site]
+        """Return the user's own wheels that a plan takes, each alone in a directory for the resolver.
+
+        Others that would run too are not shown: a pin of a version admits all builds of it, by PEP 440.
+        """
+        pins = pins_of(plan)
+        rows = [
+            row
+            for row in plan.get("wheels") or ()
+            if row["sha256"] in self.site and pins.get(row["package"], row["version"]) == row["version"]
+        ]
         return tuple(self.store.shown(row["file"], row["sha256"], self.site[row["sha256"]]) for row in rows)
 
     def locked(self, wheel: Wheel, built: Mapping[str, Path], plan: Mapping[str, Any]) -> LockedPackage:

@@ -91,4 +91,4 @@ def _otherwise(package: str, version: str, record: Mapping[str, Any]) -> str:
         )
     if Version(pin) > Version(version):
         return f"loses to {package} {pin}, which is newer and runs there"
-    return f"{package} {pin} is what the rest of the set fits"
+    return f"does not go together with the rest of the set, which takes {package} {pin}"

@@ -111,6 +111,10 @@ def test_the_resolver_sees_each_alone(tmp_path: Path, wheel: Path) -> None:
     os.replace(wheel, moved)
     assert wheels(tmp_path, moved).own(plan(moved))[0].resolve() == moved
     assert wheels(tmp_path).own(plan(moved)) == ()
+    # By PEP 440 a pin of 4.8.5 would admit it, and the resolver would take it.
+    assert wheels(tmp_path, moved).own(plan(moved, pins=PLAN["pins"])) == ()
+    relaxed = {name: text for name, text in PLAN["pins"].items() if name != "ctranslate2"}
+    assert len(wheels(tmp_path, moved).own(plan(moved, pins=relaxed))) == 1
 
 
 def test_what_the_resolver_took_is_locked_as_the_sites(tmp_path: Path, wheel: Path) -> None:

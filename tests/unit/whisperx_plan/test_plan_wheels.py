@@ -114,6 +114,24 @@ def test_other_gpus_get_the_libraries_of_the_index(tmp_path: Path) -> None:
     assert plan["loader_paths"] == ["nvidia/cublas/lib"]
 
 
+def test_the_libraries_of_another_cuda_beside_torch(tmp_path: Path) -> None:
+    """A build for CUDA 13 alone, but not with a torch of CUDA 12, whose cuDNN lies at the same path."""
+    code = library("x86_64", sass=(120,), opens=("libcublas.so.13", "libcudnn.so.9"))
+    build(
+        tmp_path / "wheels",
+        version="4.8.5+cu130",
+        tag="cp313-cp313-linux_x86_64",
+        members={"ctranslate2/x.so": code},
+    )
+    host = recorded("fedora44-rtx5090-driver595-py313")
+    alone = decided(tmp_path, {"h": host})["hosts"]["h"]
+    assert alone["pins"]["ctranslate2"] == "4.8.5+cu130"
+    assert {"nvidia-cublas>=13,<14", "nvidia-cudnn-cu13>=9,<10"} <= set(alone["requirements"])
+    whole = decided(tmp_path, {"h": host}, packages={"whisperx": ""})
+    assert whole["hosts"]["h"]["pins"]["ctranslate2"] == "4.8.5"
+    assert "does not go together with the rest of the set" in whole["warnings"][0]
+
+
 def test_a_wheel_that_is_linked_with_cuda_does_not_go_to_a_cpu(tmp_path: Path) -> None:
     code = library(sass=(), opens=(), needed=("libc.so.6", "libcublas.so.12"))
     build(tmp_path / "wheels", members={"ctranslate2/_ext.so": code})
