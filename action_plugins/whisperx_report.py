@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 import typing as t
 from pathlib import Path
 
@@ -37,4 +38,7 @@ class ActionModule(ControllerAction):
         result, unwritten = write_report(validated({**given, "run": {**run, **given["run"]}}, ARGUMENTS))
         for sentence in unwritten:
             Display().warning(sentence)
-        return result
+        # The callback whisperx_run prints the lines of such a run last, where a reader looks first.
+        shown = given.get("shown", True)
+        printed = os.environ.get("WHISPERX_RUN_CALLBACK") in {str(os.getpid()), str(os.getppid())}
+        return {**result, "last": bool(shown and printed and result["unwell"])}

@@ -145,6 +145,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+predicted:
+  description: Whether nothing was done, so the rest says what would be (check mode, RV(load=true)).
+  returned: success
+  type: bool
 actions:
   description: What was done, or in check mode would be, one sentence each.
   returned: success
@@ -310,6 +314,7 @@ def main() -> None:
     module.exit_json(
         # While the image has yet to be loaded nothing was done that a user would call a change.
         changed=bool(result.actions) and not waiting,
+        predicted=module.check_mode or waiting,
         actions=result.actions,
         diff=summary.diff(result),
         load=result.load,

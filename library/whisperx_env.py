@@ -204,6 +204,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+predicted:
+  description: Whether nothing was done, so the rest says what would be (check mode, O(assess=true)).
+  returned: success
+  type: bool
 actions:
   description: What was done, or in check mode would be, one sentence each.
   returned: success

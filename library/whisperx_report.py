@@ -49,6 +49,16 @@ options:
         empty. Removed if all ended well.
     type: path
     default: ""
+  moved:
+    description:
+      - File for the names of the hosts that switched from one release to another, one a line, for a rollback
+        with C(--limit @FILE); none when empty. Removed if no host did.
+    type: path
+    default: ""
+  shown:
+    description: Whether RV(lines) are printed if a host did not end well.
+    type: bool
+    default: true
   templates:
     description: Directory of the page's template, style and script.
     type: path
@@ -74,6 +84,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+last:
+  description: Whether the callback whisperx_run prints RV(lines) at the end of the run.
+  returned: success
+  type: bool
 totals:
   description: State to the number of hosts in it, worst first.
   returned: success

@@ -107,6 +107,7 @@ def result_of(
     record = state.record_at(layout.current if active else layout.release(outcome.release))
     return {
         "changed": bool(outcome.actions),
+        "predicted": check,
         "actions": outcome.actions,
         "diff": summary.diff(outcome),
         "release": outcome.release,

@@ -30,14 +30,14 @@ _SHAPES: dict[str, Any] = {
         "container_engines": [_VERSION],
     },
     "result": {
-        **dict.fromkeys(("skipped", "unreachable", "failed"), False),
+        **dict.fromkeys(("skipped", "unreachable", "failed", "predicted"), False),
         **dict.fromkeys(("msg", "module_stderr", "rule", "release"), ""),
         "actions": [""],
         "summary": [""],
         "diff": {"before": "", "after": ""},
         "timings": {ANY: 0.0},
         "bytes_brought": 0,
-        "record": {"versions": {ANY: ""}, "class": "", "device": ""},
+        "record": {"id": "", "versions": {ANY: ""}, "class": "", "device": ""},
     },
     "audit": {
         "report": {
@@ -51,6 +51,8 @@ _SHAPES: dict[str, Any] = {
     "unread": "",
     "stderr": "",
 }
+# How the engine's step for a switch begins (whisperx_release/decide.py).
+_SWITCHED = "Switched from "
 _MAIN = ("whisperx", "faster-whisper", "ctranslate2", "torch")
 
 
@@ -103,29 +105,33 @@ def _host(known: Mapping[str, Any], check: bool) -> dict[str, Any]:
     plan, result = known.get("plan") or {}, known.get("result") or {}
     record = result.get("record") or {}
     state, message = _state(known, check)
+    # What was only predicted did not happen, and a real run speaks of what did.
+    pending = bool(result.get("predicted")) and not check
+    done: Mapping[str, Any] = {"release": record.get("id")} if pending and result.get("actions") else result
     versions = record.get("versions") or {}
     shown = (*_MAIN, *(plan.get("extras") or {}))
     reasons = [_reason(entry) for entry in plan.get("reasons") or []]
     return {
         "state": state,
         "message": message,
-        "rule": _rule(state, result, reasons),
+        "rule": _rule(state, known, reasons),
         "class": plan.get("class") or record.get("class") or "",
         "runtime": plan.get("runtime") or "",
         "device": record.get("device") or plan.get("device") or "",
         "facts": _facts(known.get("facts") or {}),
         "versions": {name: versions[name] for name in shown if name in versions},
         "packages": len(versions),
-        "release": result.get("release") or "",
+        "release": done.get("release") or "",
+        "moved_from": "" if check or pending else _moved_from(result.get("actions") or []),
         "planned": {name: version for name, version in (plan.get("pins") or {}).items() if name in shown},
         "reasons": reasons,
         "remedies": [str(remedy.get("sentence", "")) for remedy in plan.get("remedies") or []],
         "driver": {key: value for key, value in (plan.get("driver_advice") or {}).items() if value},
         "notes": list(plan.get("notes") or []),
-        "actions": [] if state in conditions.RETRY else list(result.get("actions") or []),
-        "diff": _difference(result.get("diff") or {}),
-        "seconds": {name: round(value, 2) for name, value in (result.get("timings") or {}).items()},
-        "bytes": int(result.get("bytes_brought") or 0),
+        "actions": [] if state in conditions.RETRY else list(done.get("actions") or []),
+        "diff": _difference(done.get("diff") or {}),
+        "seconds": {name: round(value, 2) for name, value in (done.get("timings") or {}).items()},
+        "bytes": int(done.get("bytes_brought") or 0),
     }
 
 
@@ -158,6 +164,8 @@ def _state(known: Mapping[str, Any], check: bool) -> tuple[str, str]:
         return conditions.UNREACHABLE, "no facts of this host were read in this run"
     if not result or (check and result.get("actions")):
         return conditions.PLANNED, ""
+    if result.get("predicted") and result.get("actions"):
+        return conditions.HELD, "the run ended before its turn"
     if not result.get("release"):
         return conditions.ABSENT, ""
     return (conditions.CHANGED if result.get("actions") else conditions.UNCHANGED), ""
@@ -194,10 +202,11 @@ def _first(plan: Mapping[str, Any]) -> str:
     return str(reasons[0].get("sentence", ""))
 
 
-def _rule(state: str, result: Mapping[str, Any], reasons: Sequence[Mapping[str, str]]) -> str:
+def _rule(state: str, known: Mapping[str, Any], reasons: Sequence[Mapping[str, str]]) -> str:
     """Return the stable id of what is wrong, "" where there is none."""
     if state == conditions.FAILED:
-        return str(result.get("rule") or "")
+        said = [(known.get(part) or {}).get("rule") for part in ("result", "lost")]
+        return next((str(rule) for rule in said if rule), "")
     return reasons[0]["rule"] if state == conditions.REFUSED and reasons else ""
 
 
@@ -227,6 +236,14 @@ def _joined(part: Mapping[str, Any] | None, *keys: str) -> str:
 def _gpu(gpu: Mapping[str, Any]) -> str:
     capability = gpu.get("compute_capability")
     return f"{gpu.get('name') or gpu.get('pci_id')}" + (f" ({capability})" if capability else "")
+
+
+def _moved_from(actions: Sequence[str]) -> str:
+    """Return the release that a switch left, "" if there was no switch or no release before."""
+    found = [
+        action[len(_SWITCHED) :].partition(" to ")[0] for action in actions if action.startswith(_SWITCHED)
+    ]
+    return found[0] if found and found[0] != "nothing" else ""
 
 
 def _difference(diff: Mapping[str, Any]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..whisperx_common.conditions import RETRY
@@ -23,6 +23,8 @@ ARGUMENTS: dict[str, Any] = {
     "output": {"type": "path", "default": ""},
     "page": {"type": "path", "default": ""},
     "resume": {"type": "path", "default": ""},
+    "moved": {"type": "path", "default": ""},
+    "shown": {"type": "bool", "default": True},
     "templates": {"type": "path", "required": True},
 }
 
@@ -36,6 +38,7 @@ def write_report(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     results = fitted(given["known"].get("result"), {ANY: {"summary": [""]}})
     summaries = {name: (results.get(name) or {}).get("summary") or [] for name in given["hosts"]}
     result = {
+        "last": False,
         "totals": record["totals"],
         "changed_hosts": record["changed"],
         "unwell": unwell,
@@ -83,9 +86,15 @@ def leave(given: Mapping[str, Any], record: dict[str, Any], unwell: list[str]) -
 
     put("output", lambda: render_json(record), "")
     put("page", lambda: render(record, given["templates"]), "report: ")
-    names = "".join(f"{name}\n" for name in unwell)
-    put("resume", lambda: names, "again: --limit @" if unwell else "")
+    put("resume", lambda: listed(unwell), "again: --limit @" if unwell else "")
+    moved = [name for name, row in record["hosts"].items() if row["moved_from"]]
+    put("moved", lambda: listed(moved), "to go back: rollback with --limit @" if moved else "")
     return places, unwritten
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return the names as a file for --limit has them, one a line."""
+    return "".join(f"{name}\n" for name in names)
 
 
 def write(path: str, text: str, option: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..whisperx_common.conditions import ABSENT, CHANGED, REFUSED, WELL
+from ..whisperx_common.conditions import ABSENT, CHANGED, FAILED, HELD, REFUSED, RETRY, WELL
 from ..whisperx_common.wording import named, printable, versions_of
 
 __all__ = ["lines"]
@@ -30,14 +30,18 @@ def _few(record: Mapping[str, Any], summaries: Mapping[str, Sequence[str]]) -> I
     hosts = record["hosts"]
     for state in record["totals"]:
         for name in (name for name, row in hosts.items() if row["state"] == state):
-            yield from summaries.get(name) or _one(name, hosts[name])
+            # What its module said of a host that did not end well may be a prediction, and is no reason.
+            told = () if state in RETRY else summaries.get(name)
+            yield from told or _one(name, hosts[name])
 
 
 def _one(name: str, row: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the lines of a host without a summary; of a refused one also its remedies."""
+    """Yield the lines of a host without a summary: why, first; then its remedies, or what it still runs."""
     yield f"{name}: {row['state']}" + (f": {row['message']}" if row["message"] else "")
     if row["state"] == REFUSED:
         yield from (f"{name}: remedy: {sentence}" for sentence in row["remedies"])
+    elif row["state"] in (FAILED, HELD) and row["versions"]:
+        yield f"{name}: still runs {versions_of(row['versions'])} on {row['device']}"
 
 
 def _many(record: Mapping[str, Any]) -> Iterator[str]:

@@ -98,7 +98,7 @@ def test_the_result_has_how_every_host_ended_that_did_not_end_well(tmp_path: Pat
     joined = fleet("ab", a={"__whisperx_venv_result": DONE}, b={"__whisperx_host_read": {"msg": "no sudo"}})
     output = tmp_path / "new" / "site.json"
     given = {"hosts": joined.all, "known": known(joined, {}), "run": {}, "templates": TEMPLATES}
-    result, unwritten = write_report({**given, "output": str(output), "page": "", "resume": ""})
+    result, unwritten = write_report({**given, "output": str(output), "page": "", "resume": "", "moved": ""})
     assert result["outcomes"] == {"b": {"state": "failed", "message": "no sudo"}}
     assert result["unwell"] == ["b"] and unwritten == [] and output.exists()
 
