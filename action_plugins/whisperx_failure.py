@@ -6,6 +6,7 @@ import typing as t
 from pathlib import Path
 
 import ansible.plugins
+from ansible.module_utils.parsing.convert_bool import boolean
 
 # In a checkout, plugins are loaded below ansible.plugins; a collection has module_utils beside them already.
 _ROOT = str(Path(__file__).resolve().parents[1])
@@ -30,4 +31,4 @@ class ActionModule(ControllerAction):
         # A task that runs once for all hosts fails all of them, and only the one that ran it knows of what.
         others = fleet.recorded(_RESULT, fleet.active)
         result = fleet.raw(host).get(_RESULT) or next(iter(others.values()), {})
-        return failure(host, result, variables)
+        return failure(host, result, variables, boolean(given.get("planned", True)))

@@ -22,7 +22,7 @@ from ..module_utils.whisperx_fleet.action import ControllerAction, validated  # 
 from ..module_utils.whisperx_fleet.variables import Fleet  # noqa: E402
 from ..module_utils.whisperx_image.root import root_facts  # noqa: E402
 from ..module_utils.whisperx_plan.options import ARGUMENTS  # noqa: E402
-from ..module_utils.whisperx_plan.play_hosts import facts_of, requests_of  # noqa: E402
+from ..module_utils.whisperx_plan.play_hosts import facts_of, requests_of, unread_of  # noqa: E402
 from ..module_utils.whisperx_plan.run import run  # noqa: E402
 from ..module_utils.whisperx_problem import Problem  # noqa: E402
 
@@ -44,6 +44,7 @@ class ActionModule(ControllerAction):
                     "role whisperx_host earlier in the play",
                     "List it before whisperx_plan, or run playbooks/plan.yml.",
                 )
+            given["unread"] = unread_of(fleet)
             given["requests"] = {**requests_of(fleet, self._shared()), **(given.get("requests") or {})}
         return run(validated(given, ARGUMENTS), facts_in)
 

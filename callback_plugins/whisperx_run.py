@@ -11,9 +11,18 @@ import sys
 import threading
 import time
 import typing as t
+from pathlib import Path
 
+import ansible.plugins
 from ansible.plugins.callback import CallbackBase
 from ansible.utils.display import Display
+
+# In a checkout, plugins are loaded below ansible.plugins; a collection has module_utils beside them already.
+_ROOT = str(Path(__file__).resolve().parents[1])
+if _ROOT not in ansible.plugins.__path__:
+    ansible.plugins.__path__.append(_ROOT)
+
+from ..module_utils.whisperx_common.wording import named, printable  # noqa: E402
 
 DOCUMENTATION = r"""
 name: whisperx_run
@@ -21,7 +30,8 @@ type: aggregate
 author: The whisperx-fleet authors
 short_description: Summary at the end of a failed run, progress where there is no terminal
 description:
-  - Prints the summary of a run that did not end well after everything else.
+  - Prints the summary of a run that did not end well after everything else; of a playbook without one, each
+    reason once with its hosts.
   - Where standard output is no terminal, prints a line each minute that a task takes.
 """
 
@@ -29,6 +39,8 @@ description:
 MARK = "WHISPERX_RUN_CALLBACK"
 _EVERY_S = 60.0
 _NAMES = 3
+# So many reasons of a playbook that has no summary of its own, each so long.
+_REASONS, _LONGEST = 10, 600
 
 
 class CallbackModule(CallbackBase):  # type: ignore[misc]
@@ -42,6 +54,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         super().__init__(*arguments, **options)
         os.environ[MARK] = str(os.getpid())
         self._summaries: list[list[str]] = []
+        self._reasons: dict[str, str] = {}
         self._step = Step()
         if not sys.stdout.isatty() or os.environ.get("CI"):
             threading.Thread(target=self._step.tell, args=(_EVERY_S,), daemon=True).start()
@@ -65,23 +78,32 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             self._summaries.append([str(line) for line in result.result["lines"]])
 
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
-        """Note that a host is done."""
+        """Note that a host is done, and why it failed."""
         self._done(result)
+        self._failed(result, "failed")
 
     def v2_runner_on_skipped(self, result: t.Any) -> None:
         """Note that a host is done."""
         self._done(result)
 
     def v2_runner_on_unreachable(self, result: t.Any) -> None:
-        """Note that a host is done."""
+        """Note that a host is done, and why it did not respond."""
         self._done(result)
+        self._failed(result, "unreachable")
 
     def v2_playbook_on_stats(self, stats: t.Any) -> None:
-        """Print the summaries."""
-        self._step.end()
-        for summary in self._summaries:
-            Display().display("\n".join(summary))
-        self._summaries = []
+        """Print the summaries, or why hosts failed if there is none."""
+        self._step.begin("")
+        # What was rescued or ignored is no failure of the host.
+        ended = [host for host in self._reasons if stats.failures.get(host) or stats.dark.get(host)]
+        for summary in self._summaries or [reasons({host: self._reasons[host] for host in ended})]:
+            if summary:
+                Display().display("\n".join(summary))
+        self._summaries, self._reasons = [], {}
+
+    def _failed(self, result: t.Any, state: str) -> None:
+        text = printable(" ".join(str(result.result.get("msg") or "see above").split()))
+        self._reasons[result.host.get_name()] = f"{state}: {text[:_LONGEST]}"
 
     def _done(self, result: t.Any) -> None:
         self._step.done(result.host.get_name())
@@ -130,7 +152,17 @@ class Step:
     def _line(self) -> str:
         """Return how long the task has run, and for whom."""
         hosts = list(self._hosts)
-        more = f" and {len(hosts) - _NAMES} more" if len(hosts) > _NAMES else ""
         minutes = (time.monotonic() - self._since) / 60
         of = f"{len(hosts)} of {self._count} hosts: " if self._count > 1 else ""
-        return f"still running after {minutes:.0f} min: {self._name} ({of}{', '.join(hosts[:_NAMES])}{more})"
+        return f"still running after {minutes:.0f} min: {self._name} ({of}{named(hosts, _NAMES)})"
+
+
+def reasons(hosts: t.Mapping[str, str]) -> list[str]:
+    """Return each reason once with its hosts, the most frequent first. ``hosts``: host to reason."""
+    found: dict[str, list[str]] = {}
+    for host, reason in hosts.items():
+        found.setdefault(reason, []).append(host)
+    order = sorted(found.items(), key=lambda one: -len(one[1]))
+    lines = [f"{named(names, _NAMES)}: {reason}" for reason, names in order[:_REASONS]]
+    more = len(order) - _REASONS
+    return [*lines, f"and {more} more reasons, see above"] if more > 0 else lines

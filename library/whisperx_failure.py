@@ -11,7 +11,11 @@ short_description: Describe how a host ended that a task failed for
 description:
   - For the C(rescue) part of a block. The result says of the host what the report of the run shows.
   - Its action plugin does the work in Ansible's own process and contacts no host.
-options: {}
+options:
+  planned:
+    description: Whether the task may have failed because the host's plan is a refusal.
+    type: bool
+    default: true
 attributes:
   check_mode:
     support: full
@@ -48,7 +52,7 @@ from ..module_utils.whisperx_common.plugin_only import refuse
 
 def main() -> None:
     """Fail: the action plugin of the same name does the work, and never sends this to a host."""
-    module = AnsibleModule({}, supports_check_mode=True)
+    module = AnsibleModule({"planned": {"type": "bool", "default": True}}, supports_check_mode=True)
     refuse(module, "whisperx_failure")
 
 

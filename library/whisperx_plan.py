@@ -29,6 +29,12 @@ options:
         C(whisperx_plan_container_root), C(whisperx_plan_container_facts), C(whisperx_container_engine) and
         C(whisperx_container_install). A host without such a variable gets what the play or the role has.
     type: dict
+  unread:
+    description:
+      - Host to C(state) and C(message), of hosts without facts; each has a line of the table.
+      - By default those of the play.
+    type: dict
+    default: {}
   packages:
     description:
       - Package to PEP 440 specifier, in the order in which they matter. An empty specifier asks for the
@@ -228,6 +234,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+unread:
+  description: Host to C(state) and C(message), of the hosts whose facts could not be read.
+  returned: success
+  type: dict
 hosts:
   description: >-
     Host name to plan or refusal. A refusal has C(verdict) V(refused), C(reasons) and C(remedies); a plan has

@@ -10,6 +10,7 @@ __all__ = ["ARGUMENTS"]
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "hosts": {"type": "dict"},
+    "unread": {"type": "dict", "default": {}},
     "packages": {"type": "dict", "default": {"whisperx": ""}},
     "runtime": {"type": "str", "choices": ["venv", "container", "auto"], "default": "auto"},
     "device": {"type": "str", "choices": ["auto", "cuda", "cpu"], "default": "auto"},

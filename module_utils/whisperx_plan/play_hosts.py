@@ -11,7 +11,7 @@ from typing import Any
 from ..whisperx_fleet.variables import Fleet
 from .requests import OPTIONS
 
-__all__ = ["VARIABLES", "facts_of", "requests_of"]
+__all__ = ["VARIABLES", "facts_of", "requests_of", "unread_of"]
 
 # Each option that may differ by host, and the variable that says it.
 VARIABLES = {
@@ -29,6 +29,20 @@ def facts_of(fleet: Fleet) -> dict[str, Any]:
     """
     found = fleet.recorded("ansible_facts.whisperx_host", fleet.active)
     return {name: facts for name, facts in found.items() if facts or not isinstance(facts, Mapping)}
+
+
+def unread_of(fleet: Fleet) -> dict[str, dict[str, str]]:
+    """Return host to ``state`` and ``message``, for the hosts of the play whose facts could not be read."""
+    facts = facts_of(fleet)
+    found = fleet.recorded("__whisperx_host_read", fleet.all)
+    return {
+        name: {
+            "state": "unreachable" if read.get("unreachable") else "failed",
+            "message": str(read.get("msg") or "its facts could not be read, see above"),
+        }
+        for name, read in found.items()
+        if name not in facts and (read.get("unreachable") or read.get("failed"))
+    }
 
 
 def requests_of(fleet: Fleet, shared: Callable[[str], Any]) -> dict[str, dict[str, Any]]:

@@ -44,7 +44,8 @@ def run(options: Mapping[str, Any], probe: Probe) -> dict[str, Any]:
     result: dict[str, Any] = {
         "hosts": decision.hosts,
         "classes": decision.classes,
-        "table": table(decision),
+        "unread": dict(options["unread"]),
+        "table": table(decision, options["unread"]),
         "details": [*details(decision, options["everything"]), *wheel_lines(wheels.rows, wheels.others)],
         "wheels": wheels.rows,
     }

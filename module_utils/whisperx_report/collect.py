@@ -40,12 +40,14 @@ _SHAPES: dict[str, Any] = {
         "record": {"id": "", "versions": {ANY: ""}, "class": "", "device": ""},
     },
     "audit": {
+        "unreachable": False,
+        "msg": "",
         "report": {
             "state": "",
             "findings": [{"file": "", "found": ""}],
             "changes": [_SENTENCE],
             "breaks": [_SENTENCE],
-        }
+        },
     },
     "lost": {"state": "", "rule": "", "message": ""},
     "unread": "",
@@ -138,7 +140,12 @@ def _host(known: Mapping[str, Any], check: bool) -> dict[str, Any]:
 def _state(known: Mapping[str, Any], check: bool) -> tuple[str, str]:
     """Return a host's state and the sentence that explains it, "" where the state says it all."""
     plan, result, lost = (known.get(part) or {} for part in ("plan", "result", "lost"))
-    audit = (known.get("audit") or {}).get("report") or {}
+    audited = known.get("audit") or {}
+    audit = audited.get("report") or {}
+    if audit:
+        return _audited(audit)  # also where a broken host fails the run
+    if audited.get("unreachable"):
+        return conditions.UNREACHABLE, str(audited.get("msg", ""))
     if known.get("held"):
         return conditions.HELD, str(known["held"])
     if lost:
@@ -152,8 +159,6 @@ def _state(known: Mapping[str, Any], check: bool) -> tuple[str, str]:
     if known.get("unread"):
         state = conditions.UNREACHABLE if known.get("gone") else conditions.FAILED
         return state, _cause(known["unread"], known.get("stderr"))
-    if audit:
-        return _audited(audit)
     if plan.get("verdict") == "refused":
         return conditions.REFUSED, _first(plan)
     if known.get("problem"):

@@ -72,11 +72,16 @@ def turn_options(fleet: Fleet) -> dict[str, Any]:
     }
 
 
-def failure(host: str, result: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, str]:
+def failure(
+    host: str, result: Mapping[str, Any], variables: Mapping[str, Any], planned: bool = True
+) -> dict[str, str]:
     """Return how a host ended that a task failed for: ``state``, ``rule`` and ``message``.
 
-    ``result``: that task's. ``variables``: those of the host, which have plan and lock.
+    ``result``: that task's. ``variables``: those of the host, which have plan and lock. ``planned``: whether
+    the task may have failed because the plan is a refusal.
     """
+    if not planned:
+        return {"state": "failed", "rule": str(result.get("rule") or ""), "message": _cause(result)}
     decided = at(variables, ("__whisperx_plan", "hosts")) is not None
     plan = plans_of(variables).get(host) or {}
     refused = plan.get("verdict") == "refused"

@@ -77,7 +77,8 @@ def test_a_dry_run_over_three_hosts(base: Path) -> None:
     assert "3 hosts: 1 unreachable, 1 refused, 1 planned; 1 would change" in told
     assert f"again: --limit @{base}/reports/site-check.retry" in told
     # AWX keeps these as artifacts of the job.
-    custom = json.loads(told.partition("CUSTOM STATS:")[2].partition("RUN:")[2])["whisperx"]
+    stats, _ = json.JSONDecoder().raw_decode(told.partition("CUSTOM STATS:")[2].partition("RUN:")[2].strip())
+    custom = stats["whisperx"]
     assert custom["states"] == {"unreachable": 1, "refused": 1, "planned": 1}
     assert (custom["playbook"], custom["check"], custom["changed"]) == ("site", True, 1)
     assert custom["unwell"] == ["elsewhere", "gone"]

@@ -45,8 +45,8 @@ class Ended:
         return {name: row["state"] for name, row in self.report["hosts"].items()}
 
     def summary(self) -> str:
-        """Return what is told after the deeds, and before Ansible's own recapitulation."""
-        return self.told.partition("whisperx_report : Report results")[2].partition("TASK")[0]
+        """Return what is told last, after Ansible's own recapitulation."""
+        return self.told.rpartition("PLAY RECAP")[2]
 
 
 def test_all_hosts_are_refused(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ _PLUGINS = {
     "library": "plugins/modules",
     "module_utils": "plugins/module_utils",
     "action_plugins": "plugins/action",
+    "callback_plugins": "plugins/callback",
     "lookup_plugins": "plugins/lookup",
     "strategy_plugins": "plugins/strategy",
 }

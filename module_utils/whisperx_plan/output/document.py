@@ -8,7 +8,7 @@ from typing import Any
 
 from packaging.version import Version
 
-from ...whisperx_common.wording import versions_of
+from ...whisperx_common.wording import printable, versions_of
 from ..decide import Decision
 from ..model import MANAGED
 
@@ -44,9 +44,16 @@ def render(decision: Decision) -> str:
     return json.dumps(document(decision), indent=2, sort_keys=True) + "\n"
 
 
-def table(decision: Decision) -> list[str]:
-    """Return one line per host below a line of headings, the columns aligned; a long name keeps its line."""
+def table(decision: Decision, unread: Mapping[str, Mapping[str, Any]] | None = None) -> list[str]:
+    """Return one line per host below a line of headings, the columns aligned; a long name keeps its line.
+
+    ``unread``: host to ``state`` and ``message``, of hosts without facts; they come last.
+    """
     rows = [_HEAD, *(_row(name, record) for name, record in decision.hosts.items())]
+    for name, one in sorted((unread or {}).items()):
+        rows.append(
+            (name, str(one["state"]), "-", "-", "-", printable(" ".join(str(one["message"]).split())))
+        )
     widths = [min(max(len(row[place]) for row in rows), _WIDEST) for place in range(len(_HEAD) - 1)]
     return [
         "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip()

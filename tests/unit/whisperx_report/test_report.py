@@ -50,6 +50,45 @@ class TestStates:
             row = one(facts=FACTS, plan=PLAN, result=RESULT, lost={"state": state, "message": "why"})
             assert (row["state"], row["message"], row["actions"]) == (state, "why", [])
 
+    def test_a_prediction_is_no_result_of_a_real_run(self) -> None:
+        done = {**RESULT, "actions": ["Built release b", "Switched from a to b"], "release": "b"}
+        assessed = {
+            **done,
+            "predicted": True,
+            "record": {**RESULT["record"], "id": "a"},
+            "timings": {"build": 1.0},
+        }
+        for state, known in (
+            ("failed", {"lost": {"state": "failed", "message": "why", "rule": "env.busy"}}),
+            ("held", {"held": "why"}),
+            ("held", {}),  # the run ended before its turn
+        ):
+            row = one(facts=FACTS, plan=PLAN, result=assessed, **known)
+            assert row["state"] == state and row["message"]
+            assert (row["release"], row["moved_from"]) == ("a", "")
+            assert not any(row[part] for part in ("actions", "diff", "seconds", "bytes"))
+            assert row["versions"] == {"whisperx": "3.8.6"}
+        assert (
+            one(result=assessed, lost={"state": "failed", "message": "", "rule": "env.busy"})["rule"]
+            == "env.busy"
+        )
+        changed = one(facts=FACTS, plan=PLAN, result={**done, "predicted": False})
+        assert (changed["state"], changed["moved_from"]) == ("changed", "a") and changed["diff"]
+
+    def test_only_a_switch_from_a_release_has_moved_a_host(self) -> None:
+        for actions in (["Switched from nothing to b"], ["Removed release a"], []):
+            assert one(result={**RESULT, "actions": actions})["moved_from"] == ""
+        hook = {"state": "failed", "message": "the hook after the change"}
+        moved = one(result={**RESULT, "actions": ["Switched from a to b"]}, lost=hook)
+        assert (moved["state"], moved["moved_from"]) == ("failed", "a")
+
+    def test_an_audit_that_did_not_reach_its_host_says_so(self) -> None:
+        gone = one(facts=FACTS, plan=PLAN, audit={"unreachable": True, "msg": "timed out"})
+        assert (gone["state"], gone["message"]) == ("unreachable", "timed out")
+        lost = {"state": "failed", "message": "m"}
+        broken = {"report": {"state": "broken", "findings": [{"file": "f", "found": "x"}]}}
+        assert one(facts=FACTS, audit=broken, lost=lost)["state"] == "broken"
+
     def test_a_host_that_did_not_respond_has_the_message_of_the_connection(self) -> None:
         row = one(lost={"state": "unreachable", "message": "no plan"}, unread="timed out", gone=True)
         assert (row["state"], row["message"]) == ("unreachable", "timed out")

@@ -13,6 +13,7 @@ from module_utils.whisperx_report.hosts import begun, held, known, notes, result
 TEMPLATES = str(Path(__file__).resolve().parents[3] / "roles" / "whisperx_report" / "files" / "page")
 FACTS = {"libc": {"family": "glibc", "version": "2.41"}}
 PLAN = {"verdict": "plan", "class": "k"}
+RUN = {"at": "2026-11-30 10:00 UTC", "playbook": "site", "check": False}
 DONE = {"actions": [], "release": "r", "record": {}}
 
 
@@ -92,6 +93,41 @@ def test_notes_of_all_locks_are_named_once() -> None:
     locks = {"a": {"notes": ["larger build"]}, "b": {"notes": ["larger build", "old"]}, "c": {}}
     assert notes({"__whisperx_lock": {"locks": locks}}) == ["larger build", "old"]
     assert notes({}) == []
+
+
+def test_the_reason_is_said_once_and_first_and_who_moved_is_listed(tmp_path: Path) -> None:
+    record = {"id": "a", "versions": {"ctranslate2": "4.7.0"}, "device": "cpu"}
+    assessed = {
+        "actions": ["Built b", "Switched from a to b"],
+        "release": "b",
+        "predicted": True,
+        "record": record,
+    }
+    moved = {**assessed, "predicted": False, "summary": ["m: took 3 s"]}
+    joined = fleet(
+        "fhm",
+        f={
+            "__whisperx_rollout_failed": {"state": "failed", "message": "the balancer said no"},
+            "__whisperx_venv_result": {**assessed, "summary": ["f: would build b"]},
+        },
+        h={"__whisperx_container_result": {**assessed, "summary": ["h: predicted: Built b"]}},
+        m={"__whisperx_venv_result": moved},
+    )
+    page, list_ = tmp_path / "site.html", tmp_path / "site.changed"
+    given = {"hosts": joined.all, "known": {**known(joined, {}), "held": {"h": "f failed first"}}, "run": RUN}
+    files = {"output": "", "page": str(page), "resume": "", "moved": str(list_), "templates": TEMPLATES}
+    result, _ = write_report({**given, **files})
+    told = "\n".join(result["lines"])
+    assert result["lines"][:2] == [
+        "f: failed: the balancer said no",
+        "f: still runs ctranslate2 4.7.0 on cpu",
+    ]
+    assert "h: held: f failed first" in told and "m: took 3 s" in told
+    assert "would build" not in told and "predicted" not in told
+    assert f"to go back: rollback with --limit @{list_}" in told and list_.read_text() == "m\n"
+    assert "Built b" in page.read_text() and page.read_text().count("the balancer said no") < 4
+    rows = report(joined.all, given["known"], {})["hosts"]
+    assert [name for name, row in rows.items() if row["actions"]] == ["m"]
 
 
 def test_the_result_has_how_every_host_ended_that_did_not_end_well(tmp_path: Path) -> None:
