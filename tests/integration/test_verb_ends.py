@@ -13,7 +13,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 HOSTS = {
-    "here": {"ansible_connection": "local", "ansible_become": False},
+    "here": {
+        "ansible_connection": "local",
+        "ansible_become": False,
+        "ansible_python_interpreter": "/usr/bin/python3",
+    },
     "far": {"ansible_host": "127.0.0.1", "ansible_port": 9, "ansible_become": False},
 }
 UNREACHABLE = 4
