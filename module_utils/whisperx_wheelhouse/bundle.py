@@ -17,6 +17,7 @@ import hashlib
 import json
 import os
 import re
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -211,7 +212,8 @@ def _write(target: Path, text: str) -> None:
 
 
 def _file(out: Path, name: str, source: Path, mode: int) -> dict[str, str]:
-    """Copy a file, unless it is there. What has a digest in its path is compared with that, on both sides.
+    """Link or copy a file, unless it is there. What has a digest in its path is compared with that, on both
+    sides.
 
     Raises Problem "wheelhouse.wrong-hash" where the source is another file than it is filed as.
     """
@@ -221,23 +223,49 @@ def _file(out: Path, name: str, source: Path, mode: int) -> dict[str, str]:
     if not (target.is_file() and _digest(target) == wanted):
         make_directories(str(target.parent), None)
         beside = target.with_name(target.name + ".new")
-        copied = hashlib.sha256()
-        with source.open("rb") as stream, beside.open("wb") as copy:
-            while block := stream.read(_BLOCK):
-                copied.update(block)
-                copy.write(block)
-        if copied.hexdigest() != wanted:
+        beside.unlink(missing_ok=True)
+        digest = _digest(beside) if _linked(source, beside, mode) else _copied(source, beside, mode)
+        if digest != wanted:
             beside.unlink()
             raise Problem(
                 "wheelhouse.wrong-hash",
-                f"{printable(source.name)} has SHA-256 {copied.hexdigest()}",
+                f"{printable(source.name)} has SHA-256 {digest}",
                 printable(str(source)),
                 f"SHA-256 {wanted}",
                 "The file was changed on the controller; run again, which downloads or builds it again.",
             )
-        beside.chmod(mode)
         replace(str(beside), str(target))
     return {name: wanted}
+
+
+def _linked(source: Path, beside: Path, mode: int) -> bool:
+    """Whether ``beside`` is now another name of the file, which takes neither time nor room.
+
+    Only of a file that is as the bundle's own would be, since both then have its owner and its mode. What
+    changes it later is found by its digest, in the store as in the bundle.
+    """
+    found = source.lstat()
+    alike = (
+        stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) == mode
+    )
+    if not alike:
+        return False
+    try:
+        os.link(source, beside)
+    except OSError:
+        return False  # another file system, or one without hard links
+    return True
+
+
+def _copied(source: Path, beside: Path, mode: int) -> str:
+    """Copy the file; return the SHA-256 of what was written."""
+    copied = hashlib.sha256()
+    with source.open("rb") as stream, beside.open("wb") as copy:
+        while block := stream.read(_BLOCK):
+            copied.update(block)
+            copy.write(block)
+    beside.chmod(mode)
+    return copied.hexdigest()
 
 
 def _digest(path: Path) -> str:

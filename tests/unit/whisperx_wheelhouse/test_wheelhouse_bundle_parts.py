@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -86,6 +87,38 @@ class TestBundle:
         assert os.access(next((tmp_path / "out").glob("uv/*/uv")), os.X_OK)
         (part, *_) = json.loads((tmp_path / "out" / "sbom" / "lab.cdx.json").read_text())["components"]
         assert part["name"] == "other" and "MIT" in json.dumps(part["licenses"])
+
+    @pytest.mark.parametrize("refuse", [False, True])
+    def test_wheels_are_linked_on_one_file_system_and_copied_else(
+        self, tmp_path: Path, house: House, monkeypatch: pytest.MonkeyPatch, refuse: bool
+    ) -> None:
+        def other(*names: object) -> None:
+            raise OSError(errno.EXDEV, "another file system")
+
+        if refuse:
+            monkeypatch.setattr(os, "link", other)
+        package = put(house, "one")
+        source = house.path(package.sha256, package.file)
+        source.chmod(0o644)
+        bundle.make(tmp_path / "bundle", locks(tmp_path, package), house, tmp_path / "none")
+        wheel = tmp_path / "bundle/wheels" / package.sha256 / package.file
+        assert wheel.samefile(source) is not refuse
+        assert wheel.read_bytes() == source.read_bytes() and wheel.stat().st_mode & 0o777 == 0o644
+
+    def test_a_file_of_another_mode_is_copied_and_a_changed_one_refused(
+        self, tmp_path: Path, house: House
+    ) -> None:
+        private, changed = put(house, "private"), put(house, "changed")
+        house.path(private.sha256, private.file).chmod(0o600)
+        bundle.make(tmp_path / "bundle", locks(tmp_path, private), house, tmp_path / "none")
+        wheel = tmp_path / "bundle/wheels" / private.sha256 / private.file
+        assert not wheel.samefile(house.path(private.sha256, private.file))
+        source = house.path(changed.sha256, changed.file)
+        source.write_bytes(b"another")
+        source.chmod(0o644)
+        with pytest.raises(Problem) as raised:
+            bundle.make(tmp_path / "bundle", locks(tmp_path, changed), house, tmp_path / "none")
+        assert raised.value.rule == "wheelhouse.wrong-hash" and source.read_bytes() == b"another"
 
     def test_what_is_no_longer_locked_goes(self, tmp_path: Path, house: House) -> None:
         tiny, other = put(house, "tiny"), put(house, "other")
