@@ -20,12 +20,19 @@ if _ROOT not in ansible.plugins.__path__:
     ansible.plugins.__path__.append(_ROOT)
 
 from ..module_utils.whisperx_fleet.action import ControllerAction  # noqa: E402
-from ..module_utils.whisperx_fleet.variables import Fleet  # noqa: E402
-from ..module_utils.whisperx_preflight.names import PREFIX, defined, refuse_unknown, specifications  # noqa: E402
+from ..module_utils.whisperx_fleet.variables import Fleet, origin_of  # noqa: E402
+from ..module_utils.whisperx_preflight.names import (  # noqa: E402
+    PREFIX,
+    defined,
+    refuse_strangers,
+    refuse_unknown,
+    specifications,
+)
 from ..module_utils.whisperx_preflight.stages import STAGES, stages  # noqa: E402
 
 # Facts that are described wrongly refuse their host in the decision, with the field that is wrong.
 _FACTS = ("whisperx_host_assume", "whisperx_host_override")
+CANARIES = "whisperx_rollout_canaries"
 _EARLIER = ("__whisperx_rollout_failed.state", "__whisperx_rollout_proved")
 
 
@@ -37,10 +44,19 @@ class ActionModule(ControllerAction):
     ) -> dict[str, t.Any]:
         """Return stages, invalid and earlier. Raises Problem for a variable that no role defines."""
         roles = Path(given["roles"])
-        names = {name for host in fleet.active for name in fleet.raw(host)}
+        known = defined(roles)
+        # As Ansible has them, with their origins; of a name that many hosts have, the first.
+        names: dict[str, str] = {}
+        for host in fleet.active:
+            for name in fleet.raw(host):
+                if name not in known or name == CANARIES:
+                    names.setdefault(name, name)
         # Those of the play and of roles' callers are among the task's own.
-        names |= {name for name in variables if name.startswith(PREFIX)}
-        refuse_unknown(names, defined(roles))
+        for name in variables:
+            if name.startswith(PREFIX) and name not in known:
+                names.setdefault(name, name)
+        refuse_unknown({name: origin_of(key) for name, key in names.items()}, known)
+        refuse_strangers(canaries(fleet, names.get(CANARIES, "")), variables.get("groups") or {})
         wanted = variables.get("ansible_run_tags") or ["all"]
         skipped = variables.get("ansible_skip_tags") or []
         own = set(self._task.tags) - {"always", *STAGES}
@@ -49,6 +65,17 @@ class ActionModule(ControllerAction):
             "invalid": invalid(fleet, specifications(roles)) if given.get("values") else {},
             "earlier": any(value for path in _EARLIER for value in fleet.recorded(path).values()),
         }
+
+
+def canaries(fleet: Fleet, name: str) -> dict[str, list[str]]:
+    """Return where the canaries are set to their names. ``name``: the variable's, as Ansible has it."""
+    origin = origin_of(name)
+    place = f"{CANARIES} in {origin}" if origin else CANARIES
+    found: dict[str, None] = {}
+    for value in fleet.setting(CANARIES, []).values():
+        listed = value.split(",") if isinstance(value, str) else value if isinstance(value, list) else []
+        found |= dict.fromkeys(str(one).strip() for one in listed)
+    return {place: [one for one in found if one]}
 
 
 def invalid(fleet: Fleet, known: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str, str]:

@@ -27,4 +27,8 @@ class ActionModule(ControllerAction):
         """Return the order of the hosts that change, or with a wave who of it changes now."""
         if "pending" not in given:
             given |= turn_options(fleet) if given.get("wave") else {"pending": order(fleet, variables)}
-        return decide(validated(given, ARGUMENTS))
+        options = validated(given, ARGUMENTS)
+        # A group stands for its hosts; the preflight refused what is neither.
+        groups = variables.get("groups") or {}
+        options["canaries"] = [host for name in options["canaries"] for host in groups.get(name, [name])]
+        return decide(options)

@@ -6,10 +6,11 @@ templates; of that the variables asked for are templated, and no other.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-__all__ = ["Fleet", "HostVars", "at", "has_template"]
+__all__ = ["Fleet", "HostVars", "at", "has_template", "origin_of"]
 
 # How Jinja's expressions and statements begin, by the settings that Ansible has.
 _OPENINGS = ("{{", "{%", "{#")
@@ -89,3 +90,23 @@ def has_template(value: Any) -> bool:
         return any(has_template(one) for one in value)
     # Of any other kind, such as a vaulted string, Ansible knows what it is.
     return not (value is None or isinstance(value, bool | int | float))
+
+
+def origin_of(name: object) -> str:
+    """Return where a variable is set, by its name as Ansible has it: `all.yml, line 3`, "" if unknown.
+
+    ansible-core from 2.19 on tags what it reads with its origin, in a part of it that may change.
+    """
+    try:
+        from ansible._internal._datatag._tags import Origin
+
+        origin = Origin.get_tag(name)
+    except (ImportError, AttributeError):
+        return ""
+    if origin is None:
+        return ""
+    if not origin.path:
+        return str(origin.description or "").strip("<>")
+    line = f", line {origin.line_num}" if origin.line_num else ""
+    path = os.path.relpath(origin.path)
+    return f"{origin.path if path.startswith('..') else path}{line}"

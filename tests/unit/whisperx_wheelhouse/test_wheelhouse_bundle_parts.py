@@ -108,17 +108,17 @@ class TestBundle:
     def test_a_file_of_another_mode_is_copied_and_a_changed_one_refused(
         self, tmp_path: Path, house: House
     ) -> None:
-        private, changed = put(house, "private"), put(house, "changed")
+        private = put(house, "private")
         house.path(private.sha256, private.file).chmod(0o600)
         bundle.make(tmp_path / "bundle", locks(tmp_path, private), house, tmp_path / "none")
         wheel = tmp_path / "bundle/wheels" / private.sha256 / private.file
         assert not wheel.samefile(house.path(private.sha256, private.file))
-        source = house.path(changed.sha256, changed.file)
-        source.write_bytes(b"another")
-        source.chmod(0o644)
+        wanted = locks(tmp_path, private)
+        (tmp_path / "uv").write_bytes(b"changed since")
+        (tmp_path / "uv").chmod(0o755)
         with pytest.raises(Problem) as raised:
-            bundle.make(tmp_path / "bundle", locks(tmp_path, changed), house, tmp_path / "none")
-        assert raised.value.rule == "wheelhouse.wrong-hash" and source.read_bytes() == b"another"
+            bundle.make(tmp_path / "other", wanted, house, tmp_path / "none")
+        assert raised.value.rule == "wheelhouse.wrong-hash" and (tmp_path / "uv").exists()
 
     def test_what_is_no_longer_locked_goes(self, tmp_path: Path, house: House) -> None:
         tiny, other = put(house, "tiny"), put(house, "other")
