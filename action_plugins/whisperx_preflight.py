@@ -29,6 +29,8 @@ from ..module_utils.whisperx_preflight.names import (  # noqa: E402
     specifications,
 )
 from ..module_utils.whisperx_preflight.stages import STAGES, stages  # noqa: E402
+from ..module_utils.whisperx_problem import Problem  # noqa: E402
+from ..module_utils.whisperx_service.model import services_of  # noqa: E402
 
 # Facts that are described wrongly refuse their host in the decision, with the field that is wrong.
 _FACTS = ("whisperx_host_assume", "whisperx_host_override")
@@ -91,6 +93,10 @@ def invalid(fleet: Fleet, known: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[
         # With these alone nothing is missing.
         validator = ArgumentSpecValidator({name: dict(known[name]) for name in names})
         errors = validator.validate(values, validate_role_argument_spec=True).error_messages
+        try:
+            services_of(values.get("whisperx_services"))
+        except Problem as problem:
+            errors = [*errors, problem.sentence()]
         if errors:
             found[host] = f"Validation of variables failed: {'; '.join(errors)}"
     return found

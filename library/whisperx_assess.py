@@ -62,6 +62,9 @@ options:
         description: As in M(whisperx_env).
         type: bool
         default: false
+      services:
+        description: As in M(whisperx_env).
+        type: dict
   models:
     description:
       - Options of M(whisperx_models) by which the store of models is listed. Without them it is not.
@@ -123,6 +126,7 @@ from ..module_utils.whisperx_host.probe import probe
 from ..module_utils.whisperx_models_host.run import LISTED as MODELS
 from ..module_utils.whisperx_models_host.run import assess as listed
 from ..module_utils.whisperx_problem import Problem
+from ..module_utils.whisperx_service.model import secret_values
 
 
 def main() -> None:
@@ -138,6 +142,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     given = module.params
+    module.no_log_values.update(secret_values(given["environment"]["services"]))
     try:
         facts = probe(given["root"], given["timeout"], given["assume"], LinuxDistribution)
     except Problem as problem:

@@ -116,6 +116,9 @@ options:
     description: Whether a missing engine is no fault in check mode, because the run would install it.
     type: bool
     default: false
+  services:
+    description: Services that follow the active release, as in M(whisperx_env). None runs in a container yet.
+    type: dict
   label:
     description: Put before every line of the summary.
     type: str
@@ -249,6 +252,8 @@ from ..module_utils.whisperx_release import disk, state, summary
 from ..module_utils.whisperx_release.hooks import Hooks
 from ..module_utils.whisperx_release.model import Layout
 from ..module_utils.whisperx_removal import besides
+from ..module_utils.whisperx_service.follow import Services
+from ..module_utils.whisperx_service.model import secret_values, services_of
 
 ARGUMENTS: Dict[str, Any] = {
     "state": {"choices": ["present", "rolled_back", "absent"], "default": "present"},
@@ -273,6 +278,7 @@ ARGUMENTS: Dict[str, Any] = {
     "copied": {"type": "bool", "default": True},
     "brought": {"type": "int", "default": 0},
     "installing": {"type": "bool", "default": False},
+    "services": {"type": "dict"},
     "label": {"default": ""},
 }
 
@@ -284,7 +290,7 @@ def main() -> None:
         ARGUMENTS, supports_check_mode=True, required_if=[("state", "present", ("plan", "image"))]
     )
     given = module.params
-    module.no_log_values.update(secrets_of(given))
+    module.no_log_values.update(secrets_of(given) | secret_values(given["services"]))
     root = os.path.normpath(given["root"])
     layout = Layout(root, given["bin_dir"], given["facts_dir"], role="whisperx_container")
     try:
@@ -358,17 +364,20 @@ def answer(given: Dict[str, Any], layout: Layout, check: bool) -> Result:
 
     # The releases of this root that are no image.
     again = VenvOptions(rollback_verify=options.rollback_verify, verify_timeout=options.verify_timeout)
-    other = Venv(layout, again, Hooks())
+    noted = Hooks(followers=Services())
+    other = Venv(layout, again, noted)
     if given["state"] == "absent":
-        result = apply.absent(layout, options, find, given["engine"], Hooks(), check, other)
+        result = apply.absent(layout, options, find, given["engine"], noted, check, other)
         result.actions += besides.remove(layout.root, check)
         return result
     if given["state"] == "rolled_back":
-        return apply.rolled_back(layout, given["release"], options, find, Hooks(), check, other)
+        return apply.rolled_back(layout, given["release"], options, find, noted, check, other)
     wanted = want(given["plan"], given["image"], given["engine"], given["commands"])
     found = find(wanted.engine)
     surroundings.check_gpu(wanted, found.version, lambda: found.run("info", "--format", "{{json .Runtimes}}"))
-    result = apply.present(layout, found, options, wanted, Hooks(prover(found)), check)
+    asked = None if given["services"] is None else services_of(given["services"])
+    hooks = Hooks(prover(found), followers=Services(asked))
+    result = apply.present(layout, found, options, wanted, hooks, check)
     if not check and (result.load or result.tag or result.surplus):
         check_requests(wanted.engine)
     return result

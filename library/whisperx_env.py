@@ -174,6 +174,14 @@ options:
         there is a terminal. None when empty.
     type: path
     default: ""
+  services:
+    description:
+      - Services that follow the active release, by name, as C(whisperx_services) of the role
+        C(whisperx_service); each is a systemd unit. With O(state=present) others of this root are removed.
+      - After the switch they are restarted, one instance after another, and have to pass their checks. If one
+        does not, the host returns to the release and the units before, and the module fails.
+      - Without this option, in a rollback and in a removal, they are those that the host notes.
+    type: dict
   assess:
     description: Only report what would be done, as check mode does, and which files are missing on the host.
     type: bool
@@ -283,6 +291,7 @@ from ..module_utils.whisperx_common.secrets import secrets_of
 from ..module_utils.whisperx_env.run import ARGUMENTS, layout_of, result_of, run, unexpected
 from ..module_utils.whisperx_problem import Problem
 from ..module_utils.whisperx_release.model import Outcome
+from ..module_utils.whisperx_service.model import secret_values
 
 
 def main() -> None:
@@ -292,7 +301,7 @@ def main() -> None:
         ARGUMENTS, supports_check_mode=True, required_if=[("state", "present", ("plan", "lock"))]
     )
     given = module.params
-    module.no_log_values.update(secrets_of(given))
+    module.no_log_values.update(secrets_of(given) | secret_values(given["services"]))
     check = module.check_mode or given["assess"]
     try:
         outcome = run(given, check)

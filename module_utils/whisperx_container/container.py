@@ -42,6 +42,7 @@ def incoming(layout: Layout, store: str) -> str:
 class Container(Runtime):
     """``wanted`` is None when no image is to be put to use: in a rollback or a removal."""
 
+    kind = RUNTIME
     directories = frozenset(("incoming",))
     files = frozenset((store.STORAGE_CONF, store.RUN_CONF))
 
@@ -98,6 +99,8 @@ class Container(Runtime):
             prepare=tuple(prepare),
             old=current.versions if current else {},
             new=wanted.versions or (mine.versions if mine else {}),
+            commands=("python", *wanted.commands),
+            device=wanted.device,
         )
 
     def check(self, state: State, decision: Decision) -> None:

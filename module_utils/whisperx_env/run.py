@@ -12,10 +12,12 @@ from ..whisperx_problem import Problem
 from ..whisperx_release import disk, state, summary
 from ..whisperx_release.hooks import Hooks
 from ..whisperx_release.model import Layout, Outcome
+from ..whisperx_service.follow import Services
+from ..whisperx_service.model import services_of
 from . import apply
 from .model import Carried, Options, Sources, Wanted, want
 
-__all__ = ["ARGUMENTS", "PATHS", "layout_of", "result_of", "run", "unexpected"]
+__all__ = ["ARGUMENTS", "PATHS", "followers_of", "layout_of", "result_of", "run", "unexpected"]
 
 ARGUMENTS: Dict[str, Any] = {
     "state": {"choices": ["present", "rolled_back", "absent"], "default": "present"},
@@ -51,6 +53,7 @@ ARGUMENTS: Dict[str, Any] = {
         },
     },
     "wheelhouse_url": {"default": "", "no_log": True},
+    "services": {"type": "dict"},
     "assess": {"type": "bool", "default": False},
     "progress": {"type": "path", "default": ""},
 }
@@ -84,7 +87,8 @@ def run(given: Mapping[str, Any], check: bool) -> Outcome:
         wheelhouse=given["wheelhouse_url"],
     )
     progress = Progress("" if check else given["progress"])
-    hooks = Hooks(prove, progress=progress)
+    asked = given["services"] if given["state"] == "present" else None
+    hooks = Hooks(prove, progress=progress, followers=followers_of(asked))
     try:
         if given["state"] == "absent":
             return apply.absent(layout, options, hooks, check)
@@ -94,6 +98,14 @@ def run(given: Mapping[str, Any], check: bool) -> Outcome:
         return apply.present(layout, wanted, options, hooks, check)
     finally:
         progress.end()
+
+
+def followers_of(services: Any) -> Services:
+    """Return the services asked for, or with None those that the host notes.
+
+    Raises Problem "service.malformed".
+    """
+    return Services(None if services is None else services_of(services))
 
 
 def result_of(

@@ -16,16 +16,17 @@ from ..whisperx_problem import Problem
 from ..whisperx_release import disk, state
 from ..whisperx_release.hooks import Hooks
 from ..whisperx_release.model import Layout
+from ..whisperx_service.records import compared
 from . import apply
 from .model import Options, Wanted, want
-from .run import ARGUMENTS, PATHS, layout_of, result_of
+from .run import ARGUMENTS, PATHS, followers_of, layout_of, result_of
 
 __all__ = ["OPTIONS", "asked", "assess", "assessment", "recorded"]
 
 # The options of whisperx_env that an assessment goes by.
 OPTIONS: Dict[str, Any] = {
     name: ARGUMENTS[name]
-    for name in ("root", "keep", "verify_level", "bin_dir", "facts_dir", "cache", "hashes")
+    for name in ("root", "keep", "verify_level", "bin_dir", "facts_dir", "cache", "hashes", "services")
 }
 # What of whisperx_env's result says something about a host that stays as it is.
 _PARTS = ("asked", "options", "result")
@@ -81,13 +82,14 @@ def assess(given: Mapping[str, Any]) -> Dict[str, Any]:
         if wanted is None:
             return {}
         options = Options(keep=given["keep"], verify_level=given["verify_level"], hashes=given["hashes"])
-        outcome = apply.present(layout, wanted, options, Hooks(), check=True)
+        hooks = Hooks(followers=followers_of(given["services"]))
+        outcome = apply.present(layout, wanted, options, hooks, check=True)
         result = result_of(layout, outcome, started, check=True)
     except (Problem, OSError):
         return {}
     if result["actions"] or result["wanted_files"]:
         return {}
-    return {"asked": asked(wanted), "options": dict(given), "result": result}
+    return {"asked": asked(wanted), "options": _shown(given), "result": result}
 
 
 def assessment(given: Mapping[str, Any], known: Any) -> Optional[Dict[str, Any]]:
@@ -100,8 +102,8 @@ def assessment(given: Mapping[str, Any], known: Any) -> Optional[Dict[str, Any]]
         return None
     if not isinstance(known, Mapping) or not all(isinstance(known.get(part), Mapping) for part in _PARTS):
         return None
-    options = {name: given.get(name, option.get("default")) for name, option in OPTIONS.items()}
     try:
+        options = _shown({name: given.get(name, option.get("default")) for name, option in OPTIONS.items()})
         wanted = want(given["plan"], given["lock"], list(given.get("commands") or []))
     except (Problem, KeyError, TypeError):
         return None  # for the module to say
@@ -111,6 +113,11 @@ def assessment(given: Mapping[str, Any], known: Any) -> Optional[Dict[str, Any]]
     if found.get("actions") or found.get("wanted_files"):
         return None
     return {**{name: found[name] for name in _RESULT if name in found}, "changed": False, "bytes_brought": 0}
+
+
+def _shown(options: Mapping[str, Any]) -> Dict[str, Any]:
+    """Return options without secrets. Raises Problem "service.malformed"."""
+    return {**options, "services": compared(options.get("services"))}
 
 
 def _texts(options: Mapping[str, Any]) -> Dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
-from ..whisperx_common.files import write_json
+from ..whisperx_common.files import names_in, write_json
 from ..whisperx_common.standalone import Archive
 from ..whisperx_release import host, state
 from ..whisperx_release.hooks import Hooks
@@ -67,6 +67,8 @@ class Venv(Runtime):
             new={**_python(wanted.archive), **wanted.lock.versions},
             damaged=damaged,
             notes=tuple(self._lost(current, name)),
+            commands=tuple(sorted({launch.PYTHON, *wanted.commands, *_launchers(ready)})),
+            device=wanted.device,
             awaits=self._awaits(edited, bool(unpacks)) if builds else (),
         )
 
@@ -237,6 +239,11 @@ def _contents(release: Release) -> Dict[str, str]:
 
 def _python(archive: Optional[Archive]) -> Dict[str, str]:
     return {"python": archive.version} if archive else {}
+
+
+def _launchers(release: Optional[Release]) -> List[str]:
+    """Return the commands that a release has launch scripts for, linked or not."""
+    return names_in(os.path.join(release.path, "launch")) if release else []
 
 
 def _refetched(edited: Mapping[str, str]) -> List[Step]:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import os
 from typing import Any, Collection, List, Mapping, Optional, Sequence, Tuple
 
+from ..whisperx_common.files import names_in
 from ..whisperx_problem import Problem
 from . import outside, uses
+from .followers import Followed
 from .model import Decision, Layout, Options, Release, State, Step
 from .runtime import Proposal, Runtime
 from .state import strangers
@@ -38,6 +40,7 @@ def present(layout: Layout, state: State, runtime: Runtime) -> Decision:
             steps.append(_switch(state, proposal.name))
         steady = proposal.ready if active and not proposal.changes_record else None
         steps += _outside(layout, proposal.scripts, steady.record if steady else None)
+        steps += runtime.hooks.followers.present(layout, state, _followed(proposal, runtime, not active))
         steps += _removals(_LEFT, late)
         gone = _surplus(state, options, proposal.name, proposal.damaged)
     else:
@@ -46,7 +49,12 @@ def present(layout: Layout, state: State, runtime: Runtime) -> Decision:
     gone = [name for name in gone if name not in busy]
     steps += _removals("Removed release {}", gone)
     steps += runtime.finish(state, steps, gone)
-    return _decision(proposal, steps, [_stays(name, found) for name, found in sorted(busy.items())])
+    notes = [_stays(name, found) for name, found in sorted(busy.items())]
+    return _decision(proposal, steps, [*notes, *runtime.hooks.followers.notes()])
+
+
+def _followed(proposal: Proposal, runtime: Runtime, moves: bool) -> Followed:
+    return Followed(proposal.name, proposal.commands, proposal.device, runtime.kind, moves)
 
 
 def return_target(layout: Layout, state: State, release: str, last: str) -> Release:
@@ -81,15 +89,24 @@ def rolled_back(layout: Layout, state: State, target: Release, runtime: Runtime)
         steps.append(_switch(state, target.name))
     steps += _outside(layout, target.scripts, target.record, may_wait=True)
     steps += further
+    followers = runtime.hooks.followers
+    steps += followers.present(layout, state, _returned(target, moves))
     before = current.versions if current else {}
-    return Decision(tuple(steps), target.name, before, target.versions)
+    notes = tuple(followers.notes())
+    return Decision(tuple(steps), target.name, before, target.versions, notes)
+
+
+def _returned(target: Release, moves: bool) -> Followed:
+    commands = tuple(sorted(names_in(os.path.join(target.path, "launch"))))
+    kind = str(target.value("runtime", "venv"))
+    return Followed(target.name, commands, str(target.value("device")), kind, moves, back=True)
 
 
 def absent(layout: Layout, state: State, runtime: Runtime) -> Decision:
     """Decide how to remove everything that is ours."""
     current = state.get(state.current)
     first, last = runtime.leave(state)
-    steps = list(first)
+    steps = [*runtime.hooks.followers.absent(layout, state), *first]
     steps += _unlinks(layout, outside.ours(layout))
     if outside.has_fact(layout):
         steps.append(Step("forget", layout.fact, "Removed {}".format(layout.fact)))

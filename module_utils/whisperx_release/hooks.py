@@ -9,6 +9,7 @@ from typing import Any, Callable, Dict, Iterable, Mapping, Tuple
 
 from ..whisperx_common.durable import sync_tree
 from ..whisperx_common.progress import Progress
+from .followers import Followers
 
 __all__ = ["Emit", "Hooks", "Prove"]
 
@@ -38,6 +39,7 @@ class Hooks:
     ``progress`` hears how far a download is. ``settle`` puts on disk what lies at some paths: called before a
     record is written that stands for it. ``passed`` are descriptors for every program that writes in a
     release: the lock of the root lasts until the last of them, and all it started, has ended.
+    ``followers`` are the services that follow the active release.
     """
 
     prove: Prove = _no_proof
@@ -47,3 +49,4 @@ class Hooks:
     progress: Progress = field(default_factory=Progress)
     settle: Callable[[Iterable[str]], None] = sync_tree
     passed: Tuple[int, ...] = ()
+    followers: Followers = field(default_factory=Followers)

@@ -12,6 +12,7 @@ from ..whisperx_common.files import GOING
 __all__ = [
     "LEVELS",
     "SCHEMA",
+    "SERVICES",
     "Asked",
     "Decision",
     "Layout",
@@ -25,6 +26,8 @@ __all__ = [
 SCHEMA = 1
 # How far a release is verified, each level including those before it.
 LEVELS = ("import", "kernels", "pipeline")
+# The directory in the root that has the records of the services.
+SERVICES = "services"
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ def perform(run: Run) -> Outcome:
     """
     if run.decision.awaits:
         return run.outcome
-    deeds = dict(DEEDS, **run.runtime.deeds())
+    deeds = {**DEEDS, **run.runtime.deeds(), **run.hooks.followers.deeds()}
     made = "" if run.before.get(run.decision.release) else run.decision.release
     for step in run.decision.steps:
         if step.left:

@@ -24,7 +24,8 @@ class Proposal:
     none when it is. ``ready`` is the release if it is there and whole. ``old`` and ``new`` are versions of
     packages, ``new`` once it is active. ``damaged`` maps releases of the same contents that are no longer
     whole to what is wrong. ``awaits`` are files that have to come to the host first. ``notes`` are sentences
-    that the user has to read before it is too late.
+    that the user has to read before it is too late. ``commands`` are all that it has launch scripts for,
+    ``device`` is what it runs on.
     """
 
     name: str
@@ -37,6 +38,8 @@ class Proposal:
     damaged: Mapping[str, Sequence[str]] = field(default_factory=dict)
     awaits: Tuple[Dict[str, str], ...] = ()
     notes: Tuple[str, ...] = ()
+    commands: Tuple[str, ...] = ()
+    device: str = ""
 
     @property
     def changes_record(self) -> bool:
@@ -75,6 +78,8 @@ class Runtime:
     ``directories`` and ``files`` are the names of what it keeps in the root beside the engine's own.
     """
 
+    # What the record of its releases says it is.
+    kind = "venv"
     directories: FrozenSet[str] = frozenset()
     files: FrozenSet[str] = frozenset()
 

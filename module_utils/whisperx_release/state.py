@@ -10,7 +10,7 @@ from ..whisperx_common.files import GOING, is_leftover, names_in
 from ..whisperx_common.models import MARKER as MODELS_MARKER
 from ..whisperx_problem import Problem
 from . import building, records
-from .model import Layout, Release, State
+from .model import SERVICES, Layout, Release, State
 from .records import RECORD
 
 __all__ = ["RECORD", "last_rollback", "read", "read_link", "record_at", "release", "strangers"]
@@ -74,7 +74,7 @@ def read_link(path: str) -> str:
 def strangers(layout: Layout, own: Collection[str]) -> List[str]:
     """Return the names in the root that neither the engine nor a runtime, who has ``own``, keeps there."""
     names = _written(layout)
-    known = names | {"releases", ".lock"} | set(own)
+    known = names | {"releases", ".lock", SERVICES} | set(own)
     return sorted(
         name
         for name in names_in(layout.root)

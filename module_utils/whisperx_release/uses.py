@@ -27,7 +27,7 @@ _UNIT = re.compile(r"[^/]+\.service\Z")
 @dataclass(frozen=True)
 class Process:
     """One process. ``runs`` are the releases whose files it has mapped, or whose image it runs; ``holds``
-    those that its directory or its environment name; ``unit`` is the systemd unit it belongs to, "" for none.
+    those that its directory or its environment name; ``unit`` is its systemd unit, "" for none.
     """
 
     pid: int
@@ -83,6 +83,8 @@ def _processes(layout: Layout, marks: Mapping[str, str], proc: str) -> Iterator[
     """Yield the processes that use any release below the root, but this one."""
     tops = [top.encode() + b"/" for top in sorted({layout.releases, os.path.realpath(layout.releases)})]
     pattern = re.compile(b"(?:" + b"|".join(map(re.escape, tops)) + b")([^/\\0\\n:]+)")
+    # In a container that may not look into processes of others, this is all that can be seen of them.
+    program = re.compile(pattern.pattern.join((b"\\A(?:[^\0]*\0)?", b"/bin/")))
     root = _place(os.path.join(proc, "self", "root"))
     for number in sorted(int(name) for name in os.listdir(proc) if name.isdecimal()):
         path = os.path.join(proc, str(number))
@@ -90,6 +92,7 @@ def _processes(layout: Layout, marks: Mapping[str, str], proc: str) -> Iterator[
             continue
         started = _images(path, marks) if marks else set()
         mapped = _named(pattern, _read(path, "maps") + b"\n" + _link(path, "exe")) | started
+        mapped |= _named(program, _read(path, "cmdline"))
         holds = _named(pattern, _read(path, "environ") + b"\n" + _link(path, "cwd"))
         if mapped or holds:
             name = printable(_read(path, "comm").decode("utf-8", "replace").strip()) or "?"

@@ -1,0 +1,66 @@
+"""Services alone, with the release that is active: a run of the engine that does nothing else."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any, Dict, Sequence
+
+from ..whisperx_common.files import names_in
+from ..whisperx_problem import Problem
+from ..whisperx_release import engine, state
+from ..whisperx_release.hooks import Hooks
+from ..whisperx_release.model import Layout, Options, State
+from ..whisperx_release.runtime import Proposal, Runtime
+from .follow import Services
+from .model import Service
+
+__all__ = ["Active", "present"]
+
+# No release is surplus here.
+_KEEP = 1 << 30
+
+
+class Active(Runtime):
+    """Whatever runtime the active release has: it is as it should be."""
+
+    def propose(self, state: State) -> Proposal:
+        """Return the active release. Raises Problem "service.no-release"."""
+        release = state.get(state.current)
+        if release is None:
+            raise Problem(
+                "service.no-release",
+                "no active release",
+                self.layout.root,
+                "one that the services can follow",
+                "Run site.yml: it installs one, and the services with it.",
+            )
+        self.kind = str(release.value("runtime", "venv"))
+        return Proposal(
+            name=release.name,
+            scripts=release.scripts,
+            ready=release,
+            old=release.versions,
+            new=release.versions,
+            commands=tuple(sorted(names_in(os.path.join(release.path, "launch")))),
+            device=str(release.value("device")),
+        )
+
+
+def present(layout: Layout, services: Sequence[Service], check: bool) -> Dict[str, Any]:
+    """Make the services of a root what is asked for; return the module's result. Raises Problem.
+
+    Without a release and without services nothing is to be done.
+    """
+    started = time.monotonic()
+    if not services and not state.read(layout).current:
+        return {"changed": False, "actions": [], "release": "", "notes": [], "seconds": 0.0}
+    hooks = Hooks(followers=Services(services))
+    outcome = engine.present(layout, Active(layout, Options(keep=_KEEP), hooks), hooks, check)
+    return {
+        "changed": bool(outcome.actions),
+        "actions": outcome.actions,
+        "release": outcome.release,
+        "notes": outcome.notes,
+        "seconds": round(time.monotonic() - started, 2),
+    }

@@ -1,0 +1,139 @@
+"""Services as followers of the active release: which steps make them what was asked for, after a switch."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
+
+from ..whisperx_common.wording import named
+from ..whisperx_release import uses
+from ..whisperx_release.followers import Followed, Followers
+from ..whisperx_release.model import Layout, State, Step
+from ..whisperx_release.runtime import Deed
+from . import records, survey
+from .model import Service
+from .systemd import Systemd
+from .units import TARGET, Unit
+
+__all__ = ["Services"]
+
+
+class Services(Followers):
+    """The services ``asked`` for; None for those that the host notes, as in a rollback."""
+
+    def __init__(self, asked: Optional[Sequence[Service]] = None, systemd: Optional[Systemd] = None) -> None:
+        self.asked = asked
+        self.systemd = systemd or Systemd()
+        self.jobs: Dict[str, survey.Job] = {}
+        # Units that sites wrote themselves, restarted with ours.
+        self.others: List[str] = []
+        self._notes: List[str] = []
+
+    def present(self, layout: Layout, state: State, followed: Followed) -> Sequence[Step]:
+        """Return the steps after the switch. Raises Problem "service.…" before anything is changed."""
+        self.jobs, self.others, self._notes = {}, [], []
+        noted = {name: one for name, one in records.all_of(layout).items() if not one.get("dropped")}
+        services, stopped = self._wanted(noted, followed)
+        if not services and not noted:
+            return self._hand_written(followed.moves, set(), set())
+        there = self.systemd.is_there()
+        if services:
+            survey.check_host(followed, there)
+        steps = [
+            Step("service-remove", name, "Removed service {}".format(name))
+            for name in sorted(set(noted) - {service.name for service in (*services, *stopped)})
+        ]
+        steps += [
+            Step("service-stop", service.name, "Stopped service {}".format(service.name))
+            for service in stopped
+        ]
+        for service in services:
+            self.jobs[service.name] = survey.job_of(layout, service, followed, noted.get(service.name, {}))
+        shown = self.systemd.show([unit.name for job in self.jobs.values() for unit in job.units])
+        ours = {unit for record in noted.values() for unit in record["units"]}
+        if not followed.back:
+            survey.check_jobs(list(self.jobs.values()), followed, shown, layout.root, ours)
+        old = set() if followed.moves else {one.unit for one, _ in uses.older(layout, state)}
+        for job in self.jobs.values():
+            steps += self._steps(job, followed, shown, old)
+        return [*steps, *self._hand_written(followed.moves, ours, old)] if there else steps
+
+    def absent(self, layout: Layout, state: State) -> Sequence[Step]:
+        """Return the removal of every service that this toolkit put on the host, with its state."""
+        found = records.all_of(layout)
+        return [
+            Step("service-purge", name, "Removed service {} and its state".format(name))
+            for name in sorted(found)
+        ]
+
+    def notes(self) -> Sequence[str]:
+        """Return what the user has to know of the last decision."""
+        return self._notes
+
+    def deeds(self) -> Mapping[str, Deed]:
+        """Return what the steps do. Loaded late: a converged host never needs it."""
+        from .enact import Enact
+
+        return Enact(self).deeds()
+
+    def _wanted(
+        self, noted: Mapping[str, Dict[str, Any]], followed: Followed
+    ) -> Tuple[List[Service], List[Service]]:
+        """Return the services that run with the release, and those that the release has no command for."""
+        if self.asked is not None and not followed.back:
+            return list(self.asked), []
+        found = [service for record in noted.values() for service in records.service_of(record)]
+        stopped = [service for service in found if followed.back and service.command not in followed.commands]
+        for service in stopped:
+            told = "service {} is stopped: release {} has no command '{}'"
+            self._notes.append(told.format(service.name, followed.release, service.command))
+        return [service for service in found if service not in stopped], stopped
+
+    def _steps(
+        self, job: survey.Job, followed: Followed, shown: Mapping[str, Mapping[str, str]], old: Set[str]
+    ) -> List[Step]:
+        name, record, steps = job.service.name, job.record, []
+        stale = survey.stale_files(job)
+        # Another check, but the same unit: nothing is restarted for it.
+        checks = not stale and record.get("service") != records.raw(job.service)
+        if stale or checks:
+            sentence = "Wrote {} of service {}".format("the record" if checks else _units(job.units), name)
+            steps.append(Step("service-unit", name, sentence))
+        moved = followed.moves or bool(stale) or record.get("release") != followed.release
+        for unit in job.units:
+            state = shown.get(unit.name, {})
+            running = state.get("ActiveState") == "active"
+            restarts = (
+                not running or moved or not record.get("healthy") or unit.name in old or _reloads(state)
+            )
+            if restarts:
+                verb = "Restarted" if running else "Started"
+                steps.append(Step("service-restart", unit.name, "{} {}".format(verb, unit.name)))
+            elif not checks:
+                continue
+            told = "Checked {}: {}".format(unit.name, job.service.health.sentence)
+            steps.append(Step("service-health", unit.name, told))
+        return steps
+
+    def _hand_written(self, moves: bool, ours: Set[str], old: Set[str]) -> List[Step]:
+        """Return the restart of units that sites wrote with PartOf=whisperx.target, where they run."""
+        if not (moves or old) or not self.systemd.is_there():
+            return []
+        members = self.systemd.show([TARGET])[TARGET].get("ConsistsOf", "").split()
+        members = sorted(
+            set(members) - ours - {unit.name for job in self.jobs.values() for unit in job.units}
+        )
+        states = self.systemd.show(members)
+        self.others = [
+            name
+            for name in members
+            if states.get(name, {}).get("ActiveState") == "active" and (moves or name in old)
+        ]
+        return [Step("service-other", name, "Restarted {}".format(name)) for name in self.others]
+
+
+def _reloads(state: Mapping[str, str]) -> bool:
+    return state.get("NeedDaemonReload") == "yes"
+
+
+def _units(units: Sequence[Unit]) -> str:
+    return named([unit.name for unit in units], 3)

@@ -1,0 +1,248 @@
+"""Services on a host that a real systemd booted: start, upgrade, an ill release, kill -9, rollback, removal.
+
+The releases are small (service_host.py); a whole speech server runs in test_service_speech.py.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+NAME = f"whisperx-services-{os.getpid()}"
+ASKS = """\
+import json, socket, sys
+with socket.create_connection(("127.0.0.1", int(sys.argv[1])), 3) as server:
+    server.settimeout(3)
+    print(server.makefile().read())
+"""
+CHECK = "import socket, sys; s = socket.create_connection(('127.0.0.1', {port}), 3); sys.exit(not s.recv(9))"
+NASTY = [
+    "{port}",
+    "a b",
+    "100%",
+    "%n",
+    "$HOME",
+    "${HOME}",
+    "{state}",
+    ";",
+    '"',
+    "'",
+    "\\",
+    "\\x41",
+    "\n",
+    "ä€",
+    "",
+]
+SECRET = 'sw"o$rd`\\x\n2 %h #'
+TINY = {
+    "command": ["tiny", *NASTY],
+    "port": 7101,
+    "health": {"command": ["python", "-c", CHECK], "within": 8},
+    "secrets": {"TINY_SECRET": SECRET},
+    "memory": "512M",
+}
+
+
+def podman(*words: str, check: bool = True) -> str:
+    settings = os.environ | {"CONTAINERS_CONF": str(ROOT / "tools/lab/containers.conf")}
+    done = subprocess.run(["podman", *words], capture_output=True, text=True, check=False, env=settings)
+    assert not check or done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.strip()
+
+
+def host(*words: str, check: bool = True) -> str:
+    return podman("exec", NAME, *words, check=check)
+
+
+def do(deed: str, services: Any = None, check: bool = False) -> dict[str, Any]:
+    given = json.dumps({"deed": deed, "services": services, "check": check})
+    found: dict[str, Any] = json.loads(host("python3", "/srv/fleet/tests/integration/service_host.py", given))
+    return found
+
+
+def asked(port: int = 7101) -> list[Any]:
+    found: list[Any] = json.loads(host("python3", "-c", ASKS, str(port)))
+    return found
+
+
+def active(unit: str) -> str:
+    return host("systemctl", "is-active", unit, check=False)
+
+
+def snapshot() -> str:
+    places = ("/opt", "/etc/systemd/system", "/var/lib", "/var/log", "/usr/local/bin")
+    return host("find", *places, "-name", "journal", "-prune", "-o", "-printf", "%p %s %l\\n")
+
+
+def changed(services: Any, deed: str = "1.0") -> list[str]:
+    """Return what a dry run predicts and the run then does."""
+    predicted, done = do(deed, services, check=True), do(deed, services)
+    assert predicted["actions"] == done["actions"]
+    assert do(deed, services, check=True)["actions"] == []
+    return list(done["actions"])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def machine() -> Iterator[None]:
+    """One booted host for all tests, in their order."""
+    if os.getuid() != 0:
+        pytest.skip("takes root")
+    settings = os.environ | {"CONTAINERS_CONF": str(ROOT / "tools/lab/containers.conf")}
+    subprocess.run([ROOT / "tools/lab/build_systemd_images", "trixie"], check=True, env=settings)
+    podman(
+        *("run", "--detach", "--name", NAME, "--systemd=always", "--network", "none"),
+        *("--cap-add", "SYS_ADMIN", "--cap-add", "SYS_PTRACE", "--volume", f"{ROOT}:/srv/fleet:ro"),
+        "localhost/whisperx-lab:trixie-systemd",
+    )
+    try:
+        for _ in range(60):
+            if host("systemctl", "is-system-running", check=False) in ("running", "degraded"):
+                break
+            time.sleep(0.5)
+        yield
+    finally:
+        podman("rm", "--force", "--time", "1", NAME)
+
+
+@pytest.mark.parametrize(
+    ("services", "rule"),
+    [
+        ({"tiny": {"command": "tinny 1"}}, "service.unknown-command"),
+        ({"tiny": {"command": "tiny 1", "health": {"command": "/nonexistent"}}}, "service.unknown-command"),
+        ({"tiny": {"command": "tiny 1", "user": "nobody-here"}}, "service.no-user"),
+        ({"tiny": {"command": "tiny 1", "writable": "/nonexistent"}}, "service.no-directory"),
+        ({"tiny": {"command": "tiny 1", "instances": "gpu", "port": 1}}, "service.malformed"),
+        ({"tiny": {"command": "tiny {port}", "instances": "gpu", "port": 1}}, "service.no-gpu"),
+        ({"tiny": {"command": "tiny --port 7199"}}, "service.port-in-use"),
+        ({"a": {"command": "tiny --port 1"}, "b": {"command": "tiny --port=1"}}, "service.port-in-use"),
+        ({"foreign": {"command": "tiny 1"}}, "service.foreign-unit"),
+        ({"masked": {"command": "tiny 1"}}, "service.foreign-unit"),
+        ({"tiny": {"comand": "tiny 1"}}, "service.malformed"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_changes(services: Any, rule: str) -> None:
+    listens = "import socket, time; s = socket.create_server(('', 7199)); time.sleep(600)"
+    if rule == "service.port-in-use" and "tiny" in services:
+        host("systemd-run", "--unit=other", "python3", "-c", listens)
+        host(
+            "sh", "-c", "for i in 1 2 3 4 5 6 7 8 9; do grep -q :1C1F /proc/net/tcp && exit; sleep 0.3; done"
+        )
+    host("sh", "-c", "printf '[Service]\\nExecStart=true\\n' >/etc/systemd/system/whisperx-foreign.service")
+    host("ln", "-sf", "/dev/null", "/etc/systemd/system/whisperx-masked.service")
+    before = snapshot()
+    for check in (True, False):
+        found = do("1.0", services, check)
+        assert found.get("rule") == rule and found["remedy"], found
+    assert snapshot() == before
+    host(
+        "sh",
+        "-c",
+        "rm -f /etc/systemd/system/whisperx-*; systemctl stop other.service; systemctl daemon-reload",
+        check=False,
+    )
+
+
+def test_a_first_release_that_does_not_become_healthy_leaves_no_service() -> None:
+    found = do("0.9", {"tiny": {**TINY, "health": {**TINY["health"], "within": 2}}})  # type: ignore[dict-item]
+    assert found["rule"] == "service.unhealthy" and "services were removed" in found["remedy"]
+    assert active("whisperx-tiny") == "inactive" and "whisperx" not in host("ls", "/etc/systemd/system")
+    assert do("absent")["actions"]
+
+
+def test_a_service_starts_with_its_arguments_as_they_were_written() -> None:
+    actions = changed({"tiny": TINY})
+    assert actions[-3:-1] == ["Wrote whisperx-tiny.service of service tiny", "Started whisperx-tiny.service"]
+    release, arguments, secret = asked()
+    told = [word.replace("{port}", "7101").replace("{state}", "/var/lib/whisperx-tiny") for word in NASTY]
+    assert (arguments, secret) == (told, SECRET) and release.startswith("tiny-1.0")
+    assert host(
+        "stat", "-c", "%a %U", "/opt/whisperx/services/tiny.env", "/opt/whisperx/services/tiny.json"
+    ) == ("600 root\n600 root")
+    assert host("systemd-analyze", "verify", "whisperx-tiny.service") == ""
+    level = float(host("systemd-analyze", "security", "whisperx-tiny.service").split()[-3])
+    assert level < 2, level
+    assert host("systemctl", "show", "-P", "DynamicUser", "whisperx-tiny") == "yes"
+
+
+def test_a_killed_service_comes_again() -> None:
+    before = host("systemctl", "show", "-P", "MainPID", "whisperx-tiny")
+    host("kill", "-9", before)
+    for _ in range(40):
+        time.sleep(0.5)
+        if active("whisperx-tiny") == "active" and host("ss", "-ltn", check=False) is not None:
+            break
+    assert host("systemctl", "show", "-P", "MainPID", "whisperx-tiny") != before
+    time.sleep(0.5)
+    assert asked()[0].startswith("tiny-1.0")
+
+
+def test_an_upgrade_restarts_ours_and_what_a_site_wrote_itself() -> None:
+    unit = "[Unit]\\nPartOf=whisperx.target\\n[Service]\\nExecStart=sleep 9999\\n"
+    host("sh", "-c", f"printf '{unit}' >/etc/systemd/system/site.service")
+    host("systemctl", "start", "site.service")
+    before = host("systemctl", "show", "-P", "MainPID", "site.service")
+    actions = changed({"tiny": TINY}, "2.0")
+    assert "Restarted whisperx-tiny.service" in actions and "Restarted site.service" in actions
+    assert asked()[0].startswith("tiny-2.0")
+    assert host("systemctl", "show", "-P", "MainPID", "site.service") not in ("0", before)
+
+
+def test_a_release_whose_service_is_ill_takes_the_host_back() -> None:
+    links = host("readlink", "/opt/whisperx/current", "/opt/whisperx/previous")
+    found = do("3.9", {"tiny": TINY})
+    assert found["rule"] == "service.unhealthy" and "services are healthy there" in found["remedy"]
+    assert host("readlink", "/opt/whisperx/current", "/opt/whisperx/previous") == links
+    assert asked()[0].startswith("tiny-2.0")
+    starts = [line[:8] for line in host("cat", "/var/lib/whisperx-tiny/starts").splitlines()]
+    assert starts[-3:] == ["tiny-2.0", "tiny-3.9", "tiny-2.0"]
+    assert do("2.0", {"tiny": TINY})["actions"][0].startswith("Removed release tiny-3.9")
+
+
+def test_a_unit_that_is_ill_is_taken_back_alone() -> None:
+    worse = {**TINY, "command": ["tiny", "no-number"]}
+    found = do("2.0", {"tiny": worse})
+    assert found["rule"] == "service.unhealthy" and "units are as they were" in found["remedy"], found
+    assert asked()[0].startswith("tiny-2.0") and do("2.0", {"tiny": TINY}, check=True)["actions"] == []
+
+
+def test_another_check_restarts_nothing() -> None:
+    before = host("systemctl", "show", "-P", "MainPID", "whisperx-tiny")
+    other = {**TINY, "health": {"tcp": "127.0.0.1:{port}", "within": 9}}
+    assert [action.split()[0] for action in changed({"tiny": other}, "2.0")] == ["Wrote", "Checked"]
+    assert host("systemctl", "show", "-P", "MainPID", "whisperx-tiny") == before
+
+
+def test_a_rollback_takes_the_services_with_it() -> None:
+    changed(None, "rolled_back")
+    assert asked()[0].startswith("tiny-1.0") and active("site.service") == "active"
+
+
+def test_several_instances_have_ports_of_their_own() -> None:
+    several = {"tiny": {**TINY, "instances": 2}}
+    actions = changed(several)
+    assert "Wrote whisperx-tiny@0.service, whisperx-tiny@1.service of service tiny" in actions
+    assert [asked(port)[1][0] for port in (7101, 7102)] == ["7101", "7102"]
+    assert active("whisperx-tiny.service") == "inactive"
+
+
+def test_a_service_that_is_no_longer_named_goes_and_its_state_stays() -> None:
+    changed({})
+    assert active("whisperx-tiny@0.service") == "inactive"
+    assert "whisperx" not in host("ls", "/etc/systemd/system")
+    assert host("ls", "/var/lib/whisperx-tiny@0") == "starts"
+
+
+def test_a_removal_leaves_nothing() -> None:
+    changed({"tiny": TINY})
+    predicted, done = do("absent", check=True), do("absent")
+    assert predicted["actions"] == done["actions"]
+    assert "whisperx" not in snapshot().replace("/usr/share", "")
+    assert active("whisperx-tiny") == "inactive"
