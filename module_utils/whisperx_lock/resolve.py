@@ -149,10 +149,13 @@ def check_family(versions: Mapping[str, str], plan: Mapping[str, Any]) -> None:
 
     Its packages share an ABI and load each other's CUDA libraries, but their METADATA does not say so: from
     two indexes a resolver takes torch here and torchaudio there. A version without a label is the default
-    build on x86_64; on other machines all builds may come without one.
+    build on x86_64; on other machines all builds may come without one. What the user built is a build of its
+    own: whether it goes with the others is for the check on the host to say.
     """
+    mine = {(row["package"], row["version"]) for row in plan.get("wheels") or ()}
+    family = [name for name in TORCH_FAMILY if name in versions and (name, versions[name]) not in mine]
     default = str(plan.get("default_torch_build") or "") if plan.get("machine") == "x86_64" else ""
-    builds = {name: Version(versions[name]).local or default for name in TORCH_FAMILY if name in versions}
+    builds = {name: Version(versions[name]).local or default for name in family}
     if len({build for build in builds.values() if build}) > 1:
         raise Problem(
             "lock.torch-mixed",

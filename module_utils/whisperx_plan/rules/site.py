@@ -31,8 +31,10 @@ def linked(release: Release, target: Target) -> Finding | None:
 def unused_code(release: Release, target: Target) -> Finding | None:
     """A wheel that adds device code to the index's has no advantage on a CPU.
 
-    Where the index's has device code too, the user's is another build of the same, and the newer one.
+    Where the index's has device code too, the user's is another build of the same, and the newer one; but
+    what comes in several builds has one for CPUs.
     """
+    builds = target.catalogue.info(release.package).builds
     abi = release.abi.get(target.machine)
     if not release.site or target.device == "cuda" or abi is None or not abi.has_device_code:
         return None
@@ -40,7 +42,7 @@ def unused_code(release: Release, target: Target) -> Finding | None:
         if other.version.public != release.version.public or other.site or not _fits(other, target):
             continue
         index = other.abi.get(target.machine)
-        if index is not None and not index.has_device_code:
+        if builds or (index is not None and not index.has_device_code):
             return finding(
                 "wheel.unused-code", "the CPU", other=other.text, code=", ".join(abi.sass or abi.ptx)
             )

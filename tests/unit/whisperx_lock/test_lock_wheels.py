@@ -15,6 +15,7 @@ from module_utils.whisperx_common.lockfile import Lock, LockedPackage, parse, re
 from module_utils.whisperx_lock.files import Store
 from module_utils.whisperx_lock.fit import best_fit, misfits
 from module_utils.whisperx_lock.pylock import Wheel
+from module_utils.whisperx_lock.resolve import check_family
 from module_utils.whisperx_lock.uv import Uv
 from module_utils.whisperx_lock.wheels import Wheels
 from module_utils.whisperx_problem import Problem
@@ -139,6 +140,15 @@ def test_one_with_an_executable_stack_is_repaired_again_from_the_users_wheel(tmp
     shutil.rmtree(tmp_path / "cache")
     (file,) = wheels(tmp_path, path).files(mine, wanted)
     assert file.sha256 == entry.sha256
+
+
+def test_a_build_of_the_users_is_no_mixed_family() -> None:
+    versions = {"torch": "2.8.0", "torchaudio": "2.8.0+site1"}
+    base = {"machine": "x86_64", "default_torch_build": "cu128"}
+    with pytest.raises(Problem) as caught:
+        check_family(versions, base)
+    assert caught.value.rule == "lock.torch-mixed"
+    check_family(versions, base | {"wheels": [{"package": "torchaudio", "version": "2.8.0+site1"}]})
 
 
 def test_a_bundle_has_it_by_its_digest(tmp_path: Path, wheel: Path) -> None:

@@ -107,6 +107,21 @@ def test_whisperx_on_a_jetson_with_a_torch_for_it(tmp_path: Path) -> None:
     assert not [line for line in plan["requirements"] if line.startswith("nvidia-")]
 
 
+def test_a_torch_for_gpus_leaves_cpus_to_the_build_for_them(tmp_path: Path) -> None:
+    flags = b"\0" + b"sm_75 sm_80 sm_86 " + b"\0"
+    inside = {
+        "torch/lib/libtorch_python.so": library("x86_64", sass=()) + flags,
+        "torch/version.py": b"cuda = '12.8'\n",
+    }
+    build(tmp_path / "wheels", "torch", "2.8.0+site1", "cp313-cp313-linux_x86_64", inside, ())
+    gpu = with_gpu(facts(), "8.6", ("570.124.06", "12.8"))
+    plans = decided(tmp_path, {"cpu": facts(), "gpu": gpu}, packages={"torch": "<=2.8.0"})["hosts"]
+    found = {
+        name: (plan["device"], plan["torch_build"], plan["pins"]["torch"]) for name, plan in plans.items()
+    }
+    assert found == {"cpu": ("cpu", "cpu", "2.8.0"), "gpu": ("cuda", "site1", "2.8.0+site1")}
+
+
 def test_other_gpus_get_the_libraries_of_the_index(tmp_path: Path) -> None:
     build(tmp_path / "wheels", version="4.8.5+sm90", members={"ctranslate2/_ext.so": library(sass=(90,))})
     plan = decided(tmp_path, {"gh200": GH200}, packages={"whisperx": ""})["hosts"]["gh200"]
