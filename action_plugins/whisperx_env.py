@@ -30,6 +30,7 @@ if _ROOT not in ansible.plugins.__path__:
     ansible.plugins.__path__.append(_ROOT)
 
 from ..module_utils.whisperx_env.standing import assessment  # noqa: E402
+from ..module_utils.whisperx_fleet.interpreter import run_module  # noqa: E402
 from ..module_utils.whisperx_fleet.variables import at  # noqa: E402
 
 UV = "uv"
@@ -85,7 +86,7 @@ class ActionModule(ActionBase):
         if given.get("uv"):
             arguments["uv"] = {**given["uv"], "path": paths.get(given["uv"]["sha256"], "")}
         with self._told(given, arguments, task_vars or {}):
-            return self._execute_module(module_args=arguments, task_vars=task_vars)
+            return run_module(self, task_vars or {}, options=arguments)
 
     @contextlib.contextmanager
     def _told(

@@ -19,6 +19,7 @@ _ROOT = str(Path(__file__).resolve().parents[1])
 if _ROOT not in ansible.plugins.__path__:
     ansible.plugins.__path__.append(_ROOT)
 
+from ..module_utils.whisperx_fleet.interpreter import run_module  # noqa: E402
 from ..module_utils.whisperx_plan.layout import complaints  # noqa: E402
 
 _LAYOUT = "roles/whisperx_host/meta/argument_specs.yml"
@@ -61,7 +62,7 @@ class ActionModule(ActionBase):
             if models:
                 given["models"] = models
             given.pop("source", None)
-        result.update(self._execute_module(module_name=name, module_args=given, task_vars=task_vars))
+        result.update(run_module(self, task_vars or {}, name, given))
         return result
 
 
