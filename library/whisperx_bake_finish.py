@@ -68,7 +68,7 @@ sizes:
   returned: success
   type: dict
 sboms:
-  description: The bills of materials by release, as text.
+  description: The bills of materials by release, and C(system) for the distribution's packages, as text.
   returned: success
   type: dict
 files:
@@ -92,6 +92,7 @@ rule:
 import hashlib
 import json
 import os
+import subprocess
 from typing import Any, Dict, List
 
 from ansible.module_utils.basic import AnsibleModule
@@ -100,7 +101,7 @@ from ..module_utils.whisperx_bake import hygiene, slim
 from ..module_utils.whisperx_common import trust
 from ..module_utils.whisperx_common.files import read_json, read_text, write_text
 from ..module_utils.whisperx_problem import Problem
-from ..module_utils.whisperx_sbom import cyclonedx
+from ..module_utils.whisperx_sbom import cyclonedx, system
 
 ARGUMENTS: Dict[str, Any] = {
     "root": {"type": "path", "default": "/opt/whisperx"},
@@ -125,6 +126,7 @@ def main() -> None:
     try:
         trust.check({given["root"]: "whisperx_venv_root"}, "bake.untrusted-directory")
         sboms, actions = write_sboms(present, check)
+        sboms[system.NAME] = system.render()
         actions += [action for path in present for action in compile_one(path, check)]
         count, saved = slim.share(top, check)
         actions += (
@@ -135,7 +137,7 @@ def main() -> None:
         actions += ["{}: {}".format(item["does"], item["path"]) for item in found if item["does"] != "tell"]
         if not check:
             hygiene.clean(found)
-    except OSError as error:
+    except (OSError, subprocess.SubprocessError) as error:
         problem = unexpected(error)
         module.fail_json(msg=problem.sentence(), findings=[], **problem.record())
     except Problem as problem:
@@ -208,12 +210,12 @@ def unclean(told: List[Dict[str, str]]) -> Problem:
     )
 
 
-def unexpected(error: OSError) -> Problem:
+def unexpected(error: Exception) -> Problem:
     """Return what the system said as a Problem."""
     return Problem(
         "bake.system",
-        error.strerror or str(error),
-        str(error.filename or ""),
+        str(getattr(error, "strerror", "") or error),
+        str(getattr(error, "filename", "") or ""),
         "a root that can be read and written",
         "Fix that, then bake again.",
     )
