@@ -144,9 +144,9 @@ def main() -> None:
         module.fail_json(msg=problem.sentence(), findings=[], **problem.record())
     finally:
         os.umask(old)
-    told = [item for item in found if item["does"] == "tell" and item["id"] not in given["tolerate"]]
+    told = hygiene.undecided(found, given["tolerate"])
     if told:
-        problem = unclean(told)
+        problem = hygiene.unclean(told)
         module.fail_json(msg=problem.sentence(), findings=told, **problem.record())
     managed = [top, *given["managed"]]
     files = slim.digests(managed)
@@ -196,18 +196,6 @@ def site_packages(path: str) -> str:
     """Return where a release has its packages."""
     record = read_json(os.path.join(path, "release.json")) or {}
     return os.path.join(path, "lib", "python{}".format(record.get("python")), "site-packages")
-
-
-def unclean(told: List[Dict[str, str]]) -> Problem:
-    """Return the problem of an image that has what it must not have."""
-    ids = sorted({item["id"] for item in told})
-    return Problem(
-        "bake.unclean",
-        "; ".join(item["sentence"] for item in told),
-        "the root that is baked",
-        "a root without what is the builder's",
-        "Remove these, or list in whisperx_bake_tolerate what is meant: {}.".format(", ".join(ids)),
-    )
 
 
 def unexpected(error: Exception) -> Problem:

@@ -34,6 +34,12 @@ options:
     type: list
     elements: str
     default: []
+  tolerate:
+    description:
+      - Ids of findings that are meant, as O(whisperx_bake_finish#module:tolerate). What a person has to
+        decide about at the end is refused here, before anything is built. Without it nothing is looked for.
+    type: list
+    elements: str
   root:
     description: Directory of the environment, listed apart in RV(sizes).
     type: path
@@ -93,6 +99,7 @@ from typing import Any, Dict
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.distro import LinuxDistribution
 
+from ..module_utils.whisperx_bake import hygiene
 from ..module_utils.whisperx_bake.declare import plan_hosts, read_declared
 from ..module_utils.whisperx_bake.slim import sizes
 from ..module_utils.whisperx_host.probe import probe
@@ -107,6 +114,7 @@ ARGUMENTS: Dict[str, Any] = {
     "file": {"type": "dict", "default": {}},
     "profiles": {"type": "dict", "default": {}},
     "capabilities": {"type": "list", "elements": "str", "default": []},
+    "tolerate": {"type": "list", "elements": "str"},
     "root": {"type": "path", "default": "/opt/whisperx"},
 }
 
@@ -116,6 +124,10 @@ def main() -> None:
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
     given = module.params
     try:
+        if given["tolerate"] is not None:
+            told = hygiene.undecided(hygiene.findings(), given["tolerate"])
+            if told:
+                raise hygiene.unclean(told)
         profiles = read_declared(given["profiles"], given["assume"], given["file"])
         facts = probe("/", NVML_SECONDS, {}, LinuxDistribution)
         found = {key: facts.get(key) for key in KEPT}

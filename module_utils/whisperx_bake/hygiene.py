@@ -9,7 +9,9 @@ import shutil
 from dataclasses import dataclass
 from typing import Dict, Iterator, List, Pattern, Sequence, Tuple
 
-__all__ = ["ROWS", "Row", "clean", "findings"]
+from ..whisperx_problem import Problem
+
+__all__ = ["ROWS", "Row", "clean", "findings", "unclean", "undecided"]
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,23 @@ def findings(rows: Sequence[Row] = ROWS, top: str = "/") -> List[Dict[str, str]]
             sentence = "{} {}: {}".format(path, what, row.why)
             found.append({"id": row.id, "path": path, "does": row.does, "sentence": sentence})
     return found
+
+
+def undecided(found: Sequence[Dict[str, str]], tolerated: Sequence[str]) -> List[Dict[str, str]]:
+    """Return what a person has to decide about; ``tolerated``: ids of what is meant."""
+    return [item for item in found if item["does"] == "tell" and item["id"] not in tolerated]
+
+
+def unclean(told: List[Dict[str, str]]) -> Problem:
+    """Return the problem of an image that has what it must not have."""
+    ids = sorted({item["id"] for item in told})
+    return Problem(
+        "bake.unclean",
+        "; ".join(item["sentence"] for item in told),
+        "the root that is baked",
+        "a root without what is the builder's",
+        "Remove these, or list in whisperx_bake_tolerate what is meant: {}.".format(", ".join(ids)),
+    )
 
 
 def clean(found: Sequence[Dict[str, str]], top: str = "/") -> None:

@@ -59,3 +59,23 @@ def test_without_a_declaration_a_builder_with_a_gpu_is_refused_too(capsys, monke
     result = run_module(capsys, monkeypatch, RICH)
     assert result["failed"] and result["rule"] == "bake.undeclared"
     assert "H100" not in json.dumps(result)
+
+
+def test_what_would_be_refused_at_the_end_is_refused_at_the_start(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def finding(does: str) -> list[dict[str, str]]:
+        return [{"id": "authorized-key", "path": "/root/k", "does": does, "sentence": "/root/k is there"}]
+
+    monkeypatch.setattr(whisperx_bake_target, "probe", lambda *_: {**OWN, **POOR})
+    for tolerate, does, refused in (
+        ([], "tell", True),
+        (["authorized-key"], "tell", False),
+        ([], "remove", False),
+    ):
+        monkeypatch.setattr(whisperx_bake_target.hygiene, "findings", lambda does=does: finding(does))
+        with patch_module_args({**DECLARED, "tolerate": tolerate}), pytest.raises(SystemExit):
+            whisperx_bake_target.main()
+        result = json.loads(capsys.readouterr().out)
+        assert bool(result.get("failed")) is refused
+        assert not refused or (result["rule"] == "bake.unclean" and "whisperx_bake_tolerate" in result["msg"])
