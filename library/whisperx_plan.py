@@ -107,7 +107,7 @@ options:
     type: list
     elements: str
     choices: [system, managed]
-    default: [system]
+    default: [system, managed]
   container_base:
     description:
       - Base image of containers, as a reference, best with its digest. By default the catalogue's

@@ -27,6 +27,7 @@ from module_utils.whisperx_catalogue.rows import Distro  # noqa: E402
 from module_utils.whisperx_common.versions import dotted  # noqa: E402
 from module_utils.whisperx_plan.decide import decide  # noqa: E402
 from module_utils.whisperx_plan.model import Request  # noqa: E402
+from module_utils.whisperx_plan.output.document import python_of  # noqa: E402
 
 __all__ = ["PAGE", "Cell", "main", "render"]
 
@@ -50,7 +51,8 @@ These are predictions; [truth.md](truth.md) says which were tried.
 No GPU row was tried on that GPU.
 
 Distributions with the same C library and the same Pythons share a row.
-A Python in *italics* is not the distribution's own `python3`: install its package first.
+A Python marked "managed" is installed with the environment ([python.md](python.md)): the distribution's own does not do.
+A Python in *italics* is another one of the distribution's: install its package first.
 The remedy "driver" is an advice: a newer branch would give newer versions."""
 _HEAD = "| distribution | glibc | Python | WhisperX | ctranslate2 | torch | remedies | rules |"
 
@@ -75,7 +77,7 @@ class Cell:
         if record["verdict"] != "plan":
             return _row([*known, dotted(self.distros[0].python or ()), "refused", "-", "-", "-", rules])
         pins, build = record["pins"], record["torch_build"]
-        python = f"*{record['python']}*" if self.extra else record["python"]
+        python = f"*{record['python']}*" if self.extra else python_of(record)
         torch = f"{pins['torch']} ({build})" if build else pins.get("torch", "-")
         kinds = ", ".join(dict.fromkeys(str(remedy["kind"]) for remedy in record["remedies"])) or "-"
         return _row([*known, python, pins["whisperx"], pins["ctranslate2"], torch, kinds, rules])

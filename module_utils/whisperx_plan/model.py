@@ -141,7 +141,7 @@ class Request:
     device: str = "auto"
     remedies: tuple[str, ...] = REMEDIES
     unknown: str = "refuse"
-    interpreters: tuple[str, ...] = (SYSTEM,)
+    interpreters: tuple[str, ...] = INTERPRETERS
     container_base: str = ""
     container_facts: Mapping[str, Any] = field(default_factory=dict)
     container_engine: str = ""
@@ -158,7 +158,7 @@ class Request:
         device: str = "auto",
         remedies: Any = REMEDIES,
         unknown: str = "refuse",
-        interpreters: Any = (SYSTEM,),
+        interpreters: Any = INTERPRETERS,
         container_base: str = "",
         container_facts: Any = None,
         container_engine: str = "",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .model import INTERPRETERS, REMEDIES, SYSTEM
+from .model import INTERPRETERS, REMEDIES
 
 __all__ = ["ARGUMENTS"]
 
@@ -20,7 +20,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
         "type": "list",
         "elements": "str",
         "choices": list(INTERPRETERS),
-        "default": [SYSTEM],
+        "default": list(INTERPRETERS),
     },
     "container_base": {"type": "str", "default": ""},
     "container_root": {"type": "str", "default": ""},
