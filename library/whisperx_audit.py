@@ -87,6 +87,9 @@ report:
     previous:
       description: The release a rollback goes to, whether it fits today and would fit then.
       type: dict
+    python:
+      description: The managed Python, C(version), and if there is a newer one C(newest) and C(security).
+      type: dict
     plan:
       description: What C(site.yml) would make of the host.
       type: dict

@@ -23,11 +23,14 @@ CATALOGUE = Path(__file__).resolve().parents[1] / "roles" / "whisperx_plan" / "f
 OLDEST = (3, 10)
 # What python-build-standalone promises of its glibc builds ("Running distributions"), by machine.
 FLOORS = {"x86_64": "2.17", "aarch64": "2.17"}
+# The first patch of a minor version that has security fixes only, which follows its last bugfix release
+# (PEP 619, 664, 693).
+SECURITY_ONLY = {10: 12, 11: 10, 12: 11}
 
 HEAD = """\
 # The standalone builds of CPython that a plan may take (whisperx_plan_interpreters: managed).
 # Written by tools/refresh_interpreters.py: the newest patch of each minor version in uv's list of downloads.
-# libc is the oldest on which the build runs.
+# libc is the oldest on which the build runs; security marks minor versions that get security fixes only.
 ---
 schema: 1
 
@@ -77,9 +80,14 @@ def render(found: Iterable[Mapping[str, Any]]) -> str:
             f'  - {{version: {version}, build: "{build}", machine: {machine}, '
             f'libc: {{family: glibc, version: "{FLOORS[machine]}"}},\n'
             f"     file: {file},\n"
-            f"     sha256: {entry['sha256']}, source: uv, confidence: documented}}\n"
+            f"     sha256: {entry['sha256']}, {_security(entry)}source: uv, confidence: documented}}\n"
         )
     return HEAD + "".join(lines) + TAIL
+
+
+def _security(entry: Mapping[str, Any]) -> str:
+    only = SECURITY_ONLY.get(entry["minor"])
+    return "security: true, " if only is not None and entry["patch"] >= only else ""
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -51,7 +51,7 @@ These are predictions; [truth.md](truth.md) says which were tried.
 No GPU row was tried on that GPU.
 
 Distributions with the same C library and the same Pythons share a row.
-A Python marked "managed" is installed with the environment ([python.md](python.md)): the distribution's own does not do.
+A Python marked "managed" is installed with the environment, see [python.md](python.md).
 A Python in *italics* is another one of the distribution's: install its package first.
 The remedy "driver" is an advice: a newer branch would give newer versions."""
 _HEAD = "| distribution | glibc | Python | WhisperX | ctranslate2 | torch | remedies | rules |"

@@ -8,6 +8,7 @@ from typing import Any, Dict, Iterator, List, Mapping, Tuple
 
 from ..whisperx_abi.model import Finding
 from ..whisperx_common.conditions import ABSENT, BROKEN, DRIFTED, HEALTHY
+from ..whisperx_common.versions import minor, numbers
 from ..whisperx_env.integrity import packages as installed
 from ..whisperx_release import host, state
 from ..whisperx_release.model import Layout, Release
@@ -54,6 +55,7 @@ def report(asked: Asked, driver_file: str = _PROC_DRIVER) -> Dict[str, Any]:
         previous=_previous(found.get(found.previous), now, asked),
         plan=_plan(asked.plan, release),
     )
+    result["python"] = _python(asked.plan, release)
     result["lines"] = list(_lines(result, release, changed, findings, breaks))
     return result
 
@@ -100,6 +102,19 @@ def _plan(plan: Mapping[str, Any], release: Release) -> Dict[str, Any]:
     }
 
 
+def _python(plan: Mapping[str, Any], release: Release) -> Dict[str, Any]:
+    """Which managed Python a release has, and the newest of its minor version that the catalogue knows.
+
+    {} for a release on the host's own Python; no "newest" where no plan was given.
+    """
+    have = str(release.value("python_archive", {}).get("version") or "")
+    newest = (plan.get("python_archive") or {}) if have else {}
+    version = str(newest.get("version") or "")
+    if not have or minor(version) != minor(have) or numbers(version) <= numbers(have):
+        return {"version": have} if have else {}
+    return {"version": have, "newest": version, "security": bool(newest.get("security"))}
+
+
 def is_pinned(version: str, pin: str) -> bool:
     """Return whether a version is the pinned one: a build or a repair of it has a further local label."""
     return version == pin or version.startswith(pin + ("." if "+" in pin else "+"))
@@ -119,6 +134,10 @@ def _lines(
     yield "{} ({} objects, verified {}): {}".format(release.name, result["objects"], at, word)
     for item in changed:
         yield "  {:<9} {} [{}]".format(item.what, item.sentence, item.rule)
+    if result["python"].get("newest"):
+        why = ": security release" if result["python"]["security"] else ""
+        told = "  managed Python {version}, newest {newest}{why}; take it: whisperx_plan_state=upgrade"
+        yield told.format(why=why, **result["python"])
     for finding in findings[:_SHOWN]:
         yield "  does not fit: {} {} [{}]".format(finding.file, finding.found, finding.rule)
     if len(findings) > _SHOWN:

@@ -21,6 +21,8 @@ _PARTS = 3
 class Standalone:
     """One archive: the Python in it, the hosts it runs on, and its SHA-256.
 
+    ``security``: whether its minor version gets nothing but security fixes any more.
+
     ``libc``: family and oldest version of the C library; ``build``: the date that python-build-standalone
     files it under; ``base``: the address above that; ``size`` in bytes, None where nobody says it.
     """
@@ -34,6 +36,7 @@ class Standalone:
     size: int | None
     base: str
     source: str
+    security: bool = False
 
 
 def read_mirror(row: Fields, source: str) -> str:
@@ -63,6 +66,7 @@ def read_standalone(row: Fields, source: str, base: str) -> Standalone:
         size=row.whole("size"),
         base=base,
         source=source,
+        security=row.flag("security") is True,
     )
 
 

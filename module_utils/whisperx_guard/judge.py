@@ -32,7 +32,8 @@ _GONE_REMEDY = (
     "whisperx_plan_device: cpu."
 )
 _INTERPRETER_REMEDY = (
-    "Keep that package (apt-mark manual keeps it from autoremove), or run site.yml for another Python first."
+    "Keep that package (apt-mark manual keeps it from autoremove), or let site.yml choose another Python "
+    "afterwards: a managed one, if whisperx_plan_interpreters has managed and no other of the host fits."
 )
 _MINOR = re.compile(r"(?:\d+:)?(\d+\.\d+)")
 

@@ -124,6 +124,7 @@ def _archive(python: Interpreter) -> dict[str, Any] | None:
         "file": row.file,
         "sha256": row.sha256,
         "size": row.size,
+        "security": row.security,
         "base": row.base,
     }
 

@@ -36,6 +36,7 @@ def test_only_what_a_plan_may_take_becomes_a_row(tmp_path):
         entry("3.13.11"),
         entry("3.13.11", build="20261101"),
         entry("3.12.4", machine="aarch64"),
+        entry("3.12.14"),
         entry("3.13.12", variant="freethreaded"),
         entry("3.13.13", arch={"family": "x86_64", "variant": "v3"}),
         entry("3.13.14", prerelease="rc1"),
@@ -52,10 +53,12 @@ def test_only_what_a_plan_may_take_becomes_a_row(tmp_path):
     rows = yaml.safe_load(target.read_text())["interpreters"]
     assert [(row["version"], row["machine"], row["build"]) for row in rows] == [
         ("3.13.11", "x86_64", "20261110"),
+        ("3.12.14", "x86_64", "20261110"),
         ("3.12.4", "aarch64", "20261110"),
     ]
     assert rows[0]["file"].startswith("cpython-3.13.11+20261110-x86_64-")
     assert {row["confidence"] for row in rows} == {"documented"}
+    assert [row.get("security", False) for row in rows] == [False, True, False]
 
 
 def test_ours_is_what_the_tool_writes():

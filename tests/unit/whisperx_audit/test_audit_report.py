@@ -84,6 +84,29 @@ def test_nothing_changed(host: Host) -> None:
     assert found["objects"] == 2 and found["lines"][0].endswith("healthy")
 
 
+@pytest.mark.parametrize(
+    ("have", "newest", "security", "says"),
+    [
+        ("3.13.9", "3.13.11", False, "managed Python 3.13.9, newest 3.13.11; take"),
+        ("3.13.9", "3.13.11", True, "managed Python 3.13.9, newest 3.13.11: security release; take"),
+        ("3.13.9", "3.13.10", False, "managed Python 3.13.9, newest 3.13.10; take"),
+        ("3.13.11", "3.13.9", True, ""),
+        ("3.13.9", "3.13.9", True, ""),
+        ("3.12.9", "3.13.11", True, ""),
+        ("", "3.13.11", True, ""),
+    ],
+)
+def test_a_newer_build_of_the_managed_python(
+    tmp_path: Path, have: str, newest: str, security: bool, says: str
+) -> None:
+    made = Host(tmp_path)
+    release(made, **({"python_archive": {"version": have}} if have else {}))
+    found = ask(made, plan={"python_archive": {"version": newest, "security": security}})
+    assert (says in "\n".join(found["lines"])) and bool(says) == ("newest" in found["python"])
+    assert found["python"].get("version", "") == have
+    assert "newest" not in ask(made)["python"]
+
+
 def test_no_environment(tmp_path: Path) -> None:
     assert ask(Host(tmp_path))["state"] == "absent"
 
