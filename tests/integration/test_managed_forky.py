@@ -17,10 +17,10 @@ from tools.lab import standalone_python
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = f"whisperx-managed-{os.getpid()}"
-SETS = {
-    "old": {"ctranslate2": "<4.8.5", "faster-whisper": ""},
-    "new": {"ctranslate2": "", "faster-whisper": ""},
-}
+# CTranslate2 4.6.0 has no wheel for Python 3.14; newer ones have, so they are asked for on a managed one.
+OLD = {"whisperx_plan_packages": {"ctranslate2": "==4.6.0", "faster-whisper": ""}}
+NEW = {"whisperx_plan_packages": {"ctranslate2": "", "faster-whisper": ""}}
+NEW |= {"whisperx_plan_interpreters": ["managed"]}
 
 
 def run(*words: str | Path, **options: Any) -> str:
@@ -56,11 +56,11 @@ class Forky:
             if ca
             else []
         )
-        run("podman", "run", "--detach", "--name", NAME, "--network=host",
-            "--volume", f"{share}:/srv/whisperx", *more, "localhost/whisperx-lab:forky", "sleep", "infinity")  # fmt: skip
+        options = ["--detach", "--name", NAME, "--network=host", "--volume", f"{share}:/srv/whisperx", *more]
+        run("podman", "run", *options, "localhost/whisperx-lab:forky", "sleep", "infinity")
 
-    def play(self, playbook: str, *words: str, packages: dict[str, str] | None = None) -> str:
-        given = {**self.variables, **({"whisperx_plan_packages": packages} if packages else {})}
+    def play(self, playbook: str, *words: str, **variables: Any) -> str:
+        given = {**self.variables, **variables}
         ansible = Path(sys.executable).parent / "ansible-playbook"
         command = [ansible, playbook, "-i", self.base / "hosts.json", "-e", json.dumps(given), *words]
         environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
@@ -85,30 +85,28 @@ def forky(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fork
 
 
 def test_it_is_installed_upgraded_rolled_back_and_audited(forky: Forky) -> None:
-    predicted = forky.play("site.yml", "--check", packages=SETS["old"])
+    predicted = forky.play("site.yml", "--check", **OLD)
     assert f"install managed Python {forky.version}" in predicted, predicted[-3000:]
     assert forky.here("sh", "-c", "ls -A /opt") == ""
-    told = forky.play("site.yml", "--diff", packages=SETS["old"])
-    assert (
-        f"+python=={forky.version}" in told
-        and "3.13 (managed)".replace("3.13", forky.version.rpartition(".")[0]) in told
-    )
+    told = forky.play("site.yml", "--diff", **OLD)
+    assert f"+python=={forky.version}" in told, told[-5000:]
     plan = json.loads((forky.base / "plan.json").read_text())["hosts"]["forky"]
     assert (plan["python_source"], plan["runtime"]) == ("managed", "venv")
 
-    # The pipeline was verified by the run: the micro model on the real kernels. The same as an ordinary user.
+    # The run transcribed with the micro model on the real kernels. Here a user without name and home:
     code = "import ctranslate2, faster_whisper, sys; print(ctranslate2.__version__, sys.version.split()[0])"
     launcher = "/opt/whisperx/current/launch/python"
     user = ["setpriv", "--reuid=1234", "--clear-groups", "env", "HOME=/", launcher, "-c", code]
     old = forky.here(*user).splitlines()[-1]
-    assert old.split()[1] == forky.version
-    again = forky.play("site.yml", packages=SETS["old"])
-    assert "changed=0" in again and forky.here("sh", "-c", "ls /opt/whisperx/pythons | wc -l") == "2"
+    assert old.split() == ["4.6.0", forky.version]
+    again = forky.play("site.yml", **OLD)
+    assert "changed=0" in again, again[-3000:]
 
-    forky.play("site.yml", packages=SETS["new"])
+    forky.play("site.yml", **NEW)
     new = forky.here(*user).splitlines()[-1]
-    assert new != old and new.split()[1] == forky.version
+    assert new.split()[0] > old.split()[0] and new.split()[1] == forky.version
+    assert forky.here("sh", "-c", "ls /opt/whisperx/pythons | wc -l") == "2"  # one tree, its record
     forky.play("playbooks/rollback.yml")
     assert forky.here(*user).splitlines()[-1] == old
-    audited = forky.play("playbooks/audit.yml", packages=SETS["old"])
-    assert "healthy" in audited
+    audited = forky.play("playbooks/audit.yml", **OLD)
+    assert "healthy" in audited, audited[-3000:]
