@@ -50,7 +50,7 @@ class ActionModule(ControllerAction):
     ) -> dict[str, t.Any]:
         """Return what the module returns. Raises Problem."""
         inventory = sorted(at(variables, ("groups", "all")) or [])
-        hosts = read_hosts(fleet, variables, inventory)
+        hosts = read_hosts(fleet, variables, inventory, given.pop("models", None))
         rows = read_rows(_ROWS)
         if given.get("state") == "filled":
             return self._filled(given, variables, fleet, hosts)

@@ -21,6 +21,11 @@ options:
     type: str
     choices: [locked, filled]
     default: locked
+  models:
+    description: The models of hosts that have no variable of their own, as where a play sets it.
+    type: list
+    elements: dict
+    default: []
   wants:
     description: Classes of hosts with their models. Set by the action plugin.
     type: list

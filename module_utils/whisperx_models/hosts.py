@@ -96,11 +96,14 @@ class Hosts:
         return found, chosen
 
 
-def read_hosts(fleet: Fleet, variables: Mapping[str, Any], inventory: list[str]) -> Hosts:
+def read_hosts(fleet: Fleet, variables: Mapping[str, Any], inventory: list[str], models: Any = None) -> Hosts:
     """Return what the hosts of the batch ask for that have a plan and a lock.
 
-    Raises Problem "models.request".
+    ``models``: the value that the task has, for the host that it runs for. It is every host's where that host
+    has none of its own: what a play sets is no variable of a host. Raises Problem "models.request".
     """
+    own = VARIABLE in fleet.raw(str(variables.get("inventory_hostname")))
+    usual = [] if own or models is None else models
     plans = at(variables, ("__whisperx_plan", "hosts")) or {}
     locks = at(variables, ("__whisperx_lock", "locks")) or {}
     classes = {
@@ -108,11 +111,11 @@ def read_hosts(fleet: Fleet, variables: Mapping[str, Any], inventory: list[str])
         for host in fleet.batch
         if at(plans, (host, "verdict")) == "plan" and plans[host].get("class") in locks
     }
-    raw = fleet.setting(VARIABLE, [], classes)
+    raw = fleet.setting(VARIABLE, usual, classes)
     requests = {host: read(raw[host] or [], host) for host in classes}
     if not any(requests.values()):
         return Hosts(requests, classes, {name: {} for name in classes.values()}, raw=raw)
-    others = fleet.setting(VARIABLE, [], inventory)
+    others = fleet.setting(VARIABLE, usual, inventory)
     listed = {one.label for host in inventory for one in _asked(others[host], host)}
     versions = {name: parse_lock(locks[name]["text"]).versions for name in sorted(set(classes.values()))}
     listed |= {one.label for asked in requests.values() for one in asked}

@@ -117,19 +117,23 @@ class Resolver:
             return self._fresh[key]
         if key in lock.models and not upgrade:
             return lock.models[key]
-        made = self._made(source, asked, request)
+        made = self._made(source, asked, request, upgrade)
         self._fresh[key] = made
         return made
 
-    def _made(self, source: Source, asked: str, request: Request) -> LockedModel:
+    def _made(self, source: Source, asked: str, request: Request, upgrade: bool) -> LockedModel:
         label = request.label
         if source.local:
             return self._from_directory(source, asked, request)
         if source.origin == "hub":
             return self._from_hub(source, asked, label)
-        with self.store.house.held(), self.store.writable():
-            self.store.scratch.mkdir(parents=True, exist_ok=True)
-            files = self._weights(source) if source.origin == "torchaudio" else self._sentences(source)
+        key = f"{source} {self.web.torchaudio} {self.web.nltk}"
+        files = () if upgrade else _locked(self.store.known(key))
+        if not files:
+            with self.store.house.held(), self.store.writable():
+                self.store.scratch.mkdir(parents=True, exist_ok=True)
+                files = self._weights(source) if source.origin == "torchaudio" else self._sentences(source)
+                self.store.note(key, [(one.path, one.size, one.sha256) for one in files])
         return LockedModel(str(source), asked, _revision(files), files)
 
     def _from_directory(self, source: Source, asked: str, request: Request) -> LockedModel:
@@ -150,21 +154,28 @@ class Resolver:
         part = self.rows.part(source.part)
         listed = {one.path: one for one in listing.files}
         local.check_complete(part, list(listed), label, f"{source.name} at {listing.revision}")
-        files = []
-        for path in part.select(list(listed)):
-            one = listed[path]
-            digest = one.sha256
-            if not digest:
-                with self.store.house.held(), self.store.writable():
-                    self.store.scratch.mkdir(parents=True, exist_ok=True)
-                    target = self.store.scratch / "small"
-                    self.hub.fetch(source.name, listing.revision, path, target)
-                    size = target.stat().st_size
-                    digest = self.store.add(target, "", path)
-            else:
-                size = one.size
-            files.append(LockedFile(path, size, digest))
+        files = [
+            LockedFile(path, listed[path].size, listed[path].sha256)
+            if listed[path].sha256
+            else self._small(source.name, listing.revision, path)
+            for path in part.select(list(listed))
+        ]
         return LockedModel(str(source), asked, listing.revision, tuple(files))
+
+    def _small(self, repository: str, revision: str, path: str) -> LockedFile:
+        """Download a file of which the hub has no SHA-256. A revision never changes."""
+        key = f"{repository}@{revision} {path}"
+        known = _locked(self.store.known(key))
+        if known:
+            return known[0]
+        with self.store.house.held(), self.store.writable():
+            self.store.scratch.mkdir(parents=True, exist_ok=True)
+            target = self.store.scratch / "small"
+            self.hub.fetch(repository, revision, path, target)
+            size = target.stat().st_size
+            made = LockedFile(path, size, self.store.add(target, "", path))
+            self.store.note(key, [(path, made.size, made.sha256)])
+        return made
 
     def _weights(self, source: Source) -> tuple[LockedFile, ...]:
         file = self._bundles[source.name]
@@ -180,6 +191,10 @@ class Resolver:
             LockedFile(name, sizes[name], self.store.add(path, "", name))
             for name, path in sorted(found.items())
         )
+
+
+def _locked(files: list[tuple[str, int, str]]) -> tuple[LockedFile, ...]:
+    return tuple(LockedFile(*one) for one in files)
 
 
 def _revision(files: tuple[LockedFile, ...]) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..whisperx_common.durable import make_directories, replace
-from ..whisperx_common.files import sha256
+from ..whisperx_common.files import read_json, sha256, write_json
 from ..whisperx_models_host.fetch import NAME
 from ..whisperx_problem import Problem
 from ..whisperx_wheelhouse.house import House
@@ -18,6 +18,7 @@ from ..whisperx_wheelhouse.house import House
 __all__ = ["NAME", "Store", "begun"]
 
 _FOLDER = ".part/models"
+_KNOWN = ".models.json"
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,24 @@ class Store:
             made.chmod(0o644)
             replace(str(made), str(target))
         return digest
+
+    def known(self, key: str) -> list[tuple[str, int, str]]:
+        """Return name, size and SHA-256 of the files that came from a place, [] unless all are still here.
+
+        Where a dry run had to download something to lock it, the run need not do it again.
+        """
+        noted = (read_json(str(self.house.root / _KNOWN)) or {}).get(key)
+        try:
+            files = [(str(name), int(size), str(digest)) for name, size, digest in noted or ()]
+        except (TypeError, ValueError):
+            return []
+        return files if all(self.house.right(digest, NAME, size) for _, size, digest in files) else []
+
+    def note(self, key: str, files: list[tuple[str, int, str]]) -> None:
+        """Remember what came from a place."""
+        path = str(self.house.root / _KNOWN)
+        with self.writable():
+            write_json(path, {**(read_json(path) or {}), key: [list(one) for one in files]})
 
     def copy(self, source: Path, wanted: str, what: str) -> None:
         """Take a copy of a file of the controller. Raises Problem as `add` does."""
