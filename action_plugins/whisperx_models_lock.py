@@ -24,9 +24,10 @@ if _ROOT not in ansible.plugins.__path__:
 from ..module_utils.whisperx_fleet.action import ControllerAction  # noqa: E402
 from ..module_utils.whisperx_fleet.variables import Fleet, at  # noqa: E402
 from ..module_utils.whisperx_models import advice  # noqa: E402
-from ..module_utils.whisperx_models.hosts import Hosts, lacking, read_hosts  # noqa: E402
+from ..module_utils.whisperx_models.hosts import Hosts, lacking, read_hosts, read_requests  # noqa: E402
 from ..module_utils.whisperx_models.lock import ModelsLock, parse  # noqa: E402
 from ..module_utils.whisperx_models.manifest import contents  # noqa: E402
+from ..module_utils.whisperx_models.request import Request  # noqa: E402
 from ..module_utils.whisperx_models.rows import Rows, read_rows  # noqa: E402
 from ..module_utils.whisperx_models.run import lock_path, not_in_bundle, read_lock, store_place  # noqa: E402
 from ..module_utils.whisperx_models.store import NAME  # noqa: E402
@@ -50,8 +51,10 @@ class ActionModule(ControllerAction):
     ) -> dict[str, t.Any]:
         """Return what the module returns. Raises Problem."""
         inventory = sorted(at(variables, ("groups", "all")) or [])
-        hosts = read_hosts(fleet, variables, inventory, given.pop("models", None))
-        rows = read_rows(_ROWS)
+        rows, models = read_rows(_ROWS), given.pop("models", None)
+        if given.get("state") == "advised":
+            return {"notes": foreseen(rows, read_requests(fleet, variables, models), fleet, variables)}
+        hosts = read_hosts(fleet, variables, inventory, models)
         if given.get("state") == "filled":
             return self._filled(given, variables, fleet, hosts)
         return self._locked(given, variables, fleet, hosts, rows)
@@ -79,7 +82,12 @@ class ActionModule(ControllerAction):
             text = result["text"]
         lock = parse(text, str(path))
         sets, chosen = hosts.sets(lock)
-        found = {"text": text, "sets": sets, "of": chosen, "notes": notes(rows, lock, hosts, fleet)}
+        found = {
+            "text": text,
+            "sets": sets,
+            "of": chosen,
+            "notes": notes(rows, lock, hosts, fleet, variables),
+        }
         if text != before:
             shown = {"before_header": str(path), "after_header": str(path)}
             found |= {"changed": True, "diff": {"before": before, "after": text, **shown}}
@@ -131,7 +139,16 @@ class ActionModule(ControllerAction):
                 teller.join()
 
 
-def notes(rows: Rows, lock: ModelsLock, hosts: Hosts, fleet: Fleet) -> list[str]:
+def gpus_of(fleet: Fleet, variables: t.Mapping[str, t.Any], hosts: t.Iterable[str]) -> dict[str, t.Any]:
+    """Return host to its GPUs, of the hosts whose plan uses them."""
+    plans = at(variables, ("__whisperx_plan", "hosts")) or {}
+    used = [host for host in hosts if at(plans, (host, "device")) == "cuda"]
+    return fleet.recorded("ansible_facts.whisperx_host.gpus", used)
+
+
+def notes(
+    rows: Rows, lock: ModelsLock, hosts: Hosts, fleet: Fleet, variables: t.Mapping[str, t.Any]
+) -> list[str]:
     """Return what a user should know of these models on these hosts, each sentence once."""
     asked = {one.label for requests in hosts.requests.values() for one in requests}
     names = [one for one in lock.names.values() if f"{one.kind} {one.name}" in asked]
@@ -139,9 +156,23 @@ def notes(rows: Rows, lock: ModelsLock, hosts: Hosts, fleet: Fleet) -> list[str]
     repositories = {
         one.name: one.sources[0].partition(":")[2].partition("#")[0] for one in names if one.kind == "whisper"
     }
-    gpus = fleet.recorded("ansible_facts.whisperx_host.gpus", hosts.requests)
+    gpus = gpus_of(fleet, variables, hosts.requests)
     for host, requests in hosts.requests.items():
         found += advice.memory(rows, requests, repositories, gpus.get(host))
+    return list(dict.fromkeys(found))
+
+
+def foreseen(
+    rows: Rows,
+    requests: t.Mapping[str, t.Sequence[Request]],
+    fleet: Fleet,
+    variables: t.Mapping[str, t.Any],
+) -> list[str]:
+    """Return the same where nothing is locked, as far as names and facts say it."""
+    found = advice.foreseen(rows, [one for asked in requests.values() for one in asked])
+    gpus = gpus_of(fleet, variables, requests)
+    for host, asked in requests.items():
+        found += advice.memory(rows, asked, {}, gpus.get(host))
     return list(dict.fromkeys(found))
 
 

@@ -17,9 +17,9 @@ description:
     every host has them, this module does not run at all.
 options:
   state:
-    description: What is done.
+    description: What is done. V(advised) only returns RV(notes); the action plugin does that by itself.
     type: str
-    choices: [locked, filled]
+    choices: [locked, filled, advised]
     default: locked
   models:
     description: The models of hosts that have no variable of their own, as where a play sets it.
@@ -157,7 +157,7 @@ of:
   type: dict
 notes:
   description: Sentences about licences, and about the memory of GPUs.
-  returned: when O(state=locked)
+  returned: when O(state=locked) or O(state=advised)
   type: list
   elements: str
 files:

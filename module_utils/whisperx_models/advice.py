@@ -10,7 +10,7 @@ from .request import Request
 from .rows import Rows
 from .source import Source, read
 
-__all__ = ["licences", "memory"]
+__all__ = ["foreseen", "licences", "memory"]
 
 # In the order in which they are tried: as faster-whisper computes on a GPU, then with the least memory.
 _TYPES = ("float16", "int8")
@@ -32,6 +32,20 @@ def licences(rows: Rows, sources: Iterable[str]) -> list[str]:
                 f"whisperx_models_token has to accept them ({row['source']})"
             )
     return found
+
+
+def foreseen(rows: Rows, requests: Iterable[Request]) -> list[str]:
+    """Return such sentences for models that are not locked yet, as far as their names say it."""
+    found, sources = [], set()
+    for request in requests:
+        row = next((one for one in rows.licences if request.name in one.get("languages", ())), None)
+        if request.kind == "align" and row is not None and not request.path:
+            found.append(
+                f"{request.label}: {row['licence']}, which does not allow {row['refused']} ({row['source']})"
+            )
+        elif "/" in request.name and not request.path:
+            sources.add(str(Source("hub", request.name)))
+    return [*found, *licences(rows, sources)]
 
 
 def memory(rows: Rows, requests: Sequence[Request], names: Mapping[str, str], gpus: Any) -> list[str]:

@@ -21,7 +21,16 @@ from .request import Request, read
 from .rows import Rows
 from .source import read as read_source
 
-__all__ = ["LISTING", "VARIABLE", "Hosts", "known_listing", "lacking", "prediction", "read_hosts"]
+__all__ = [
+    "LISTING",
+    "VARIABLE",
+    "Hosts",
+    "known_listing",
+    "lacking",
+    "prediction",
+    "read_hosts",
+    "read_requests",
+]
 
 VARIABLE = "whisperx_models"
 # Where the listing lies that came with the facts of a host.
@@ -102,8 +111,7 @@ def read_hosts(fleet: Fleet, variables: Mapping[str, Any], inventory: list[str],
     ``models``: the value that the task has, for the host that it runs for. It is every host's where that host
     has none of its own: what a play sets is no variable of a host. Raises Problem "models.request".
     """
-    own = VARIABLE in fleet.raw(str(variables.get("inventory_hostname")))
-    usual = [] if own or models is None else models
+    usual = _usual(fleet, variables, models)
     plans = at(variables, ("__whisperx_plan", "hosts")) or {}
     locks = at(variables, ("__whisperx_lock", "locks")) or {}
     classes = {
@@ -120,6 +128,19 @@ def read_hosts(fleet: Fleet, variables: Mapping[str, Any], inventory: list[str],
     versions = {name: parse_lock(locks[name]["text"]).versions for name in sorted(set(classes.values()))}
     listed |= {one.label for asked in requests.values() for one in asked}
     return Hosts(requests, classes, versions, frozenset(listed), raw)
+
+
+def read_requests(
+    fleet: Fleet, variables: Mapping[str, Any], models: Any = None
+) -> dict[str, tuple[Request, ...]]:
+    """Return what the hosts of the batch ask for that have a plan; nothing has to be locked.
+
+    ``models`` as for `read_hosts`. Raises Problem "models.request".
+    """
+    plans = at(variables, ("__whisperx_plan", "hosts")) or {}
+    planned = [host for host in fleet.batch if at(plans, (host, "verdict")) == "plan"]
+    raw = fleet.setting(VARIABLE, _usual(fleet, variables, models), planned)
+    return {host: read(raw[host] or [], host) for host in planned}
 
 
 def known_listing(value: Any, options: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -154,6 +175,12 @@ def lacking(fleet: Fleet, sets: Mapping[str, Mapping[str, Any]], chosen: Mapping
         files = contents(sets.get(identity) or {"models": []})
         found |= {name: size for name, size in files.items() if name not in there}
     return found
+
+
+def _usual(fleet: Fleet, variables: Mapping[str, Any], models: Any) -> Any:
+    """Return the models of hosts without a variable of their own."""
+    own = VARIABLE in fleet.raw(str(variables.get("inventory_hostname")))
+    return [] if own or models is None else models
 
 
 def _asked(value: Any, host: str) -> tuple[Request, ...]:

@@ -36,7 +36,7 @@ from .wheels import wheels
 __all__ = ["ARGUMENTS", "lock_path", "not_in_bundle", "read_lock", "run", "store_place"]
 
 ARGUMENTS: dict[str, Any] = {
-    "state": {"choices": ["locked", "filled"], "default": "locked"},
+    "state": {"choices": ["locked", "filled", "advised"], "default": "locked"},
     "models": {"type": "list", "elements": "dict", "default": []},
     "wants": {"type": "list", "elements": "dict", "default": []},
     "listed": {"type": "list", "elements": "str", "default": []},
