@@ -50,7 +50,7 @@ def present(layout: Layout, state: State, runtime: Runtime) -> Decision:
     steps += _removals("Removed release {}", gone)
     steps += runtime.finish(state, steps, gone)
     notes = [_stays(name, found) for name, found in sorted(busy.items())]
-    return _decision(proposal, steps, [*notes, *runtime.hooks.followers.notes()])
+    return _decision(proposal, steps, [*notes, *outside.elsewhere(layout), *runtime.hooks.followers.notes()])
 
 
 def _followed(proposal: Proposal, runtime: Runtime, moves: bool) -> Followed:

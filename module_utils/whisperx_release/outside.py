@@ -13,6 +13,7 @@ from .model import SCHEMA, Layout
 
 __all__ = [
     "check",
+    "elsewhere",
     "emptied",
     "fact_is",
     "fact_text",
@@ -36,6 +37,18 @@ def check(layout: Layout, scripts: Sequence[str]) -> None:
     for name in scripts if layout.bin_dir else ():
         path = layout.command(name)
         if os.path.lexists(path) and not _is_ours(layout, path):
+            other = _other_root(layout, _target(path))
+            if other:
+                raise Problem(
+                    "env.foreign-command",
+                    "a command of another environment of this toolkit, {}".format(other),
+                    path,
+                    "no file of that name, or a link into {}".format(layout.root),
+                    "If {} moved, remove what is at the old place: -e {}={} -e whisperx_venv_state=absent. "
+                    "To keep both, set {} to another directory.".format(
+                        layout.option("root"), layout.option("root"), other, layout.option("bin_dir")
+                    ),
+                )
             raise Problem(
                 "env.foreign-command",
                 "a file that this toolkit did not make",
@@ -51,6 +64,21 @@ def check(layout: Layout, scripts: Sequence[str]) -> None:
             "no file of that name, or this toolkit's fact file",
             "Move it away, or set {} to another directory.".format(layout.option("facts_dir")),
         )
+
+
+def elsewhere(layout: Layout) -> List[str]:
+    """Return what a run with another root left, as a sentence; the fact file still names that root."""
+    found = records.fact(layout.fact) if layout.fact else None
+    root = str(found["root"]) if found else ""
+    if not root or root == layout.root or not os.path.isfile(Layout(root, "", "").marker):
+        return []
+    count = len(names_in(Layout(root, "", "").releases))
+    return [
+        "left {}, an environment of this toolkit (releases: {}); if {} moved, remove it: -e {}={} "
+        "-e whisperx_venv_state=absent".format(
+            root, count, layout.option("root"), layout.option("root"), root
+        )
+    ]
 
 
 def ours(layout: Layout) -> List[str]:
@@ -153,6 +181,14 @@ def _commands(layout: Layout, scripts: Sequence[str]) -> Dict[str, str]:
 
 def _is_ours(layout: Layout, path: str) -> bool:
     return _target(path).startswith(os.path.join(layout.current, "launch") + os.sep)
+
+
+def _other_root(layout: Layout, target: str) -> str:
+    """Return the root of this toolkit that a command's link leads into, "" for anything else."""
+    root = os.path.dirname(os.path.dirname(os.path.dirname(target)))
+    middle = os.path.join(root, "current", "launch", os.path.basename(target))
+    found = target == middle and root != layout.root and os.path.isfile(Layout(root, "", "").marker)
+    return root if found else ""
 
 
 def _target(path: str) -> str:
