@@ -167,6 +167,14 @@ environments:
       type: list
       elements: dict
       sample: []
+    outside:
+      description:
+        - Libraries that the messages name and that are not the environment's, each with C(path) and C(text),
+          which says whose it is (a package of the system, of pip or conda, a CUDA toolkit) and by what way it
+          came in.
+      type: list
+      elements: dict
+      sample: []
     checks:
       description: What was tried, see M(whisperx_verify).
       type: list

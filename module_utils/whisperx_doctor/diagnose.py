@@ -10,7 +10,8 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ..whisperx_common.conditions import FIT, UNFIT, UNKNOWN, VERDICTS
 from ..whisperx_common.names import normalise
-from . import installed
+from . import foreign, installed
+from .commands import Commands
 from .look import Looked, look
 from .match import explains, match
 from .records import EXIT_CODES, Asked, Environment, Found, Patient, Symptom
@@ -22,9 +23,8 @@ __all__ = ["diagnose", "worst"]
 SCHEMA = 1
 # Without this nothing computes, and there is nothing to prove beyond the imports.
 _COMPUTES = "ctranslate2"
-# The environments that this toolkit changes, and what it does where it cannot change one.
+# The environments that this toolkit changes.
 _OURS = ("managed", "release")
-_BESIDE = "site"
 # Variables whose values are paths and numbers.
 _SHOWN = ("LD_", "PYTHON", "CUDA_", "GLIBC_")
 # Modules that are imported because their files look wrong.
@@ -59,7 +59,8 @@ def diagnose(
     seen += session(environment, asked.variables) if runs else []
     ran = "failed" if refusal else "none" if report is None else "ok" if report["ok"] else "failed"
     patient = Patient(environment, packages, facts, device, (*seen, *looked.symptoms, *more), ran)
-    found = match(knowledge.rows, patient)
+    outside = foreign.of(patient, asked)
+    found = [foreign.add(item, patient, outside) for item in match(knowledge.rows, patient)]
     verdict = _verdict(ran, looked.symptoms, found)
     return {
         **_about(environment, facts, knowledge, patient),
@@ -72,7 +73,8 @@ def diagnose(
         "objects": looked.objects,
         "files": looked.files,
         "logs": _logs(found, patient),
-        **_told(found, patient, verdict, _Commands(knowledge, asked, environment.kind in _OURS)),
+        "outside": [{"path": path, "text": text} for path, text in outside.items()],
+        **_told(found, patient, verdict, outside, Commands(knowledge, asked, environment.kind in _OURS)),
     }
 
 
@@ -193,7 +195,9 @@ def _verdict(ran: str, lying: Sequence[Symptom], found: Sequence[Found]) -> str:
     return UNFIT if any(not item.minor for item in lying) else UNKNOWN
 
 
-def _told(found: Sequence[Found], patient: Patient, verdict: str, commands: _Commands) -> Dict[str, Any]:
+def _told(
+    found: Sequence[Found], patient: Patient, verdict: str, outside: Mapping[str, str], commands: Commands
+) -> Dict[str, Any]:
     """Return the rows that were found, the reasons of the verdict apart, and what no row explains."""
     reasons = _reasons(found, patient) if verdict == UNFIT else []
     notes = [item for item in found if item not in reasons]
@@ -204,7 +208,15 @@ def _told(found: Sequence[Found], patient: Patient, verdict: str, commands: _Com
     return {
         "failures": [commands.record(item) for item in reasons],
         "notes": [commands.record(item) for item in notes],
-        "unexplained": [{"kind": item.kind, "name": item.name, "text": item.line()} for item in left],
+        "unexplained": [
+            {
+                "kind": item.kind,
+                "name": item.name,
+                "text": item.line(),
+                "outside": foreign.among(item, outside),
+            }
+            for item in left
+        ],
     }
 
 
@@ -254,32 +266,6 @@ def _about(
         "packages": {name: patient.packages[name] for name in names},
         "facts": _short(facts),
     }
-
-
-class _Commands:
-    """The toolkit's commands for one host, ready to be typed."""
-
-    def __init__(self, knowledge: Knowledge, asked: Asked, ours: bool) -> None:
-        self._actions = knowledge.actions
-        self._inventory = f" INVENTORY={asked.inventory}" if asked.inventory else ""
-        self._limit = f"--limit {asked.host}" if asked.host else ""
-        self._ours = ours
-
-    def record(self, item: Found) -> Dict[str, Any]:
-        """Return a found row with ``applies`` (here; beside: this toolkit changes only what it made, and puts
-        an environment that works next to another one; no) and the ``commands`` that apply it.
-        """
-        names = item.row["toolkit"]
-        if names and not self._ours:
-            names = [_BESIDE]
-        applies = "no" if not names else "here" if self._ours else "beside"
-        return item.record(applies, [self._line(self._actions[name]) for name in names])
-
-    def _line(self, action: Mapping[str, str]) -> Dict[str, str]:
-        words = " ".join(word for word in (self._limit, action.get("arguments", "")) if word)
-        arguments = f' ARGS="{words}"' if words else ""
-        command = f"make {action['make']}{self._inventory}{arguments}"
-        return {"command": command, "does": action["sentence"]}
 
 
 def _short(facts: Mapping[str, Any]) -> Dict[str, Any]:

@@ -47,6 +47,8 @@ def lines(diagnosis: Mapping[str, Any]) -> List[str]:
         found += ["", "  Found, and not explained by any known failure:"]
         for item in diagnosis["unexplained"][:_MOST_UNEXPLAINED]:
             found += _wrapped(_first(item["text"]), "    ")
+            for text in item.get("outside", ()):
+                found += _wrapped(_first(text), "      ")
         left = len(diagnosis["unexplained"]) - _MOST_UNEXPLAINED
         found += [f"    and {left} more, which are in the JSON"] if left > 0 else []
     if diagnosis["verdict"] == UNKNOWN:
