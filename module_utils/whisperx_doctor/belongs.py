@@ -1,4 +1,4 @@
-"""Whose a file is, by the data of whoever may have brought it. Nothing is run but `rpm -qf`.
+"""Whose a file is, by the data of whoever may have installed it. Nothing is run but `rpm -qf`.
 
 In: a path of the system, and where that is mounted. Out: words: a package of dpkg, rpm, pip or conda, a CUDA
 toolkit.
@@ -24,14 +24,14 @@ _RPM_SECONDS = 20
 
 
 def owner_of(path: str, root: str = "/") -> str:
-    """Return who brought a file, in words."""
+    """Return who installed a file, in words."""
     place = at(root, path)
     names = list(dict.fromkeys(_aliases(path) + _aliases(below(root, os.path.realpath(place)))))
     for finder in (_of_python, _of_conda, _of_dpkg, _of_rpm, _of_toolkit):
         owner = finder(names, root)
         if owner:
             return owner
-    return "no package that is known here brought it"
+    return "no package that is known here installed it"
 
 
 def _aliases(path: str) -> List[str]:

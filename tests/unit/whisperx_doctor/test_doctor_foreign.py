@@ -112,7 +112,9 @@ def test_a_file_of_a_cuda_toolkit(tmp_path: Path, file: str, text: str, version:
 
 def test_a_file_of_nobody(tmp_path: Path) -> None:
     put(tmp_path, "/opt/rogue/libx.so")
-    assert belongs.owner_of("/opt/rogue/libx.so", str(tmp_path)) == "no package that is known here brought it"
+    assert (
+        belongs.owner_of("/opt/rogue/libx.so", str(tmp_path)) == "no package that is known here installed it"
+    )
 
 
 @pytest.mark.parametrize(
@@ -163,7 +165,7 @@ def test_what_a_row_and_the_page_say(tmp_path: Path) -> None:
     symptom = said(f"{rogue}: undefined symbol: x ({inside}), /gone/liby.so")
     outside = foreign.sentences([symptom], own, {"LD_LIBRARY_PATH": str(rogue.parent)})
     told = (
-        f"{rogue} is not the environment's: no package that is known here brought it; "
+        f"{rogue} is not the environment's: no package that is known here installed it; "
         f"it came in by LD_LIBRARY_PATH ({rogue.parent})"
     )
     assert outside == {str(rogue): told}
