@@ -22,7 +22,7 @@ PREFLIGHT := tools/preflight $(if $(filter inventory/local.yml,$(INVENTORY)),--r
 # Prerequisites are made in their order: among the packages is what .venv is made with.
 .NOTPARALLEL:
 VERBS := plan verify rollback guard doctor audit bake bundle
-GOALS := help site $(VERBS) check test test-all lint unit integration molecule bench truth doctor-proof boot-proof attack docs \
+GOALS := help site $(VERBS) check test test-all lint unit integration molecule bench truth doctor-proof boot-proof gpu-proof attack docs \
 	collection lock-requirements clean preflight packages again
 .PHONY: $(GOALS)
 
@@ -51,6 +51,7 @@ help:
 	@echo 'make truth     the predictions of the planner, tried in containers (ARGS="--interpreters DIR --write")'
 	@echo 'make doctor-proof      the doctor on environments that really fail, also with torch (5 GB)'
 	@echo 'make boot-proof      a whole WhisperX booted in QEMU, and a machine baked by Packer (an hour, 25 GB)'
+	@echo 'make gpu-proof      on a machine with an NVIDIA GPU: facts, PTX rule, an installation (ARGS="--wheels DIR"; ten minutes)'
 	@echo 'make attack      kills, power cuts, full disks, planted links, hostile indexes and hosts, in full (hours; docs/security.md)'
 	@echo 'make docs      the generated pages and pictures of docs/ (chromium)'
 	@echo 'make collection      the collection whisperx.fleet: build/whisperx-fleet-VERSION.tar.gz'
@@ -88,6 +89,11 @@ doctor-proof: packages $(VENV)/.test
 
 boot-proof: packages $(VENV)/.test
 	@$(RUN) WHISPERX_FLEET_BOOT=1 python -m pytest -v -s tests/integration/test_boot_proof.py $(ARGS)
+
+# The tool's own status, 3 where no GPU is here, stays in a file as that of Ansible does.
+gpu-proof: $(VENV)/.controller
+	@mkdir -p reports && rm -f reports/$@.exit; $(RUN) python -m tools.gpu_proof $(ARGS); \
+	status=$$?; echo $$status > reports/$@.exit; exit $$status
 
 # Attacks that are tests of their own stand in tests/attack; the others belong to what they attack.
 ATTACKS := tests/attack tests/unit/library/test_untrusted_places.py tests/unit/library/test_removal.py tests/unit/whisperx_common \

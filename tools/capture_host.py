@@ -176,7 +176,7 @@ def _packed(content: bytes) -> Dict[str, str]:
     return {"zlib": base64.b64encode(zlib.compress(content, 9)).decode("ascii")}
 
 
-def _distribution() -> Callable[..., Any]:
+def distribution() -> Callable[..., Any]:
     """Return the class of the package distro: Ansible's copy, or the package itself."""
     try:
         from ansible.module_utils.distro import LinuxDistribution
@@ -240,7 +240,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
     parser.add_argument("--timeout", type=float, default=20.0, help="seconds that NVML may take")
     given = parser.parse_args(arguments)
     try:
-        fixture = capture(given.root, given.timeout, _distribution())
+        fixture = capture(given.root, given.timeout, distribution())
     except Problem as problem:
         print(problem.sentence(), file=sys.stderr)
         return 1
