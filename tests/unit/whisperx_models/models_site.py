@@ -89,8 +89,8 @@ def package_lock(folder: Path, versions: Mapping[str, str] = VERSIONS) -> dict[s
         lockfile.LockedPackage(name, versions[name], one["sha256"], one["file"], 1, "local")
         for name, one in zip(versions, files, strict=True)
     ]
-    header = dict.fromkeys(lockfile.HEADER_KEYS, "x")
-    header |= {"whisperx-fleet-lock": lockfile.SCHEMA, "request": "{}", "extras": ""}
+    known = ("class", "platform", "python", "device", "torch-build", "torch-backend", "catalogue", "uv")
+    header = dict.fromkeys(known, "x") | {"whisperx-fleet-lock": lockfile.SCHEMA, "request": "{}"}
     return {"text": lockfile.render(lockfile.Lock(header, tuple(packages))), "files": files}
 
 

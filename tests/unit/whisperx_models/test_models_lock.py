@@ -17,6 +17,8 @@ from module_utils.whisperx_models.manifest import contents, manifest
 from module_utils.whisperx_models.request import Request
 from module_utils.whisperx_models_host.model import want
 from module_utils.whisperx_problem import Problem
+from module_utils.whisperx_wheelhouse import bundle, listing
+from module_utils.whisperx_wheelhouse.house import House
 from tests.models.hub import Hub
 
 BASE, EN, DE = {"whisper": "base"}, {"align": "en"}, {"align": "de"}
@@ -364,3 +366,21 @@ def test_one_repository_at_two_revisions_is_refused(site: Site, hub: Hub) -> Non
     with pytest.raises(Problem) as caught:
         wanted(site, *both)
     assert caught.value.rule == "models.conflict"
+
+
+def test_a_bundle_carries_lock_and_files_and_needs_no_network(site: Site, hub: Hub, tmp_path: Path) -> None:
+    site.lock(BASE, EN)
+    files = contents(wanted(site, BASE, EN))
+    site.fill(files, BASE, EN)
+    out, placed = tmp_path / "bundle", {name: site.store / name / "data" for name in files}
+    catalogue = tmp_path / "none"
+    bundle.make(out, {}, House(site.store), catalogue, (), bundle.Models(site.text, placed))
+    listing.check(out)
+    assert (out / "locks/models.txt").read_text() == site.text
+    hub.forget()
+    result = site.fill(files, BASE, EN, bundle=str(out), dir="")
+    assert result["changed"] is False and hub.requests == []
+    (out / "models" / next(iter(files)) / "data").unlink()
+    with pytest.raises(Problem) as caught:
+        site.fill(files, BASE, EN, bundle=str(out), dir="")
+    assert caught.value.rule == "bundle.lacks"
