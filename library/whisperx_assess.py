@@ -65,6 +65,9 @@ options:
       services:
         description: As in M(whisperx_env).
         type: dict
+      metrics_dir:
+        description: As in M(whisperx_env).
+        type: path
   models:
     description:
       - Options of M(whisperx_models) by which the store of models is listed. Without them it is not.
@@ -123,6 +126,7 @@ from ansible.module_utils.distro import LinuxDistribution
 
 from ..module_utils.whisperx_env.standing import OPTIONS, assess
 from ..module_utils.whisperx_host.probe import probe
+from ..module_utils.whisperx_metrics.watch import Watch
 from ..module_utils.whisperx_models_host.run import LISTED as MODELS
 from ..module_utils.whisperx_models_host.run import assess as listed
 from ..module_utils.whisperx_problem import Problem
@@ -147,7 +151,7 @@ def main() -> None:
         facts = probe(given["root"], given["timeout"], given["assume"], LinuxDistribution)
     except Problem as problem:
         module.fail_json(msg=problem.sentence(), **problem.record())
-    assessed = assess(given["environment"])
+    assessed = assess(given["environment"], [Watch(given["environment"]["metrics_dir"])])
     found: Dict[str, Any] = {"models": listed(**given["models"])} if given["models"] else {}
     module.exit_json(changed=False, ansible_facts={"whisperx_host": facts}, assessed=assessed, **found)
 

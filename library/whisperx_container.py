@@ -119,6 +119,9 @@ options:
   services:
     description: Services that follow the active release, as in M(whisperx_env). None runs in a container yet.
     type: dict
+  metrics_dir:
+    description: Directory of node_exporter for C(whisperx.prom), as in M(whisperx_env).
+    type: path
   label:
     description: Put before every line of the summary.
     type: str
@@ -247,8 +250,10 @@ from ..module_utils.whisperx_container.model import Options, Result, want
 from ..module_utils.whisperx_container.prove import prover
 from ..module_utils.whisperx_env.model import Options as VenvOptions
 from ..module_utils.whisperx_env.venv import Venv
+from ..module_utils.whisperx_metrics.watch import Watch
 from ..module_utils.whisperx_problem import Problem
 from ..module_utils.whisperx_release import disk, state, summary
+from ..module_utils.whisperx_release.followers import Several
 from ..module_utils.whisperx_release.hooks import Hooks
 from ..module_utils.whisperx_release.model import Layout
 from ..module_utils.whisperx_removal import besides
@@ -279,6 +284,7 @@ ARGUMENTS: Dict[str, Any] = {
     "brought": {"type": "int", "default": 0},
     "installing": {"type": "bool", "default": False},
     "services": {"type": "dict"},
+    "metrics_dir": {"type": "path"},
     "label": {"default": ""},
 }
 
@@ -364,7 +370,7 @@ def answer(given: Dict[str, Any], layout: Layout, check: bool) -> Result:
 
     # The releases of this root that are no image.
     again = VenvOptions(rollback_verify=options.rollback_verify, verify_timeout=options.verify_timeout)
-    noted = Hooks(followers=Services())
+    noted = Hooks(followers=Several([Services(), Watch(None)]))
     other = Venv(layout, again, noted)
     if given["state"] == "absent":
         result = apply.absent(layout, options, find, given["engine"], noted, check, other)
@@ -376,7 +382,7 @@ def answer(given: Dict[str, Any], layout: Layout, check: bool) -> Result:
     found = find(wanted.engine)
     surroundings.check_gpu(wanted, found.version, lambda: found.run("info", "--format", "{{json .Runtimes}}"))
     asked = None if given["services"] is None else services_of(given["services"])
-    hooks = Hooks(prover(found), followers=Services(asked))
+    hooks = Hooks(prover(found), followers=Several([Services(asked), Watch(given["metrics_dir"])]))
     result = apply.present(layout, found, options, wanted, hooks, check)
     if not check and (result.load or result.tag or result.surplus):
         check_requests(wanted.engine)

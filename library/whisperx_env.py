@@ -182,6 +182,11 @@ options:
         does not, the host returns to the release and the units before, and the module fails.
       - Without this option, in a rollback and in a removal, they are those that the host notes.
     type: dict
+  metrics_dir:
+    description:
+      - Directory of node_exporter for C(whisperx.prom), which a timer writes too; none when empty, and then
+        what was there is removed. Without this option it is what the host has.
+    type: path
   assess:
     description: Only report what would be done, as check mode does, and which files are missing on the host.
     type: bool
@@ -289,6 +294,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.whisperx_common.secrets import secrets_of
 from ..module_utils.whisperx_env.run import ARGUMENTS, layout_of, result_of, run, unexpected
+from ..module_utils.whisperx_metrics.watch import Watch
 from ..module_utils.whisperx_problem import Problem
 from ..module_utils.whisperx_release.model import Outcome
 from ..module_utils.whisperx_service.model import secret_values
@@ -304,7 +310,8 @@ def main() -> None:
     module.no_log_values.update(secrets_of(given) | secret_values(given["services"]))
     check = module.check_mode or given["assess"]
     try:
-        outcome = run(given, check)
+        directory = given["metrics_dir"] if given["state"] == "present" else None
+        outcome = run(given, check, [Watch(directory)])
         if given["state"] == "absent":
             outcome = removed(outcome, given, check)
         result = result_of(layout_of(given), outcome, started, check, given["activate"])

@@ -80,6 +80,7 @@ from ..module_utils.whisperx_common import trust
 from ..module_utils.whisperx_problem import Problem
 from ..module_utils.whisperx_release.model import Layout
 from ..module_utils.whisperx_service.apply import present
+from ..module_utils.whisperx_service.follow import Services
 from ..module_utils.whisperx_service.model import secret_values, services_of
 
 
@@ -97,7 +98,8 @@ def main() -> None:
     try:
         trust.check({given["root"]: "whisperx_service_root"}, "service.untrusted-directory")
         layout = Layout(os.path.normpath(given["root"]), "", "", role="whisperx_service")
-        result = present(layout, services_of(given["services"]), module.check_mode)
+        services = services_of(given["services"])
+        result = present(layout, Services(services), bool(services), module.check_mode)
     except Problem as problem:
         module.fail_json(msg=problem.sentence(), **problem.record())
     module.exit_json(**result)

@@ -12,7 +12,7 @@ from ..whisperx_common.versions import minor, numbers
 from ..whisperx_env.integrity import packages as installed
 from ..whisperx_release import host, state
 from ..whisperx_release.model import Layout, Release
-from . import changes, contents, processes
+from . import changes, contents, processes, services
 from .model import BREAKS, Asked, Item
 
 __all__ = ["is_pinned", "report"]
@@ -39,6 +39,7 @@ def report(asked: Asked, driver_file: str = _PROC_DRIVER) -> Dict[str, Any]:
         lines = ["no environment in {}".format(layout.root)]
         return dict(base, state=ABSENT, release="", would_break=False, lines=lines)
     changed = [*_changed(release, now, asked.hashes), *processes.older(layout, found)]
+    changed += services.services(layout)
     findings, count = changes.objects(release, now, deep=True)
     breaks = list(changes.coming(release, now, asked.libc, asked.driver))
     broken = bool(findings) or any(item.weight == BREAKS for item in changed)

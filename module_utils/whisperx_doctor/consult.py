@@ -8,8 +8,10 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tup
 from ..whisperx_common.conditions import UNKNOWN, VERDICTS
 from ..whisperx_common.tree import Tree
 from ..whisperx_problem import Problem
+from ..whisperx_service.systemd import Systemd
 from . import facts as host
 from . import page
+from .daemons import logged
 from .diagnose import diagnose, worst
 from .locate import locate
 from .places import find
@@ -46,6 +48,8 @@ def consult(
     facts, warnings = _facts(asked.root, distribution)
     environments, lost, more = _environments(where, tree, facts)
     logs = [_log(path, tree) for path in where.logs]
+    if asked.root == "/":
+        logs += [symptom for path in where.paths for symptom in logged(path, Systemd())]
     told = [diagnose(item, facts, knowledge, asked, logs) for item in environments]
     if not told and logs:
         told.append(_log_alone(logs, facts, knowledge, asked))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any, Dict, Mapping, Tuple
+from typing import Any, Dict, Mapping, Sequence, Tuple
 
 from ..whisperx_common.index_options import index_options, index_values
 from ..whisperx_common.progress import Progress
 from ..whisperx_problem import Problem
 from ..whisperx_release import disk, state, summary
+from ..whisperx_release.followers import Followers, Several
 from ..whisperx_release.hooks import Hooks
 from ..whisperx_release.model import Layout, Outcome
 from ..whisperx_service.follow import Services
@@ -54,6 +55,7 @@ ARGUMENTS: Dict[str, Any] = {
     },
     "wheelhouse_url": {"default": "", "no_log": True},
     "services": {"type": "dict"},
+    "metrics_dir": {"type": "path"},
     "assess": {"type": "bool", "default": False},
     "progress": {"type": "path", "default": ""},
 }
@@ -67,8 +69,11 @@ def layout_of(given: Mapping[str, Any]) -> Layout:
     return Layout(os.path.normpath(given["root"]), given["bin_dir"], given["facts_dir"], given["cache"])
 
 
-def run(given: Mapping[str, Any], check: bool) -> Outcome:
-    """Do what the options ask, or with ``check`` only say it. Raises Problem."""
+def run(given: Mapping[str, Any], check: bool, more: Sequence[Followers] = ()) -> Outcome:
+    """Do what the options ask, or with ``check`` only say it. Raises Problem.
+
+    ``more`` are what follows the active release beside its services.
+    """
     layout = layout_of(given)
     disk.check_paths(layout, given, PATHS)
     options = Options(
@@ -88,7 +93,7 @@ def run(given: Mapping[str, Any], check: bool) -> Outcome:
     )
     progress = Progress("" if check else given["progress"])
     asked = given["services"] if given["state"] == "present" else None
-    hooks = Hooks(prove, progress=progress, followers=followers_of(asked))
+    hooks = Hooks(prove, progress=progress, followers=followers_of(asked, more))
     try:
         if given["state"] == "absent":
             return apply.absent(layout, options, hooks, check)
@@ -100,12 +105,12 @@ def run(given: Mapping[str, Any], check: bool) -> Outcome:
         progress.end()
 
 
-def followers_of(services: Any) -> Services:
-    """Return the services asked for, or with None those that the host notes.
+def followers_of(services: Any, more: Sequence[Followers] = ()) -> Followers:
+    """Return the services asked for, or with None those that the host notes, and ``more``.
 
     Raises Problem "service.malformed".
     """
-    return Services(None if services is None else services_of(services))
+    return Several([Services(None if services is None else services_of(services)), *more])
 
 
 def result_of(

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any, Dict, Mapping, Optional
+from typing import Any, Dict, Mapping, Optional, Sequence
 
 from ..whisperx_common import lockfile
 from ..whisperx_common.files import read_text
 from ..whisperx_problem import Problem
 from ..whisperx_release import disk, state
+from ..whisperx_release.followers import Followers
 from ..whisperx_release.hooks import Hooks
 from ..whisperx_release.model import Layout
 from ..whisperx_service.records import compared
@@ -26,7 +27,17 @@ __all__ = ["OPTIONS", "asked", "assess", "assessment", "recorded"]
 # The options of whisperx_env that an assessment goes by.
 OPTIONS: Dict[str, Any] = {
     name: ARGUMENTS[name]
-    for name in ("root", "keep", "verify_level", "bin_dir", "facts_dir", "cache", "hashes", "services")
+    for name in (
+        "root",
+        "keep",
+        "verify_level",
+        "bin_dir",
+        "facts_dir",
+        "cache",
+        "hashes",
+        "services",
+        "metrics_dir",
+    )
 }
 # What of whisperx_env's result says something about a host that stays as it is.
 _PARTS = ("asked", "options", "result")
@@ -68,11 +79,12 @@ def recorded(layout: Layout) -> Optional[Wanted]:
     return Wanted(plan, lock, text, str(record.get("id")), str(record["wanted"]), linked)
 
 
-def assess(given: Mapping[str, Any]) -> Dict[str, Any]:
+def assess(given: Mapping[str, Any], more: Sequence[Followers] = ()) -> Dict[str, Any]:
     """Return ``asked``, ``options`` and ``result`` if the active release would stay as it is, else {}.
 
     ``given``: the options OPTIONS. ``result``: that of whisperx_env, had it been asked for the same with
-    these options. What is wrong is for whisperx_env to say, which runs whenever this returns {}.
+    these options; ``more`` as in `run.run`. What is wrong is for whisperx_env to say, which runs whenever
+    this returns {}.
     """
     started = time.monotonic()
     layout = layout_of(given)
@@ -82,7 +94,7 @@ def assess(given: Mapping[str, Any]) -> Dict[str, Any]:
         if wanted is None:
             return {}
         options = Options(keep=given["keep"], verify_level=given["verify_level"], hashes=given["hashes"])
-        hooks = Hooks(followers=followers_of(given["services"]))
+        hooks = Hooks(followers=followers_of(given["services"], more))
         outcome = apply.present(layout, wanted, options, hooks, check=True)
         result = result_of(layout, outcome, started, check=True)
     except (Problem, OSError):

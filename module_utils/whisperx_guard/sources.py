@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import ast
-import importlib.util
-from typing import Dict, List, Optional
+from typing import Dict
 
+from ..whisperx_common.program import sources
 from . import main
 
 __all__ = ["APT_CONF", "DNF_PLUGIN", "ENTRY", "HOOK", "program"]
@@ -90,51 +89,4 @@ def program() -> Dict[str, str]:
 
     Raises OSError when a source is not there.
     """
-    top = __name__.rpartition(".")[0].rpartition(".")[0]
-    texts = {"{}/__init__.py".format(_PACKAGE): ""}
-    waiting: List[str] = [main.__name__]
-    seen = {top}
-    while waiting:
-        name = waiting.pop()
-        if name in seen or not name.startswith(top + "."):
-            continue
-        seen.add(name)
-        source = _source(name)
-        if source is None:
-            continue
-        inside = name[len(top) + 1 :].replace(".", "/")
-        is_package = _is_package(name)
-        texts["{}/{}{}".format(_PACKAGE, inside, "/__init__.py" if is_package else ".py")] = source
-        waiting += [*_imported(name, source, is_package), name.rpartition(".")[0]]
-    return texts
-
-
-def _imported(name: str, source: str, is_package: bool) -> List[str]:
-    """Return the modules that a source may import relatively; names that are no modules among them."""
-    found: List[str] = []
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            parts = name.split(".")
-            up = node.level - (1 if is_package else 0)
-            base = ".".join(parts[: len(parts) - up] + ([node.module] if node.module else []))
-            found += [base] + [base + "." + alias.name for alias in node.names]
-    return found
-
-
-def _is_package(name: str) -> bool:
-    spec = importlib.util.find_spec(name)
-    return spec is not None and spec.submodule_search_locations is not None
-
-
-def _source(name: str) -> Optional[str]:
-    """Return a module's source from wherever it was loaded, None for a name that is no module."""
-    try:
-        spec = importlib.util.find_spec(name)
-    except ModuleNotFoundError:
-        return None
-    if spec is None or spec.loader is None or not hasattr(spec.loader, "get_source"):
-        return None
-    text = spec.loader.get_source(name)
-    if text is None:
-        raise OSError("the source of {} is not there".format(name))
-    return str(text)
+    return sources(main.__name__, _PACKAGE)

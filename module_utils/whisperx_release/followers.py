@@ -11,7 +11,7 @@ from typing import Callable, Mapping, Sequence, Tuple
 
 from .model import Layout, State, Step
 
-__all__ = ["Followed", "Followers"]
+__all__ = ["Followed", "Followers", "Several"]
 
 
 @dataclass(frozen=True)
@@ -47,3 +47,26 @@ class Followers:
     def deeds(self) -> Mapping[str, Callable[..., None]]:
         """Return what its steps do."""
         return {}
+
+
+class Several(Followers):
+    """Some followers in one, in their order."""
+
+    def __init__(self, followers: Sequence[Followers]) -> None:
+        self.followers = followers
+
+    def present(self, layout: Layout, state: State, followed: Followed) -> Sequence[Step]:
+        """Return the steps of all of them."""
+        return [step for one in self.followers for step in one.present(layout, state, followed)]
+
+    def absent(self, layout: Layout, state: State) -> Sequence[Step]:
+        """Return the steps of all of them, the last first."""
+        return [step for one in reversed(self.followers) for step in one.absent(layout, state)]
+
+    def notes(self) -> Sequence[str]:
+        """Return the notes of all of them."""
+        return [note for one in self.followers for note in one.notes()]
+
+    def deeds(self) -> Mapping[str, Callable[..., None]]:
+        """Return the deeds of all of them."""
+        return {kind: deed for one in self.followers for kind, deed in one.deeds().items()}

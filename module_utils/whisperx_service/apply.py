@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any, Dict, Sequence
+from typing import Any, Dict
 
 from ..whisperx_common.files import names_in
 from ..whisperx_problem import Problem
 from ..whisperx_release import engine, state
+from ..whisperx_release.followers import Followers
 from ..whisperx_release.hooks import Hooks
 from ..whisperx_release.model import Layout, Options, State
 from ..whisperx_release.runtime import Proposal, Runtime
-from .follow import Services
-from .model import Service
 
 __all__ = ["Active", "present"]
 
@@ -47,15 +46,15 @@ class Active(Runtime):
         )
 
 
-def present(layout: Layout, services: Sequence[Service], check: bool) -> Dict[str, Any]:
-    """Make the services of a root what is asked for; return the module's result. Raises Problem.
+def present(layout: Layout, followers: Followers, wanted: bool, check: bool) -> Dict[str, Any]:
+    """Make what follows the release of a root what is asked for; return the module's result. Raises Problem.
 
-    Without a release and without services nothing is to be done.
+    ``wanted``: whether anything is asked for; if not, nothing is to be done without a release.
     """
     started = time.monotonic()
-    if not services and not state.read(layout).current:
+    if not wanted and not state.read(layout).current:
         return {"changed": False, "actions": [], "release": "", "notes": [], "seconds": 0.0}
-    hooks = Hooks(followers=Services(services))
+    hooks = Hooks(followers=followers)
     outcome = engine.present(layout, Active(layout, Options(keep=_KEEP), hooks), hooks, check)
     return {
         "changed": bool(outcome.actions),

@@ -45,8 +45,21 @@ MAY_USE: Mapping[str, set[str]] = {
     "whisperx_wheelhouse": {"whisperx_lock", "whisperx_sbom"},
     "whisperx_models": {"whisperx_lock", "whisperx_wheelhouse", "whisperx_models_host", "whisperx_fleet"},
     # They read or set up what others made.
-    "whisperx_audit": {"whisperx_release", "whisperx_env", "whisperx_abi", "whisperx_placed"},
-    "whisperx_doctor": {"whisperx_release", "whisperx_host", "whisperx_abi", "whisperx_verify"},
+    "whisperx_audit": {
+        "whisperx_release",
+        "whisperx_env",
+        "whisperx_abi",
+        "whisperx_placed",
+        "whisperx_service",
+    },
+    "whisperx_metrics": {"whisperx_release", "whisperx_service", "whisperx_audit"},
+    "whisperx_doctor": {
+        "whisperx_release",
+        "whisperx_host",
+        "whisperx_abi",
+        "whisperx_verify",
+        "whisperx_service",
+    },
     "whisperx_firstboot": {"whisperx_release", "whisperx_env", "whisperx_host", "whisperx_abi"},
     "whisperx_removal": {"whisperx_guard", "whisperx_firstboot"},
     "whisperx_preflight": set(),

@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from module_utils.whisperx_env.run import followers_of  # noqa: E402
+from module_utils.whisperx_metrics.watch import Watch  # noqa: E402
 from module_utils.whisperx_problem import Problem  # noqa: E402
 from module_utils.whisperx_release.hooks import Hooks  # noqa: E402
 from module_utils.whisperx_release.model import Layout  # noqa: E402
@@ -61,12 +62,12 @@ esac
 class ServiceHost(release_hosts.VenvHost):
     """The host itself: /opt/whisperx, /usr/local/bin."""
 
-    def __init__(self, services: Any) -> None:
+    def __init__(self, services: Any, metrics: str | None) -> None:
         base = Path("/srv/services-lab")
         release_hosts.UV = UV.replace("SERVER", SERVER.replace("\\\\", "\\"))
         super().__init__(base)
         self.layout = Layout("/opt/whisperx", "/usr/local/bin", "/etc/ansible/facts.d")
-        self.followers = followers_of(services)
+        self.followers = followers_of(services, [Watch(metrics)])
 
     @property
     def hooks(self) -> Hooks:
@@ -80,7 +81,7 @@ def main() -> None:
     """Do one deed; print what came of it."""
     given = json.loads(sys.argv[1])
     try:
-        host = ServiceHost(given.get("services"))
+        host = ServiceHost(given.get("services"), given.get("metrics"))
         outcome = host.do(given["deed"], given.get("check", False))
         found = {"actions": outcome.actions, "notes": outcome.notes, "release": outcome.release}
     except Problem as problem:

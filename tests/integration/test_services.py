@@ -62,8 +62,8 @@ def host(*words: str, check: bool = True) -> str:
     return podman("exec", NAME, *words, check=check)
 
 
-def do(deed: str, services: Any = None, check: bool = False) -> dict[str, Any]:
-    given = json.dumps({"deed": deed, "services": services, "check": check})
+def do(deed: str, services: Any = None, check: bool = False, metrics: str | None = None) -> dict[str, Any]:
+    given = json.dumps({"deed": deed, "services": services, "check": check, "metrics": metrics})
     found: dict[str, Any] = json.loads(host("python3", "/srv/fleet/tests/integration/service_host.py", given))
     return found
 
@@ -82,11 +82,11 @@ def snapshot() -> str:
     return host("find", *places, "-name", "journal", "-prune", "-o", "-printf", "%p %s %l\\n")
 
 
-def changed(services: Any, deed: str = "1.0") -> list[str]:
+def changed(services: Any, deed: str = "1.0", metrics: str | None = None) -> list[str]:
     """Return what a dry run predicts and the run then does."""
-    predicted, done = do(deed, services, check=True), do(deed, services)
+    predicted, done = do(deed, services, True, metrics), do(deed, services, False, metrics)
     assert predicted["actions"] == done["actions"]
-    assert do(deed, services, check=True)["actions"] == []
+    assert do(deed, services, True, metrics)["actions"] == []
     return list(done["actions"])
 
 
@@ -238,6 +238,25 @@ def test_a_service_that_is_no_longer_named_goes_and_its_state_stays() -> None:
     assert active("whisperx-tiny@0.service") == "inactive"
     assert "whisperx" not in host("ls", "/etc/systemd/system")
     assert host("ls", "/var/lib/whisperx-tiny@0") == "starts"
+
+
+def test_metrics_are_written_by_a_run_and_by_the_timer() -> None:
+    place = "/var/lib/prometheus/node-exporter"
+    assert do("1.0", {}, metrics=place)["rule"] == "metrics.no-directory"
+    host("mkdir", "-p", place)
+    actions = changed({"tiny": TINY}, metrics=place)
+    assert actions[-1] == f"Wrote whisperx_metrics.timer, which writes {place}/whisperx.prom"
+    healthy = 'whisperx_service_healthy{service="tiny",unit="whisperx-tiny.service"} '
+    assert healthy + "1" in host("cat", f"{place}/whisperx.prom")
+    assert host("stat", "-c", "%a", f"{place}/whisperx.prom") == "644"
+    assert active("whisperx_metrics.timer") == "active"
+    host("systemctl", "stop", "whisperx-tiny.service")
+    host("rm", f"{place}/whisperx.prom")
+    host("systemctl", "start", "whisperx_metrics.service")
+    told = host("cat", f"{place}/whisperx.prom")
+    assert healthy + "0" in told and 'whisperx_failures{rule="audit.service"} 1' in told
+    assert 'whisperx_condition{state="broken"} 1' in told
+    assert "Started whisperx-tiny.service" in changed({"tiny": TINY}, metrics=place)
 
 
 def test_a_removal_leaves_nothing() -> None:
