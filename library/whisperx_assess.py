@@ -44,7 +44,7 @@ options:
       verify_level:
         description: How far the active release must have been verified.
         type: str
-        choices: [import, kernels, pipeline]
+        choices: [import, kernels, pipeline, speech]
         default: pipeline
       bin_dir:
         description: Directory of the links to the commands, none when empty.

@@ -62,7 +62,7 @@ options:
   verify_level:
     description: How far an image is verified before it is activated; each level includes those before it.
     type: str
-    choices: [import, kernels, pipeline]
+    choices: [import, kernels, pipeline, speech]
     default: pipeline
   verify_timeout:
     description: Seconds each level of the verification may take.
@@ -269,7 +269,7 @@ ARGUMENTS: Dict[str, Any] = {
     "commands": {"type": "list", "elements": "str", "default": []},
     "release": {"default": ""},
     "keep": {"type": "int", "default": 2},
-    "verify_level": {"choices": ["import", "kernels", "pipeline"], "default": "pipeline"},
+    "verify_level": {"choices": ["import", "kernels", "pipeline", "speech"], "default": "pipeline"},
     "verify_timeout": {"type": "int", "default": 600},
     "rollback_verify": {"choices": ["none", "import", "kernels", "pipeline"], "default": "import"},
     "bin_dir": {"type": "path", "default": "/usr/local/bin"},

@@ -72,7 +72,7 @@ options:
       - How far a release is verified before it is activated. Each level includes those before it.
       - An active release that was verified to a lower level is verified again.
     type: str
-    choices: [import, kernels, pipeline]
+    choices: [import, kernels, pipeline, speech]
     default: pipeline
   bin_dir:
     description: Directory for the links to the commands, none when empty.

@@ -29,7 +29,7 @@ options:
       - V(pipeline) transcribes generated speech with faster-whisper and WhisperX, where they are in the set,
         with voice activity detection, ffmpeg and alignment.
     type: str
-    choices: [import, kernels, pipeline]
+    choices: [import, kernels, pipeline, speech]
     default: pipeline
   timeout:
     description: Seconds that each level may take. A check that hangs costs all of it.
@@ -144,7 +144,11 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "root": {"type": "path", "default": "/opt/whisperx"},
-            "level": {"type": "str", "default": "pipeline", "choices": ["import", "kernels", "pipeline"]},
+            "level": {
+                "type": "str",
+                "default": "pipeline",
+                "choices": ["import", "kernels", "pipeline", "speech"],
+            },
             "timeout": {"type": "float", "default": DEFAULT_TIMEOUT},
         },
         supports_check_mode=True,

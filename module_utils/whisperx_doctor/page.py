@@ -89,7 +89,7 @@ def _about(diagnosis: Mapping[str, Any]) -> str:
     parts += ["Python " + diagnosis["python_version"]] if diagnosis["python_version"] else []
     parts += [facts["os"], facts["libc"], str(facts["machine"] or "")]
     parts += [f"driver {facts['driver']}"] if facts["gpus"] else []
-    done = ["import", "kernels", "pipeline"]
+    done = ["import", "kernels", "pipeline", "speech"]
     tried = done[: done.index(diagnosis["level"]) + 1] if diagnosis["level"] in done else []
     ran = f"Tried on {diagnosis['device']}: {', '.join(tried)}." if tried else "Nothing was run."
     read = f"{diagnosis['objects']} libraries and {diagnosis['files']} files examined."

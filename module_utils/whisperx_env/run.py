@@ -29,7 +29,7 @@ ARGUMENTS: Dict[str, Any] = {
     "commands": {"type": "list", "elements": "str", "default": []},
     "keep": {"type": "int", "default": 2},
     "activate": {"type": "bool", "default": True},
-    "verify_level": {"choices": ["import", "kernels", "pipeline"], "default": "pipeline"},
+    "verify_level": {"choices": ["import", "kernels", "pipeline", "speech"], "default": "pipeline"},
     "bin_dir": {"type": "path", "default": "/usr/local/bin"},
     "facts_dir": {"type": "path", "default": "/etc/ansible/facts.d"},
     "cache": {"type": "path", "default": ""},

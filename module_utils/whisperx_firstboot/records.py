@@ -25,7 +25,7 @@ from ..whisperx_problem import Problem
 __all__ = ["SCHEMA", "Image", "Places", "Profile", "Settings", "Verdict", "read_image", "read_verdict"]
 
 SCHEMA = 1
-LEVELS = ("import", "kernels", "pipeline")
+LEVELS = ("import", "kernels", "pipeline", "speech")
 
 _WORDS = ("verdict", "rule", "sentence", "profile", "release", "device", "level", "stamp", "at")
 _VERDICT = Schema(

@@ -16,7 +16,7 @@ import os
 import sys
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
-__all__ = ["Placed", "checkpoint", "find", "located", "reset", "say", "sentences", "store"]
+__all__ = ["Placed", "checkpoint", "find", "listed", "located", "reset", "say", "sentences", "store"]
 
 # A store elsewhere; the commands of a release set it where the inventory does.
 VARIABLE = "WHISPERX_MODELS_DIR"
@@ -32,10 +32,13 @@ _HUB_CACHES = (("HF_HUB_CACHE", ""), ("HUGGINGFACE_HUB_CACHE", ""), ("HF_HOME", 
 
 
 class Placed(NamedTuple):
-    """One model of the store. ``path``: its directory or file; ``files``: path below ``path`` -> size."""
+    """One model of the store. ``name`` is the site's; ``language`` "" any or unknown; ``path`` its directory
+    or file; ``files`` path below ``path`` -> size."""
 
     kind: str
+    name: str
     names: Sequence[str]
+    language: str
     revision: str
     path: str
     files: Mapping[str, int]
@@ -78,6 +81,11 @@ def find(name: str, kind: str = "") -> Optional[Placed]:
                 return model
             say("the placed model {} is damaged: {} is not whole; run site.yml again".format(name, lost))
     return None
+
+
+def listed(kind: str) -> List[Placed]:
+    """Return all placed models of a kind, whole or not."""
+    return [model for model in _models() if model.kind == kind]
 
 
 def located(model: Placed, revision: Optional[str] = None, cache: Optional[str] = None) -> str:
@@ -223,7 +231,9 @@ def _model(directory: str, row: Mapping[str, Any]) -> Placed:
             files[name[len(top) + 1 :]] = int(file["size"])
     return Placed(
         str(row["kind"]),
+        str(row["name"]),
         list(dict.fromkeys(str(name) for name in names if name)),
+        str(row.get("language") or ""),
         str(row["revision"]),
         os.path.join(directory, top),
         files,

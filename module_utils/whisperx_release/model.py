@@ -25,7 +25,7 @@ __all__ = [
 
 SCHEMA = 1
 # How far a release is verified, each level including those before it.
-LEVELS = ("import", "kernels", "pipeline")
+LEVELS = ("import", "kernels", "pipeline", "speech")
 # The directory in the root that has the records of the services.
 SERVICES = "services"
 

@@ -11,7 +11,7 @@ import signal
 import sys
 from typing import Any, Dict
 
-from . import imports, kernels, network, pipeline
+from . import imports, kernels, network, pipeline, transcript
 from .records import LEVELS, Request
 from .reporter import Reporter
 
@@ -49,6 +49,7 @@ def run_child(arguments: Dict[str, Any]) -> int:
     if reach >= LEVELS.index("pipeline"):
         reporter.level("pipeline")
         pipeline.check(reporter, request.device, scratch)
+        transcript.check(reporter, request.device, scratch, request.level == "speech")
     if network.refused():
         reporter.note("network", "tried to reach " + ", ".join(network.refused()))
     reporter.done()

@@ -1,6 +1,6 @@
 """The command line of the probe as it lies beside an installed environment.
 
-    <release>/launch/python <release>/verify/probe.py [--level import|kernels|pipeline] [--device cpu|cuda]
+    <release>/launch/python <release>/verify/probe.py [--level LEVEL] [--device cpu|cuda]
 
 Without options it repeats what was asked when the environment was made. Exit code 0: proved; 1: something
 failed; 2: wrong usage.
@@ -15,7 +15,7 @@ import sys
 import tempfile
 from typing import Any, Dict, List, Optional
 
-from .records import LEVELS, Check, Request
+from .records import LEVELS, USUAL, Check, Request
 from .session import conditions
 from .supervise import DEFAULT_TIMEOUT, supervise
 
@@ -63,7 +63,7 @@ def _parser(known: Dict[str, Any]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="probe.py", description="Verify that this WhisperX environment works."
     )
-    parser.add_argument("--level", choices=LEVELS, default=known.get("level", LEVELS[-1]))
+    parser.add_argument("--level", choices=LEVELS, default=known.get("level", USUAL))
     parser.add_argument("--device", choices=("cpu", "cuda"), default=known.get("device", "cpu"))
     parser.add_argument(
         "--timeout",

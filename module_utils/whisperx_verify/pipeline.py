@@ -13,7 +13,7 @@ from .micro_model import make_model
 from .reporter import Reporter
 from .speech import SECONDS, make_speech, write_speech
 
-__all__ = ["check"]
+__all__ = ["check", "compute_type"]
 
 # Samples per second that Whisper takes.
 SAMPLE_RATE = 16000
@@ -41,6 +41,12 @@ def check(reporter: Reporter, device: str, scratch: str) -> None:
             reporter.step(name, bench.whisperx)
             reporter.step(name + " align", bench.whisperx_align)
             reporter.step(name + " diarize", bench.whisperx_diarize)
+
+
+def compute_type(device: str) -> str:
+    """Return the number format that users would take on ``device``."""
+    supported = import_module("ctranslate2").get_supported_compute_types(device)
+    return next(name for name in COMPUTE_TYPES[device] if name in supported)
 
 
 class Counted:
@@ -98,14 +104,14 @@ class Bench:
 
     def _transcribe(self, sound: Any, **options: Any) -> Tuple[List[Any], str]:
         """Transcribe a file or samples with faster-whisper; return the segments and what was done."""
-        compute_type = self._compute_type()
+        kind = self._compute_type()
         model = import_module("faster_whisper").WhisperModel(
-            self._model(), device=self._device, compute_type=compute_type, cpu_threads=threads()
+            self._model(), device=self._device, compute_type=kind, cpu_threads=threads()
         )
         counted = model.model = Counted(model.model)
         told, _ = model.transcribe(sound, language="en", temperature=0.0, vad_filter=False, **options)
         segments = list(told)
-        return segments, f"{compute_type}: {counted.require(segments)}"
+        return segments, f"{kind}: {counted.require(segments)}"
 
     def whisperx_audio(self) -> str:
         """Read a file as WhisperX does, with the ffmpeg command."""
@@ -119,14 +125,14 @@ class Bench:
     def whisperx(self) -> str:
         """Transcribe with WhisperX: pyannote finds the speech, batches of it reach the kernels."""
         load_model = import_module("whisperx.asr").load_model
-        compute_type = self._compute_type()
-        options = {"compute_type": compute_type, "language": "en", "threads": threads()}
+        kind = self._compute_type()
+        options = {"compute_type": kind, "language": "en", "threads": threads()}
         if "vad_method" in inspect.signature(load_model).parameters:
             options["vad_method"] = "pyannote"
         transcriber = load_model(self._model(), self._device, **options)
         counted = transcriber.model.model = Counted(transcriber.model.model)
         result = transcriber.transcribe(make_speech(SAMPLE_RATE), batch_size=2)
-        return f"{compute_type}: {counted.require(result['segments'])}"
+        return f"{kind}: {counted.require(result['segments'])}"
 
     def whisperx_align(self) -> str:
         """Place words in time with an untrained wav2vec 2.0 of torchaudio, WhisperX's kind for English."""
@@ -157,8 +163,7 @@ class Bench:
         return write_speech(os.path.join(self._scratch, "speech.wav"))
 
     def _compute_type(self) -> str:
-        supported = import_module("ctranslate2").get_supported_compute_types(self._device)
-        return next(name for name in COMPUTE_TYPES[self._device] if name in supported)
+        return compute_type(self._device)
 
     def _write_punkt(self) -> None:
         folder = os.path.join(self._scratch, "nltk_data", "tokenizers", "punkt_tab", "english")

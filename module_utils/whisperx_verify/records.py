@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
-__all__ = ["LEVELS", "NOT_TRIED", "Check", "Module", "Request"]
+__all__ = ["LEVELS", "NOT_TRIED", "USUAL", "Check", "Module", "Request"]
 
 # Each level includes those before it.
-LEVELS = ("import", "kernels", "pipeline")
+LEVELS = ("import", "kernels", "pipeline", "speech")
+# What is asked without a word: speech too, where a Whisper model for the sentence is placed.
+USUAL = "pipeline"
 # How the error of a check begins that was not tried because of another.
 NOT_TRIED = "not tried, because"
 
@@ -38,7 +40,7 @@ class Request(NamedTuple):
     @staticmethod
     def read(record: Dict[str, Any]) -> Request:
         """Return the request in ``record``; ValueError names what is wrong with it."""
-        level, device = record.get("level", LEVELS[-1]), record.get("device", "cpu")
+        level, device = record.get("level", USUAL), record.get("device", "cpu")
         if level not in LEVELS:
             raise ValueError("level {!r} is none of {}".format(level, ", ".join(LEVELS)))
         if device not in ("cpu", "cuda"):

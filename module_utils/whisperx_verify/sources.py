@@ -13,6 +13,7 @@ from . import (
     kernels,
     main,
     micro_model,
+    model_file,
     network,
     pipeline,
     process,
@@ -21,7 +22,9 @@ from . import (
     reporter,
     session,
     speech,
+    spoken,
     supervise,
+    transcript,
 )
 from .records import Request
 
@@ -35,6 +38,7 @@ MODULES = (
     kernels,
     main,
     micro_model,
+    model_file,
     network,
     pipeline,
     process,
@@ -43,12 +47,14 @@ MODULES = (
     reporter,
     session,
     speech,
+    spoken,
     supervise,
+    transcript,
 )
 INIT = '"""The probe of this environment; see ../probe.py."""\n'
 ENTRY = '''"""Verify that this environment works: run it with the environment's own launcher, launch/python.
 
-Options: --level import|kernels|pipeline, --device cpu|cuda, --timeout SECONDS, --json, --help.
+Options: --level import|kernels|pipeline|speech, --device cpu|cuda, --timeout SECONDS, --json, --help.
 """
 
 import os

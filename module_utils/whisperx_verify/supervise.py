@@ -13,7 +13,7 @@ import time
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 from .process import Ending, run_group
-from .records import NOT_TRIED, Check, Request
+from .records import LEVELS, NOT_TRIED, USUAL, Check, Request
 from .remains import EXIT_TIMEOUT, Remains, interpret, read_events, read_text
 
 __all__ = ["DEFAULT_TIMEOUT", "supervise"]
@@ -149,12 +149,18 @@ def _environment(base: Dict[str, str], scratch: str) -> Dict[str, str]:
     return dict(base, **SETTINGS, **from_scratch)
 
 
+def _reached(level: str, checks: List[Check]) -> str:
+    """Return the level of a report: a placed model makes speech of the usual one."""
+    heard = any(check.name.startswith("speech ") and not check.optional for check in checks)
+    return LEVELS[-1] if level == USUAL and heard else level
+
+
 def _report(request: Request, checks: List[Check], seconds: float, output: str) -> Dict[str, Any]:
     failed = [check for check in checks if not check.ok and not check.optional]
     causes = [check for check in failed if not check.consequence()]
     return {
         "ok": not failed,
-        "level": request.level,
+        "level": _reached(request.level, checks),
         "device": request.device,
         "seconds": round(seconds, 3),
         "checks": [check.record() for check in checks],

@@ -19,6 +19,9 @@ from typing import Any
 import pytest
 
 from module_utils.whisperx_placed import sources
+from module_utils.whisperx_verify.records import Request
+from module_utils.whisperx_verify.runner import run
+from module_utils.whisperx_verify.sources import write_probe
 from tests.models import weights
 from tests.models.hub import Hub
 from tests.models.spoken import speak, word_errors
@@ -158,3 +161,61 @@ def test_the_hubs_own_functions(place: Place) -> None:
     *files, error = place.run(HUB_FILE, "Systran/faster-whisper-tiny.en")
     assert len(set(files)) == 1 and files[0].startswith(str(place.store.directory))
     assert error == "LocalEntryNotFoundError"
+
+
+IMPORTS = [{"package": name, "module": name.replace("-", "_")} for name in ("ctranslate2", "faster-whisper")]
+
+
+def verified(place: Place, store: Store, level: str, scratch: Path) -> dict[str, Any]:
+    """Verify the environment as site.yml does, with this store."""
+    launcher = scratch / "python"
+    launcher.write_text(
+        f'#!/bin/sh\nWHISPERX_MODELS_DIR={store.root} exec {place.base}/venv/bin/python "$@"\n'
+    )
+    launcher.chmod(0o755)
+    return run(str(launcher), None, level, "cpu", IMPORTS, 600, str(scratch))
+
+
+def only_the_newest(place: Place) -> None:
+    if not list((place.base / "venv/lib").glob("python*/site-packages/faster_whisper-1.2.*")):
+        pytest.skip("the same code as with the newest")
+
+
+def test_speech_is_verified_where_a_model_is_placed(place: Place, tmp_path: Path) -> None:
+    report = verified(place, place.store, "pipeline", tmp_path)
+    assert report["ok"], report["findings"]
+    assert report["level"] == "speech" and report["warnings"] == []
+    details = {check["name"]: check["detail"] for check in report["checks"]}
+    assert details["speech file house"] == "format 6, 72 MB"
+    assert details["speech tiny.en"].endswith(" of 13 words")
+
+
+def test_what_is_wrong_with_a_placed_model_is_named(place: Place, tmp_path: Path) -> None:
+    only_the_newest(place)
+    store, folder = Store(tmp_path / "models"), tmp_path / "made"
+    write_probe(str(tmp_path / "probe"), Request("import", "cpu"))
+    code = "import sys\nsys.path.insert(0, sys.argv[1])\nfrom whisperx_verify.micro_model import make_model\n"
+    command = [str(place.base / "venv/bin/python"), "-c", code + "make_model(sys.argv[2])"]
+    subprocess.run([*command, str(tmp_path / "probe"), str(folder)], check=True)
+    whole = (folder / "model.bin").read_bytes()
+    for name, content in (("random", whole), ("cut", whole[:-900]), ("newer", b"\x63" + whole[1:])):
+        (folder / "model.bin").write_bytes(content)
+        store.whisper(name, folder)
+    store.finish()
+    report = verified(place, store, "speech", tmp_path)
+    findings = dict(sentence.split(" failed", 1) for sentence in report["findings"])
+    assert set(findings) == {"speech file cut", "speech file newer", "speech random"}
+    assert "is cut off" in findings["speech file cut"]
+    assert "is for a newer CTranslate2: format 99" in findings["speech file newer"]
+    assert "words are wrong" in findings["speech random"]
+
+
+def test_without_a_model_speech_is_not_verified_and_fails_if_it_was_asked_for(
+    place: Place, tmp_path: Path
+) -> None:
+    only_the_newest(place)
+    report = verified(place, Store(tmp_path / "none"), "speech", tmp_path)
+    assert not report["ok"]
+    assert ["no Whisper model that knows English is placed" in found for found in report["findings"]] == [
+        True
+    ]
