@@ -95,6 +95,10 @@ options:
       - It has to be there. Commands look for C(huggingface), C(torch) and C(nltk_data) in it.
     type: path
     default: ""
+  models_dir:
+    description: Directory of placed models on the host, mounted read-only where it exists.
+    type: path
+    default: /opt/whisperx/models
   shm:
     description: Size of the shared memory.
     type: str
@@ -278,6 +282,7 @@ ARGUMENTS: Dict[str, Any] = {
     "storage_driver": {"choices": ["overlay", "vfs"], "default": "overlay"},
     "network": {"default": ""},
     "cache": {"type": "path", "default": ""},
+    "models_dir": {"type": "path", "default": "/opt/whisperx/models"},
     "shm": {"default": "1g"},
     "options": {"type": "list", "elements": "str", "default": []},
     "copied": {"type": "bool", "default": True},
@@ -358,6 +363,7 @@ def answer(given: Dict[str, Any], layout: Layout, check: bool) -> Result:
         storage_driver=given["storage_driver"],
         network=given["network"],
         cache=given["cache"],
+        models_dir=given["models_dir"],
         shm=given["shm"],
         options=tuple(given["options"]),
         copied=given["copied"],

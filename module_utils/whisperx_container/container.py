@@ -250,6 +250,7 @@ class Container(Runtime):
                 fuse=_FUSE if os.path.exists(_FUSE) else "",
                 network=options.network,
                 cache=options.cache,
+                models=options.models_dir,
                 shm=options.shm,
                 gpu=wanted.gpu,
                 driver=wanted.driver,

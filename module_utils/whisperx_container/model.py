@@ -19,6 +19,10 @@ CURRENT = REPOSITORY + ":current"
 LABEL = "whisperx-fleet."
 
 
+# Where placed models are on a host if nothing else is said, and in an image beside its releases.
+MODELS = "/opt/whisperx/models"
+
+
 @dataclass(frozen=True)
 class Wanted(model.Asked):
     """The image to be in use. ``built`` is what its build answered: release, labels, bytes and so on."""
@@ -98,6 +102,7 @@ class Options(model.Options):
     storage_driver: str = "overlay"
     network: str = ""
     cache: str = ""
+    models_dir: str = MODELS
     shm: str = "1g"
     options: Tuple[str, ...] = ()
     copied: bool = True

@@ -129,7 +129,7 @@ run chown -R $user on it as root (a run with sudo may have made it), or set HF_H
     fi
 done
 # Placed models, for reading only, where the programs in the image look for them.
-models=${WHISPERX_MODELS_DIR:-@MODELS@}
+models=${WHISPERX_MODELS_DIR:-@PLACED@}
 if [ -d "$models/sets" ] && ! [ "$models" = "${models#/}" ]; then
     set -- "--mount=type=bind,source=$models,target=@MODELS@,readonly" "$@"; fixed=$((fixed + 1))
 fi

@@ -9,6 +9,7 @@ from typing import Dict, List, Sequence, Tuple
 
 from ..whisperx_common import telemetry
 from ..whisperx_problem import Problem
+from .model import MODELS
 from .script import SCRIPT
 
 __all__ = ["Command", "render"]
@@ -16,8 +17,6 @@ __all__ = ["Command", "render"]
 _COMMAND = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 _WORD = re.compile(r"[A-Za-z0-9_@%+=:,./-]*\Z")
 PYTHON = "python"
-# Where placed models are on every host, and in an image beside its releases.
-MODELS = "/opt/whisperx/models"
 
 # The first process of the container. A program that is process 1 would not die of SIGTERM, for the kernel
 # gives process 1 no default actions; and a shell's background command ignores SIGINT unless told otherwise.
@@ -188,8 +187,9 @@ class Command:
     ``version`` of the engine as numbers. ``store`` and ``run_conf`` are the directory of images for all
     users and the file with which root runs them, "" for root's own storage; ``fuse`` the path of
     fuse-overlayfs, "" if there is none. ``cache`` is a directory of models for all users, "" for each
-    user's own; ``gpu`` "cdi", "device_request" or ""; ``driver`` the oldest driver the image takes;
-    ``host_root`` where driver, devices and SELinux are looked for.
+    user's own; ``models`` the store of placed models on the host; ``gpu`` "cdi", "device_request" or "";
+    ``driver`` the oldest driver the image takes; ``host_root`` where driver, devices and SELinux are looked
+    for.
     """
 
     release: str
@@ -203,6 +203,7 @@ class Command:
     fuse: str = ""
     network: str = ""
     cache: str = ""
+    models: str = MODELS
     shm: str = "1g"
     gpu: str = ""
     driver: str = ""
@@ -238,6 +239,7 @@ def _script(command: Command, name: str) -> str:
         "HF": caches + "/huggingface",
         "TORCH": caches + "/torch",
         "NLTK": caches + "/nltk_data",
+        "PLACED": _fit(command.models.rstrip("/"), "the directory of placed models"),
         "MODELS": MODELS,
         "ROOTS_STORE": "export CONTAINERS_STORAGE_CONF='{}'".format(command.run_conf)
         if command.store

@@ -32,6 +32,8 @@ __all__ = ["place", "prune", "repair", "take"]
 _BLOCK = 1 << 20
 # What a link to a file may fail with, where a copy does not.
 _NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS)
+# What is copied in any case: NLTK from 3.10 on refuses files that have several links (nltk/pathsec.py).
+_COPIED = "nltk/"
 # The parts of a set are there even when they are empty: the libraries make them else, and may not.
 _ALWAYS = ("hub", "torch/hub/checkpoints", "nltk")
 
@@ -140,7 +142,7 @@ def _lay(layout: Layout, wanted: Wanted, target: str) -> None:
     for one in wanted.files:
         path = os.path.join(target, one.path)
         make_directories(os.path.dirname(path), 0o755, layout.root)
-        _share(layout.file(one.sha256), path)
+        _share(layout.file(one.sha256), path, one.path.startswith(_COPIED))
     for folder, revision in wanted.revisions.items():
         refs = os.path.join(target, "hub", folder, "refs")
         make_directories(refs, 0o755, layout.root)
@@ -150,21 +152,31 @@ def _lay(layout: Layout, wanted: Wanted, target: str) -> None:
         make_directories(os.path.join(target, "hub", ".locks", folder), 0o755, layout.root)
 
 
-def _share(source: str, path: str) -> None:
-    """Let ``path`` be the file ``source``; a copy of it where the file system has no links to files."""
+def _linked(source: str, path: str) -> bool:
+    """Make ``path`` a link to the file ``source``; return whether the file system has such links."""
+    try:
+        os.link(source, path, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _NO_LINK:
+            raise
+        return False
+    return True
+
+
+def _share(source: str, path: str, copied: bool) -> None:
+    """Let ``path`` be the file ``source``; a copy if ``copied``, or where no links to files can be made."""
     state = os.lstat(source)
     with contextlib.suppress(FileNotFoundError):
         there = os.lstat(path)
-        if (there.st_dev, there.st_ino) == (state.st_dev, state.st_ino):
+        if not copied and (there.st_dev, there.st_ino) == (state.st_dev, state.st_ino):
+            return
+        alike = (there.st_size, there.st_mtime, there.st_nlink) == (state.st_size, state.st_mtime, 1)
+        if copied and alike and stat.S_ISREG(there.st_mode):
             return
     make_way(path)
     beside = path + ".new"
     discard(beside)
-    try:
-        os.link(source, beside, follow_symlinks=False)
-    except OSError as error:
-        if error.errno not in _NO_LINK:
-            raise
+    if copied or not _linked(source, beside):
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         with _regular(source) as stream, open(os.open(beside, flags, 0o600), "wb") as copy:
             for block in iter(lambda: stream.read(_BLOCK), b""):

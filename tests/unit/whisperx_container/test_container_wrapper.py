@@ -282,6 +282,8 @@ class TestPaths:
         words = host.words(PLAIN, WHISPERX_MODELS_DIR=str(store))
         assert f"--mount=type=bind,source={store},target=/opt/whisperx/models,readonly" in words
         assert "whisperx" in words[words.index(IMAGE) :]
+        mount = f"--mount=type=bind,source={store},target=/opt/whisperx/models,readonly"
+        assert mount in host.words(replace(PLAIN, models=str(store)))
 
     def test_only_a_cache_of_the_callers_comes_before_placed_models(self, host: Host) -> None:
         usual = f"--env=WHISPERX_IMPLIED_HF_HOME={host.home}/.cache/huggingface"

@@ -90,6 +90,33 @@ def test_check_mode_predicts_what_is_then_done_and_writes_nothing(host: Host, va
     ]
 
 
+def test_data_of_nltk_is_copied_for_it_refuses_files_with_several_links(host: Host) -> None:
+    sentences = {
+        "kind": "sentences",
+        "name": "punkt_tab",
+        "revision": "1",
+        "path": "nltk/tokenizers/punkt_tab",
+        "files": [
+            {
+                "path": "nltk/tokenizers/punkt_tab/english/collocations.tab",
+                "size": len(OTHER),
+                "sha256": digest(OTHER),
+            }
+        ],
+    }
+    value = manifest(*BASE["models"], sentences)
+    host.call(value)
+    placed = host.current() / "nltk/tokenizers/punkt_tab/english/collocations.tab"
+    assert placed.read_bytes() == OTHER and placed.stat().st_nlink == 1
+    assert (snapshot(host, "base", "a" * 40) / "model.bin").stat().st_nlink == 2
+    assert not host.call(value)["changed"]
+    placed.chmod(0o644)
+    placed.write_bytes(b"x" * len(OTHER))
+    assert host.call(value)["changed"]
+    again = host.current() / "nltk/tokenizers/punkt_tab/english/collocations.tab"
+    assert again.read_bytes() == OTHER and again.stat().st_nlink == 1
+
+
 def test_files_are_shared_and_only_missing_ones_travel(host: Host) -> None:
     host.call(BASE)
     host.call(BOTH)
