@@ -23,12 +23,12 @@ PREFLIGHT := tools/preflight $(if $(filter inventory/local.yml,$(INVENTORY)),--r
 .NOTPARALLEL:
 VERBS := plan verify rollback guard doctor audit bake bundle
 GOALS := help site $(VERBS) check test test-all lint unit integration molecule bench truth doctor-proof boot-proof gpu-proof attack docs \
-	collection lock-requirements clean preflight packages again
+	collection release lock-requirements clean preflight packages again
 .PHONY: $(GOALS)
 
 # A word that make does not know would be ignored, and `site` would install on this machine instead of on the hosts that
 # were meant. What else stands on the command line is the environment's, as make hands it on to what it runs.
-KNOWN := INVENTORY ARGS SCENARIO MAKEFLAGS SHELL PATH HOME TMPDIR CI \
+KNOWN := INVENTORY ARGS SCENARIO VERSION MAKEFLAGS SHELL PATH HOME TMPDIR CI \
 	ANSIBLE_% HF_% LAB_% LC_% MOLECULE_% PIP_% SSL_% UV_% WHISPERX_% %_PROXY %_proxy
 UNKNOWN := $(strip $(foreach name,$(filter-out $(KNOWN),$(.VARIABLES)),$(if $(filter command,$(firstword $(origin $(name)))),$(name))))
 $(if $(UNKNOWN),$(error Unknown variable on the command line ($(UNKNOWN)); wanted: INVENTORY, ARGS or SCENARIO, in capitals. \
@@ -43,19 +43,36 @@ PLAY = mkdir -p reports && rm -f reports/$@.exit; $(RUN) ansible-playbook $(1) -
 	status=$$?; echo $$status > reports/$@.exit; exit $$status
 
 help:
-	@sed -n 's/^# \(make .*\)/\1/p' Makefile
-	@echo 'make plan | verify | rollback | guard | doctor | audit | bake | bundle      the other verbs, on the same INVENTORY and ARGS'
-	@echo 'make lint | unit | integration | molecule [SCENARIO=default]      one part of make test'
-	@echo 'make test-all      what make test leaves out, hours of it: attack, doctor-proof, truth, boot-proof'
-	@echo 'make bench     the figures of docs/testing.md (ARGS="--only start image": those of containers)'
-	@echo 'make truth     the predictions of the planner, tried in containers (ARGS="--interpreters DIR --write")'
-	@echo 'make doctor-proof      the doctor on environments that really fail, also with torch (5 GB)'
-	@echo 'make boot-proof      a whole WhisperX booted in QEMU, and a machine baked by Packer (an hour, 25 GB)'
-	@echo 'make gpu-proof      on a machine with an NVIDIA GPU: facts, PTX rule, an installation (ARGS="--wheels DIR"; ten minutes)'
-	@echo 'make attack      kills, power cuts, full disks, planted links, hostile indexes and hosts, in full (hours; docs/security.md)'
-	@echo 'make docs      the generated pages and pictures of docs/ (chromium)'
-	@echo 'make collection      the collection whisperx.fleet: build/whisperx-fleet-VERSION.tar.gz'
-	@echo 'make clean     remove .venv, caches, test images'
+	@sed -n 's/^#: \{0,1\}//p' Makefile
+
+#: What a user runs, on the hosts of INVENTORY=FILE (without: this machine), with options in ARGS="...":
+#:   make plan           decide and explain; change nothing
+#:   make site           install, verify, switch; on many hosts in waves
+#:   make verify         run the pipeline in the active release
+#:   make rollback       back to the previous release, offline
+#:   make audit          what changed since, what an upgrade would break
+#:   make doctor         why does an environment not work?
+#:   make guard          stop the package run that would break it
+#:   make bundle         one directory for hosts without a network
+#:   make bake           a golden image
+#:
+#: What a developer runs:
+#:   make check          lint, unit and contract tests: no root, no network
+#:   make lint           one part of it; make unit is the other
+#:   make test           the same, integration tests and scenarios, as root
+#:   make integration    one part of it; make molecule SCENARIO=default another
+#:   make docs           the generated pages and pictures of docs/
+#:   make collection     build/whisperx-fleet-VERSION.tar.gz
+#:   make release        changelog, commit and tag (VERSION=0.2.0)
+#:   make clean          remove .venv, caches, test images
+#:
+#: What takes hours; make test-all runs the four that begin with a star:
+#:   make attack       * kills, power cuts, full disks, hostile hosts, in full
+#:   make doctor-proof * the doctor on environments that really fail
+#:   make truth        * the predictions of the planner, tried in containers
+#:   make boot-proof   * a whole WhisperX booted in QEMU, and baked by Packer
+#:   make gpu-proof      on a machine with an NVIDIA GPU (ARGS="--wheels DIR"; ten minutes)
+#:   make bench          the figures of docs/testing.md
 
 # -- What a user runs ---------------------------------------------------------------------------------------
 
@@ -115,6 +132,9 @@ docs: $(VENV)/.test
 
 collection: $(VENV)/.controller
 	@$(RUN) python tools/collection.py $(ARGS)
+
+release: $(VENV)/.test
+	@$(RUN) python tools/release.py $(VERSION)
 
 lock-requirements: $(VENV)/.controller
 	@cd requirements && set -e; $(RUN); options="--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate"; \

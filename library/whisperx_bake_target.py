@@ -1,5 +1,5 @@
 #!/usr/bin/python
-# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Ansible module: what to plan for an image, from what is declared and what its root has."""
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ attributes:
     support: none
     description: Changes nothing.
 author:
-  - The whisperx-fleet authors
+  - The whisperx-fleet authors (@whisperx-fleet)
 """
 
 EXAMPLES = r"""

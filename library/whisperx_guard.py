@@ -71,7 +71,7 @@ attributes:
     support: full
     description: The files before and after.
 author:
-  - The whisperx-fleet authors
+  - The whisperx-fleet authors (@whisperx-fleet)
 """
 
 EXAMPLES = r"""

@@ -31,7 +31,7 @@ attributes:
     support: none
     description: There is nothing to compare.
 author:
-  - The whisperx-fleet authors
+  - The whisperx-fleet authors (@whisperx-fleet)
 """
 
 EXAMPLES = r"""

@@ -69,7 +69,7 @@ attributes:
     support: full
     description: Shows the models with their revisions, before and after.
 author:
-  - The whisperx-fleet authors
+  - The whisperx-fleet authors (@whisperx-fleet)
 """
 
 EXAMPLES = r"""

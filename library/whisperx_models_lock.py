@@ -120,7 +120,7 @@ requirements:
   - python >= 3.11
   - huggingface_hub, for models of a hub
 author:
-  - The whisperx-fleet authors
+  - The whisperx-fleet authors (@whisperx-fleet)
 """
 
 EXAMPLES = r"""

@@ -71,7 +71,7 @@ attributes:
     support: none
     description: The files differ in every run.
 author:
-  - The whisperx-fleet authors
+  - The whisperx-fleet authors (@whisperx-fleet)
 """
 
 EXAMPLES = r"""

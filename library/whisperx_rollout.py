@@ -70,7 +70,7 @@ attributes:
     support: none
     description: The module changes nothing.
 author:
-  - The whisperx-fleet authors
+  - The whisperx-fleet authors (@whisperx-fleet)
 """
 
 EXAMPLES = r"""

@@ -29,7 +29,7 @@ from ..module_utils.whisperx_problem import Problem  # noqa: E402
 
 DOCUMENTATION = r"""
 name: whisperx_hosts
-author: The whisperx-fleet authors
+author: The whisperx-fleet authors (@whisperx-fleet)
 short_description: The hosts of a play, of which there must be some
 description:
   - Returns its term, a pattern of hosts, if it matches at least one host of this run.

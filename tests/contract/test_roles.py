@@ -65,3 +65,30 @@ class TestRole:
 
     def test_specification_has_a_short_description(self, role: Path) -> None:
         assert load(role / "meta" / "argument_specs.yml")["argument_specs"]["main"]["short_description"]
+
+
+def test_the_entry_role_runs_what_site_runs() -> None:
+    """Waves apart, and what is there for tags alone. A role that one has would be missing in the other."""
+
+    def imported(*paths: Path) -> set[tuple[str, str]]:
+        found: set[tuple[str, str]] = set()
+
+        def walk(value: Any) -> None:
+            for item in (
+                value if isinstance(value, list) else value.values() if isinstance(value, dict) else ()
+            ):
+                walk(item)
+            for kind in ("import", "include"):
+                role = value.get(f"ansible.builtin.{kind}_role") if isinstance(value, dict) else None
+                if role:
+                    found.add((role["name"], role.get("tasks_from", "main")))
+
+        for path in paths:
+            walk(load(path))
+        return found
+
+    site = imported(ROOT / "playbooks/site.yml", ROOT / "roles/whisperx_rollout/tasks/change.yml")
+    apart = {role for role in site if role[0] == "whisperx_rollout"}
+    apart |= {("whisperx_plan", "show"), ("whisperx_verify", "main")}
+    entry = imported(*(ROOT / "roles/whisperx/tasks").glob("*.yml"))
+    assert site - apart - entry == set() and apart <= site

@@ -105,6 +105,8 @@ def test_pages_and_modules_by_their_names(stranger: Stranger) -> None:
 def test_a_verb_from_a_foreign_directory(stranger: Stranger) -> None:
     told = stranger.run("ansible-playbook", "whisperx.fleet.plan", "-i", str(stranger.inventory))
     assert "whisperx 3." in told and "ctranslate2 4." in told
+    # With any callback each line of the result is one of the output.
+    assert '"host verdict device' in told and "\\n" not in told.partition('"host verdict')[2]
     stranger.verify()
 
 

@@ -6,15 +6,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from resolvelib import AbstractProvider, BaseReporter, ResolutionImpossible, ResolutionTooDeep, Resolver
-from resolvelib.structs import RequirementInformation
 
 from ...whisperx_catalogue.release import Release
 from .candidates import World
 from .dependencies import Need
 
 __all__ = ["Conflict", "Solution", "resolve"]
+
+# ansible-core up to 2.18 wants a resolvelib whose classes take no types, and which has this one elsewhere.
+if TYPE_CHECKING:
+    from resolvelib.structs import RequirementInformation
+
+    _Base = AbstractProvider[Need, Release, str]
+else:
+    _Base = AbstractProvider
 
 _MAX_ROUNDS = 20_000
 
@@ -39,7 +47,7 @@ class Conflict:
     needs: tuple[Need, ...] = ()
 
 
-class _Provider(AbstractProvider[Need, Release, str]):
+class _Provider(_Base):
     def __init__(self, world: World) -> None:
         self._world = world
         requested = list(world.target.request.packages)
