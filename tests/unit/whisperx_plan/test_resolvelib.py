@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def test_the_resolvelib_of_older_cores_will_do() -> None:
-    """ansible-core 2.16 to 2.18 want one before 1.1: its classes take no types, and some have other places."""
+    """ansible-core 2.16 to 2.18 want one before 1.1: its classes take no types, one has another place."""
     program = """
 import resolvelib, resolvelib.structs
 del resolvelib.structs.RequirementInformation
