@@ -32,7 +32,9 @@ from ..module_utils.whisperx_models.rows import Rows, read_rows  # noqa: E402
 from ..module_utils.whisperx_models.run import lock_path, not_in_bundle, read_lock, store_place  # noqa: E402
 from ..module_utils.whisperx_models.store import NAME  # noqa: E402
 
-_ROWS = Path(_ROOT) / "roles/whisperx_models/files/models.yml"
+_FILE = "roles/whisperx_models/files/models.yml"
+# Beside action_plugins in a checkout, beside plugins in a collection.
+_ROWS = next(path / _FILE for path in Path(__file__).resolve().parents if (path / "roles").is_dir())
 # Options of this plugin alone.
 _OWN = ("everything", "upgrade")
 _RESULT = "__whisperx_models"

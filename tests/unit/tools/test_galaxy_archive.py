@@ -68,6 +68,12 @@ def test_no_task_has_a_name_that_only_a_checkout_resolves(staged: Path) -> None:
     } == {}
 
 
+def test_no_plugin_needs_what_only_a_checkout_has(staged: Path) -> None:
+    plugins = [path for folder in ("action", "lookup") for path in (staged / "plugins" / folder).glob("*.py")]
+    assert len(plugins) > 10
+    assert [path.name for path in plugins if "_ROOT" in path.read_text(encoding="utf-8")] == []
+
+
 def test_the_same_files_give_the_same_bytes(
     staged: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
