@@ -183,6 +183,7 @@ WRITERS = {
     "whisperx_plan_output": ("whisperx_plan", "output"),
     "whisperx_plan_page": ("whisperx_plan", "page"),
     "whisperx_report_output": ("whisperx_report", "output"),
+    "whisperx_report_moved": ("whisperx_report", "moved"),
     "whisperx_report_page": ("whisperx_report", "page"),
     "whisperx_report_resume": ("whisperx_report", "resume"),
     "whisperx_host_output": ("whisperx_host_inventory", "output"),
@@ -352,6 +353,13 @@ def test_no_file_of_a_plan_is_written_when_one_is_refused(shared: Path) -> None:
     assert result["rule"] == "plan.untrusted-directory" and tree(shared) == before
 
 
+# What a report has to know of a host for its file to name that host.
+NAMING = {
+    "resume": {"lost": {"a": {"state": "failed", "message": "no"}}},
+    "moved": {"result": {"a": {"changed": True, "actions": ["Switched from one to two"]}}},
+}
+
+
 @pytest.mark.parametrize(("how", "variable", "module", "option"), FILES)
 def test_a_file_in_a_directory_like_tmp_is_written_under_a_name_of_its_own(
     shared: Path, how: Any, variable: str, module: str, option: str
@@ -362,7 +370,7 @@ def test_a_file_in_a_directory_like_tmp_is_written_under_a_name_of_its_own(
     file = shared / "out.md"
     file.symlink_to(victim)
     os.lchown(file, NOBODY, NOBODY)
-    known = {"known": {"lost": {"a": {"state": "failed", "message": "no"}}}} if option == "resume" else {}
+    known = {"known": NAMING[option]} if option in NAMING else {}
     named = {"variable": variable} if module == "whisperx_collect" else {}
     result = how(module, {**FURTHER[module], **known, **named, option: str(file)})
     assert not result.get("failed"), result

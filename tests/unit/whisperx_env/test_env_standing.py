@@ -51,6 +51,8 @@ def test_a_converged_host_is_assessed_as_by_the_module(tmp_path: Path, changes: 
     )
     result = standing.assessment({**request, **given}, known)
     assert result is not None and result["changed"] is False
+    # What was read in check mode is no prediction where nothing is to be done.
+    assert known["result"].pop("predicted") is True
     assert {**known["result"], "bytes_brought": 0} == result
 
 
