@@ -104,10 +104,11 @@ def test_every_refusal_has_a_remedy_and_it_helps(found, packages, device):
 def test_what_an_allowed_remedy_cures_is_not_told_as_what_stands_in_the_way():
     found = facts(glibc="2.41", pythons=("3.13.5",))
     asked_for = {"ctranslate2": "==4.4.0"}
-    told = decide({"h": found}, Request.make(asked_for), catalogue()).hosts["h"]["reasons"]
+    allowed = Request.make(asked_for, interpreters=["system"])
+    told = decide({"h": found}, allowed, catalogue()).hosts["h"]["reasons"]
     assert [reason["rule"] for reason in told] == ["wheel.python", "libc.execstack"]
     assert "whisperx_plan_remedies" not in told[1]["remedy"]
-    forbidden = Request.make(asked_for, remedies=["upgrade"])
+    forbidden = Request.make(asked_for, remedies=["upgrade"], interpreters=["system"])
     told = decide({"h": found}, forbidden, catalogue()).hosts["h"]["reasons"]
     assert [reason["rule"] for reason in told] == ["libc.execstack", "wheel.python"]
     assert "whisperx_plan_remedies" in told[0]["remedy"]
