@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 
+from tests.attack.strength import FULL
 from tests.models import spoken, weights
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -140,6 +141,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
         shutil.rmtree(made.speech)
 
 
+@pytest.mark.skipif(not FULL, reason="takes minutes; `make attack` runs it")
 def test_a_speech_server_through_its_life(fleet: Fleet) -> None:
     predicted = fleet.run("site.yml", OLD, "--check")
     assert "start whisperx-wyoming.service" in predicted
