@@ -31,6 +31,7 @@ if _ROOT not in ansible.plugins.__path__:
 
 from ..module_utils.whisperx_env.standing import assessment  # noqa: E402
 from ..module_utils.whisperx_fleet.interpreter import run_module  # noqa: E402
+from ..module_utils.whisperx_fleet.results import brought, wanted_files  # noqa: E402
 from ..module_utils.whisperx_fleet.variables import at  # noqa: E402
 
 UV = "uv"
@@ -55,11 +56,11 @@ class ActionModule(ActionBase):
         try:
             known = at(task_vars or {}, ("__whisperx_host_read", "assessed"))
             result = assessment(given, known) or self._call(given, task_vars, {})
-            lacking = {item["sha256"] for item in result.get("wanted_files") or []}
+            lacking = wanted_files(result)
             if lacking and not self._only_asked(given) and not result.get("failed"):
                 paths, size = self._bring(given, lacking, (task_vars or {}).get("inventory_hostname", ""))
                 result = self._call(given, task_vars, paths)
-                result["bytes_brought"] = result.get("bytes_brought", 0) + size
+                result["bytes_brought"] = brought(result) + size
                 complain_if_still_wanted(result)
         finally:
             self._remove_tmp_path(self._connection._shell.tmpdir)

@@ -22,8 +22,10 @@ _ROOT = str(Path(__file__).resolve().parents[1])
 if _ROOT not in ansible.plugins.__path__:
     ansible.plugins.__path__.append(_ROOT)
 
+from ..module_utils.whisperx_fleet.results import brought, wanted_files  # noqa: E402
 from ..module_utils.whisperx_fleet.variables import at  # noqa: E402
 from ..module_utils.whisperx_models.hosts import LISTING, prediction  # noqa: E402
+from ..module_utils.whisperx_models.manifest import contents  # noqa: E402
 from ..module_utils.whisperx_problem import Problem  # noqa: E402
 
 TERMINAL = sys.stdout.isatty() and not os.environ.get("CI")
@@ -78,13 +80,14 @@ class ActionModule(ActionBase):
             self._make_tmp_path()
             options["staging"] = self._connection._shell.tmpdir
         result = self._call(options, variables)
-        wanted = {one["sha256"] for one in result.get("wanted_files") or []}
+        # A host may ask for anything: what is no file of its models is none of its business.
+        wanted = wanted_files(result) & set(contents(given.get("manifest") or _NOTHING))
         if only_asked or result.get("failed") or not wanted:
             return result
         paths, size = self._transfer(given, wanted, str(variables.get("inventory_hostname", "")), local)
         files = [{"sha256": name, "path": path} for name, path in paths.items()]
         result = self._call({**given, "files": files}, variables)
-        result["bytes_brought"] = result.get("bytes_brought", 0) + size
+        result["bytes_brought"] = brought(result) + size
         return result
 
     def _call(self, options: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
