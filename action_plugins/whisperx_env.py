@@ -179,7 +179,8 @@ class Progress:
 
 def complain_if_still_wanted(result: dict[str, t.Any]) -> None:
     """Make a result a failure when the module could not build for want of files that nobody gave."""
-    names = [item["file"] for item in result.get("wanted_files") or []]
+    rows = result.get("wanted_files")
+    names = [str(row.get("file")) for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
     if names:
         result["failed"] = True
         result["changed"] = False

@@ -1,4 +1,4 @@
-"""Controller: what a module on a host returned, taken in the shape it should have: a host may say anything."""
+"""Controller: what a module on a host returned, in the shape it should have: a host may say anything."""
 
 from __future__ import annotations
 
