@@ -67,6 +67,8 @@ class ActionModule(ActionBase):
         if given.get("assess") and not self._task.check_mode:
             # A question changes nothing; in check mode the answer stands for the run.
             result["changed"] = False
+        # Known here: a host that lies would have the report say that it waits for its turn.
+        result["predicted"] = self._only_asked(given)
         host = (task_vars or {}).get("inventory_hostname", "")
         told = result.get("summary") or ([f"failed: {result['msg']}"] if result.get("failed") else [])
         result["summary"] = [f"{host}: {line}" for line in told]
