@@ -13,9 +13,7 @@ import copy
 import json
 import os
 import shlex
-import sys
 import threading
-import time
 import typing as t
 from pathlib import Path
 
@@ -31,15 +29,12 @@ if _ROOT not in ansible.plugins.__path__:
 
 from ..module_utils.whisperx_env.standing import assessment  # noqa: E402
 from ..module_utils.whisperx_fleet.interpreter import run_module  # noqa: E402
-from ..module_utils.whisperx_fleet.results import brought, wanted_files  # noqa: E402
+from ..module_utils.whisperx_fleet.results import summarised, transferred, wanted_files, wanted_rows  # noqa: E402
+from ..module_utils.whisperx_fleet.transfer import TELL_EVERY_S, TERMINAL, send  # noqa: E402
 from ..module_utils.whisperx_fleet.variables import at  # noqa: E402
 
 UV = "uv"
-# Seen where the plugin is loaded, in ansible-playbook's own process: the workers have no terminal.
-TERMINAL = sys.stdout.isatty() and not os.environ.get("CI")
-_TELL_EVERY_S = 5.0
 _FIRST_LOOK_S = 1.0
-_WORTH_TELLING = 64 << 20  # bytes
 
 
 class ActionModule(ActionBase):
@@ -60,7 +55,7 @@ class ActionModule(ActionBase):
             if lacking and not self._only_asked(given) and not result.get("failed"):
                 paths, size = self._bring(given, lacking, (task_vars or {}).get("inventory_hostname", ""))
                 result = self._call(given, task_vars, paths)
-                result["bytes_brought"] = brought(result) + size
+                result["bytes_brought"] = transferred(result) + size
                 complain_if_still_wanted(result)
         finally:
             self._remove_tmp_path(self._connection._shell.tmpdir)
@@ -69,9 +64,7 @@ class ActionModule(ActionBase):
             result["changed"] = False
         # Known here: a host that lies would have the report say that it waits for its turn.
         result["predicted"] = self._only_asked(given)
-        host = (task_vars or {}).get("inventory_hostname", "")
-        told = result.get("summary") or ([f"failed: {result['msg']}"] if result.get("failed") else [])
-        result["summary"] = [f"{host}: {line}" for line in told]
+        result["summary"] = summarised(result, (task_vars or {}).get("inventory_hostname", ""))
         return result
 
     def _only_asked(self, given: dict[str, t.Any]) -> bool:
@@ -111,26 +104,14 @@ class ActionModule(ActionBase):
             yield
         finally:
             over.set()
-            teller.join(_TELL_EVERY_S)
+            teller.join(TELL_EVERY_S)
 
     def _bring(self, given: dict[str, t.Any], lacking: set[str], host: str) -> tuple[dict[str, str], int]:
         """Make the lacking files readable on the host; return their paths there by SHA-256, and the bytes."""
         items = [{"file": UV, **given["uv"]}] if given.get("uv") else []
         items = [item for item in [*items, *(given.get("files") or [])] if item["sha256"] in lacking]
         here = {item["sha256"]: self._on_controller(item) for item in items}
-        if self._connection.transport == "local":
-            return here, 0
-        sizes = {name: os.path.getsize(path) for name, path in here.items()}
-        progress = Progress(host, len(here), sum(sizes.values()))
-        if not self._connection._shell.tmpdir:
-            self._make_tmp_path()
-        folder = self._connection._shell.tmpdir
-        there = {name: self._connection._shell.join_path(folder, name) for name in here}
-        for name, path in here.items():
-            self._transfer_file(path, there[name])
-            progress.add(sizes[name])
-        self._fixup_perms2((folder, *there.values()))
-        return there, sum(sizes.values())
+        return send(self, here, host, "files")
 
     def _on_controller(self, item: dict[str, t.Any]) -> str:
         path = os.path.abspath(os.path.expanduser(item["path"]))
@@ -146,7 +127,7 @@ def tell(connection: t.Any, path: str, task_vars: dict[str, t.Any], over: thread
     """Display now and again what the file at ``path`` on the host says: size and count first."""
     host, said = task_vars.get("inventory_hostname", ""), ""
     # Of many hosts at once each says less.
-    pause = _TELL_EVERY_S * max(1, len(task_vars.get("ansible_play_batch") or []) // 4)
+    pause = TELL_EVERY_S * max(1, len(task_vars.get("ansible_play_batch") or []) // 4)
     wait = _FIRST_LOOK_S
     while not over.wait(wait):
         wait = pause
@@ -158,31 +139,9 @@ def tell(connection: t.Any, path: str, task_vars: dict[str, t.Any], over: thread
                 said = line
 
 
-class Progress:
-    """Tells on a terminal how far a large transfer is: size and count first, then bytes and files."""
-
-    def __init__(self, host: str, count: int, size: int) -> None:
-        self.host, self.count, self.size = host, count, size
-        self.files = self.bytes = 0
-        self.told = time.monotonic()
-        self.wanted = TERMINAL and size >= _WORTH_TELLING
-        if self.wanted:
-            Display().display(f"{host}: {count} files to send, {size / 1e6:.0f} MB")
-
-    def add(self, size: int) -> None:
-        """Count one file that arrived."""
-        self.files += 1
-        self.bytes += size
-        if self.wanted and (self.files == self.count or time.monotonic() - self.told >= _TELL_EVERY_S):
-            self.told = time.monotonic()
-            shown = f"{self.bytes / 1e6:.0f} of {self.size / 1e6:.0f} MB"
-            Display().display(f"{self.host}: {shown}, {self.files} of {self.count} files sent")
-
-
 def complain_if_still_wanted(result: dict[str, t.Any]) -> None:
     """Make a result a failure when the module could not build for want of files that nobody gave."""
-    rows = result.get("wanted_files")
-    names = [str(row.get("file")) for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    names = [str(row.get("file")) for row in wanted_rows(result)]
     if names:
         result["failed"] = True
         result["changed"] = False

@@ -7,30 +7,25 @@ as they are is not contacted, and an assessment or a dry run contacts none.
 from __future__ import annotations
 
 import os
-import sys
-import time
 import typing as t
 from pathlib import Path
 
 import ansible.plugins
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
 
 # In a checkout, plugins are loaded below ansible.plugins; a collection has module_utils beside them already.
 _ROOT = str(Path(__file__).resolve().parents[1])
 if _ROOT not in ansible.plugins.__path__:
     ansible.plugins.__path__.append(_ROOT)
 
-from ..module_utils.whisperx_fleet.results import brought, wanted_files  # noqa: E402
+from ..module_utils.whisperx_fleet.results import summarised, transferred, wanted_files  # noqa: E402
+from ..module_utils.whisperx_fleet.transfer import send  # noqa: E402
 from ..module_utils.whisperx_fleet.variables import at  # noqa: E402
 from ..module_utils.whisperx_models.hosts import LISTING, prediction  # noqa: E402
 from ..module_utils.whisperx_models.manifest import contents  # noqa: E402
 from ..module_utils.whisperx_problem import Problem  # noqa: E402
 
-TERMINAL = sys.stdout.isatty() and not os.environ.get("CI")
-_TELL_EVERY_S = 5.0
-_WORTH_TELLING = 64 << 20  # bytes
 _NOTHING = {"schema": 1, "models": []}
 
 
@@ -56,8 +51,7 @@ class ActionModule(ActionBase):
         if given.get("assess") and not self._task.check_mode:
             # A question changes nothing; in check mode the answer stands for the run.
             result["changed"] = False
-        told = result.get("summary") or ([f"failed: {result['msg']}"] if result.get("failed") else [])
-        result["summary"] = [f"{host}: {line}" for line in told]
+        result["summary"] = summarised(result, host)
         return result
 
     def _known(
@@ -73,9 +67,8 @@ class ActionModule(ActionBase):
     def _placed(
         self, given: dict[str, t.Any], variables: dict[str, t.Any], only_asked: bool
     ) -> dict[str, t.Any]:
-        local = self._connection.transport == "local"
         options = {**given, "files": []}
-        if not only_asked and not local:
+        if not only_asked and self._connection.transport != "local":
             # Room is asked for there too, before anything travels.
             self._make_tmp_path()
             options["staging"] = self._connection._shell.tmpdir
@@ -84,10 +77,10 @@ class ActionModule(ActionBase):
         wanted = wanted_files(result) & set(contents(given.get("manifest") or _NOTHING))
         if only_asked or result.get("failed") or not wanted:
             return result
-        paths, size = self._transfer(given, wanted, str(variables.get("inventory_hostname", "")), local)
+        paths, size = self._transfer(given, wanted, str(variables.get("inventory_hostname", "")))
         files = [{"sha256": name, "path": path} for name, path in paths.items()]
         result = self._call({**given, "files": files}, variables)
-        result["bytes_brought"] = brought(result) + size
+        result["bytes_brought"] = transferred(result) + size
         return result
 
     def _call(self, options: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -96,9 +89,7 @@ class ActionModule(ActionBase):
             self._execute_module(module_name="whisperx_models", module_args=options, task_vars=variables),
         )
 
-    def _transfer(
-        self, given: dict[str, t.Any], wanted: set[str], host: str, local: bool
-    ) -> tuple[dict[str, str], int]:
+    def _transfer(self, given: dict[str, t.Any], wanted: set[str], host: str) -> tuple[dict[str, str], int]:
         """Make files readable on the host; return their paths there by SHA-256, and the bytes of them."""
         here = {
             one["sha256"]: str(one["path"]) for one in given.get("files") or [] if one["sha256"] in wanted
@@ -109,35 +100,5 @@ class ActionModule(ActionBase):
                 f"{len(absent)} files of models are not on the controller, the first is {absent[0]}; wanted: "
                 "the files that role whisperx_models, tasks_from store, downloads. Run site.yml."
             )
-        sizes = {name: os.path.getsize(path) for name, path in here.items()}
-        if local:
-            return here, 0
-        folder = self._connection._shell.tmpdir
-        there = {name: self._connection._shell.join_path(folder, name) for name in here}
-        progress = Progress(host, len(here), sum(sizes.values()))
-        for name in sorted(here, key=lambda name: -sizes[name]):
-            self._transfer_file(here[name], there[name])
-            progress.add(sizes[name])
-        self._fixup_perms2((folder, *there.values()))
-        return there, sum(sizes.values())
-
-
-class Progress:
-    """Displays on a terminal how far a large transfer is."""
-
-    def __init__(self, host: str, count: int, size: int) -> None:
-        self.host, self.count, self.size = host, count, size
-        self.files = self.bytes = 0
-        self.told = time.monotonic()
-        self.wanted = TERMINAL and size >= _WORTH_TELLING
-        if self.wanted:
-            Display().display(f"{host}: {count} files of models to send, {size / 1e6:.0f} MB")
-
-    def add(self, size: int) -> None:
-        """Count one file that arrived."""
-        self.files += 1
-        self.bytes += size
-        if self.wanted and (self.files == self.count or time.monotonic() - self.told >= _TELL_EVERY_S):
-            self.told = time.monotonic()
-            shown = f"{self.bytes / 1e6:.0f} of {self.size / 1e6:.0f} MB"
-            Display().display(f"{self.host}: {shown}, {self.files} of {self.count} files sent")
+        largest_first = sorted(here, key=lambda name: -os.path.getsize(here[name]))
+        return send(self, {name: here[name] for name in largest_first}, host, "files of models")

@@ -5,16 +5,11 @@ Where the lock covers all models, and every host has what it asks for, the modul
 
 from __future__ import annotations
 
-import json
-import os
-import sys
-import tempfile
-import threading
+import contextlib
 import typing as t
 from pathlib import Path
 
 import ansible.plugins
-from ansible.utils.display import Display
 
 # In a checkout, plugins are loaded below ansible.plugins; a collection has module_utils beside them already.
 _ROOT = str(Path(__file__).resolve().parents[1])
@@ -22,9 +17,11 @@ if _ROOT not in ansible.plugins.__path__:
     ansible.plugins.__path__.append(_ROOT)
 
 from ..module_utils.whisperx_fleet.action import ControllerAction  # noqa: E402
+from ..module_utils.whisperx_fleet.telling import told  # noqa: E402
+from ..module_utils.whisperx_fleet.transfer import TERMINAL  # noqa: E402
 from ..module_utils.whisperx_fleet.variables import Fleet, at  # noqa: E402
 from ..module_utils.whisperx_models import advice  # noqa: E402
-from ..module_utils.whisperx_models.hosts import Hosts, lacking, read_hosts, read_requests  # noqa: E402
+from ..module_utils.whisperx_models.hosts import Hosts, missing_files, read_hosts, read_requests  # noqa: E402
 from ..module_utils.whisperx_models.lock import ModelsLock, parse  # noqa: E402
 from ..module_utils.whisperx_models.manifest import contents  # noqa: E402
 from ..module_utils.whisperx_models.request import Request  # noqa: E402
@@ -38,9 +35,6 @@ _ROWS = next(path / _FILE for path in Path(__file__).resolve().parents if (path 
 # Options of this plugin alone.
 _OWN = ("everything", "upgrade")
 _RESULT = "__whisperx_models"
-# Seen where the plugin is loaded, in ansible-playbook's own process: the workers have no terminal.
-TERMINAL = sys.stdout.isatty() and not os.environ.get("CI")
-_TELL_EVERY_S = 5.0
 
 
 class ActionModule(ControllerAction):
@@ -103,7 +97,7 @@ class ActionModule(ControllerAction):
         if given.get("everything"):
             missing = {name: size for value in sets.values() for name, size in contents(value).items()}
         else:
-            missing = lacking(fleet, sets, chosen)
+            missing = missing_files(fleet, sets, chosen)
         found: dict[str, t.Any] = {"files": [], "downloaded": {"files": 0, "bytes": 0}}
         if not missing:
             return found
@@ -122,23 +116,12 @@ class ActionModule(ControllerAction):
         """Run the module, and display how far it is."""
         options = {name: value for name, value in given.items() if name not in _OWN}
         options |= {"wants": hosts.wants(), "listed": sorted(hosts.listed), "rows": str(_ROWS), **more}
-        if not TERMINAL:
+        with told() if TERMINAL else contextlib.nullcontext() as path:
+            if path:
+                options["progress"] = path
             return t.cast(
                 dict[str, t.Any], self._execute_module(module_args=options, task_vars=dict(variables))
             )
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "progress.json"
-            over = threading.Event()
-            teller = threading.Thread(target=tell, args=(path, over), daemon=True)
-            teller.start()
-            try:
-                options["progress"] = str(path)
-                return t.cast(
-                    dict[str, t.Any], self._execute_module(module_args=options, task_vars=dict(variables))
-                )
-            finally:
-                over.set()
-                teller.join()
 
 
 def gpus_of(fleet: Fleet, variables: t.Mapping[str, t.Any], hosts: t.Iterable[str]) -> dict[str, t.Any]:
@@ -176,18 +159,3 @@ def foreseen(
     for host, asked in requests.items():
         found += advice.memory(rows, asked, {}, gpus.get(host))
     return list(dict.fromkeys(found))
-
-
-def tell(path: Path, over: threading.Event) -> None:
-    """Display what the file at ``path`` says: its first line at once, then now and again how far it is."""
-    said, last = "", False
-    while not last:
-        last = over.wait(_TELL_EVERY_S if said else 0.5)
-        try:
-            state = json.loads(path.read_text())
-        except (OSError, ValueError):
-            continue
-        line = state["line"] if said else state.get("first", state["line"])
-        if line and line != said:
-            said = line
-            Display().display(line)

@@ -6,21 +6,20 @@ runs beside it on the controller, tells of it. Where nobody looks, on no termina
 
 from __future__ import annotations
 
-import json
 import os
-import sys
-import tempfile
-import threading
 import typing as t
 from pathlib import Path
 
+import ansible.plugins
 from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
 
-# Seen where the plugin is loaded, in ansible-playbook's own process: the workers have no terminal.
-TERMINAL = sys.stdout.isatty() and not os.environ.get("CI")
-_LOOK_EVERY_S = 0.5
-_TELL_EVERY_S = 5.0
+# In a checkout, plugins are loaded below ansible.plugins; a collection has module_utils beside them already.
+_ROOT = str(Path(__file__).resolve().parents[1])
+if _ROOT not in ansible.plugins.__path__:
+    ansible.plugins.__path__.append(_ROOT)
+
+from ..module_utils.whisperx_fleet.telling import told  # noqa: E402
+from ..module_utils.whisperx_fleet.transfer import TERMINAL  # noqa: E402
 
 
 class ActionModule(ActionBase):
@@ -32,34 +31,10 @@ class ActionModule(ActionBase):
         given = self.arguments(task_vars or {})
         if not TERMINAL or self._connection.transport != "local":
             return self._execute_module(module_args=given, task_vars=task_vars)
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "progress.json"
-            over = threading.Event()
-            teller = threading.Thread(target=tell, args=(path, over), daemon=True)
-            teller.start()
-            try:
-                return self._execute_module(module_args={**given, "progress": str(path)}, task_vars=task_vars)
-            finally:
-                over.set()
-                teller.join()
+        with told() as path:
+            return self._execute_module(module_args={**given, "progress": path}, task_vars=task_vars)
 
     def arguments(self, variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         """Return the module's arguments."""
         # A worker's parent is ansible-playbook, and the server is to live as long as that.
         return {**self._task.args, "serves": os.getppid()}
-
-
-def tell(path: Path, over: threading.Event) -> None:
-    """Display what the file at ``path`` says: its first line at once, then now and again how far it is."""
-    said, waited, last = "", _TELL_EVERY_S, False
-    while not last:
-        last = over.wait(_LOOK_EVERY_S)
-        waited += _LOOK_EVERY_S
-        try:
-            state = json.loads(path.read_text())
-        except (OSError, ValueError):
-            continue
-        line = state["line"] if said else state.get("first", state["line"])
-        if line and line != said and (waited >= _TELL_EVERY_S or last):
-            said, waited = line, 0.0
-            Display().display(line)

@@ -1,7 +1,7 @@
-"""The base of action plugins that do a module's work in Ansible's own process.
+"""The bases of action plugins: of those that do a module's work in Ansible's own process, and of others.
 
-Packing a module and starting a Python for it takes longer than what these do. They see the variables of all
-hosts of the play, and contact none.
+Packing a module and starting a Python for it takes longer than what the first do. They see the variables of
+all hosts of the play, and contact none.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 
 from ..whisperx_problem import Problem
+from .interpreter import run_module
 from .variables import Fleet
 
-__all__ = ["ControllerAction", "validated"]
+__all__ = ["ControllerAction", "HostAction", "validated"]
 
 
 class ControllerAction(ActionBase):  # type: ignore[misc]
@@ -43,6 +44,21 @@ class ControllerAction(ActionBase):  # type: ignore[misc]
     def answer(self, given: dict[str, Any], variables: Mapping[str, Any], fleet: Fleet) -> dict[str, Any]:
         """Return what the module returns. ``given``: the task's options. Raises Problem."""
         raise NotImplementedError
+
+
+class HostAction(ActionBase):  # type: ignore[misc]
+    """An action plugin that runs its module on the host, and says in words what is wrong with its Python."""
+
+    TRANSFERS_FILES = False
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return the module's result."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        try:
+            result.update(run_module(self, task_vars or {}))
+        finally:
+            self._remove_tmp_path(self._connection._shell.tmpdir)
+        return result
 
 
 def validated(given: Mapping[str, Any], specification: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ __all__ = [
     "VARIABLE",
     "Hosts",
     "known_listing",
-    "lacking",
+    "missing_files",
     "prediction",
     "read_hosts",
     "read_requests",
@@ -165,7 +165,9 @@ def prediction(value: Any, options: Mapping[str, Any], wanted: Mapping[str, Any]
     return predicted(listing, want(dict(wanted)))
 
 
-def lacking(fleet: Fleet, sets: Mapping[str, Mapping[str, Any]], chosen: Mapping[str, str]) -> dict[str, int]:
+def missing_files(
+    fleet: Fleet, sets: Mapping[str, Mapping[str, Any]], chosen: Mapping[str, str]
+) -> dict[str, int]:
     """Return the files (SHA-256 to size) that some host does not have; of a host without a listing all."""
     found: dict[str, int] = {}
     known = fleet.recorded(".".join(LISTING), chosen)

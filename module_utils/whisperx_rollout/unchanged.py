@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ..whisperx_fleet.results import summarised
 from ..whisperx_fleet.variables import Fleet, at
 from .hosts import plans_of
 
@@ -39,5 +40,5 @@ def unchanged(
         placed = models(host) if result is not None else None
         if result is not None and placed is not None and not placed.get("actions"):
             told = [*(result.get("summary") or []), *(placed.get("summary") or [])]
-            found[host] = {**result, "summary": [f"{host}: {line}" for line in told]}
+            found[host] = {**result, "summary": summarised({"summary": told}, host)}
     return found

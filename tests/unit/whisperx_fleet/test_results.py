@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from module_utils.whisperx_fleet.results import brought, wanted_files
+from module_utils.whisperx_fleet.results import transferred, wanted_files
 
 LIES = ["{{ 1 }}", ["a"], {"a": "b"}, 3, None, True, [[]], [{"sha256": ["a"]}], [{"size": 1}]]
 
@@ -18,9 +18,9 @@ def test_a_lie_asks_for_nothing(lie: Any) -> None:
 
 @pytest.mark.parametrize("lie", ["{{ 1 }}", ["a"], {"a": "b"}, None, -5])
 def test_a_lie_brought_nothing(lie: Any) -> None:
-    assert brought({"bytes_brought": lie}) == 0
+    assert transferred({"bytes_brought": lie}) == 0
 
 
 def test_what_is_there_is_taken() -> None:
     result = {"wanted_files": [{"sha256": "a", "size": 1}, "b", {"sha256": "c"}], "bytes_brought": 7}
-    assert (wanted_files(result), brought(result)) == ({"a", "c"}, 7)
+    assert (wanted_files(result), transferred(result)) == ({"a", "c"}, 7)
