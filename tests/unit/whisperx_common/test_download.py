@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from odd_server import MANNERS, odd_server
 
+from module_utils.whisperx_common import site_store
 from module_utils.whisperx_common.download import Limits, TooLong, TooSlow, Unwritable, download
 from module_utils.whisperx_common.lockfile import LockedPackage
 from module_utils.whisperx_common.progress import Progress as HostProgress
@@ -156,7 +157,7 @@ def test_a_full_disk_is_named_on_both_sides(tmp_path: Path, monkeypatch: pytest.
             Fetcher(house, Sources(), Progress(), pause=0).fetch([Address(digest, "a.whl", url, len(DATA))])
         assert caught.value.rule == "wheelhouse.disk-space"
         fetched = functools.partial(onto_a_full_disk, download)
-        monkeypatch.setattr(on_host, "download", fetched)
+        monkeypatch.setattr(site_store, "download", fetched)
         with pytest.raises(Problem) as caught:
             on_host.fetch(layout, [package], url, HostProgress(), SHORT)
         assert caught.value.rule == "env.disk-space"
