@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 from typing import Iterable, List, Set, Tuple
-from urllib.request import pathname2url
+from urllib.parse import quote
 
 from ..whisperx_common.durable import make_directories
 from ..whisperx_common.files import discard, read_text, write_text
@@ -87,11 +87,11 @@ def write_index(layout: Layout, wanted: Wanted) -> str:
     for package in wanted.lock.packages:
         directory = os.path.join(top, package.name)
         make_directories(directory, 0o755, layout.root)
-        where = "file://" + pathname2url(layout.path("files", package.sha256, package.file))
+        where = "file://" + quote(layout.path("files", package.sha256, package.file))
         line = '<a href="{}#sha256={}">{}</a>'.format(where, package.sha256, package.file)
         page = "<!DOCTYPE html><body>{}</body>\n".format(line)
         write_text(os.path.join(directory, "index.html"), page, below=layout.root, durable=False)
-    return "file://" + pathname2url(top)
+    return "file://" + quote(top)
 
 
 def put_away(layout: Layout, wanted: Wanted) -> None:

@@ -6,7 +6,7 @@ import json
 import os
 import stat
 from typing import Dict
-from urllib.request import pathname2url
+from urllib.parse import quote
 
 from ..whisperx_common import beneath, process
 from ..whisperx_common.durable import make_directories, sync_tree
@@ -61,7 +61,7 @@ def _install(tree: Tree, uv: Program, options: Options, hooks: Hooks) -> None:
     if not is_sound(tree.layout, archive.sha256, archive.file):
         raise _changed(tree, source, "its SHA-256 is not that of its place")
     listed = os.path.join(tree.folder, _LIST)
-    text = json.dumps(archive.download("file://" + pathname2url(source)), indent=1, sort_keys=True)
+    text = json.dumps(archive.download("file://" + quote(source)), indent=1, sort_keys=True)
     write_text(listed, text + "\n", 0o600, tree.layout.root, durable=False)
     command = commands.python(uv.path, archive.key, listed, tree.folder)
     environment = commands.alone(tree.layout.cache, hooks.inherited)

@@ -15,7 +15,6 @@ from ..whisperx_release import disk
 from ..whisperx_release.disk import MIB
 from . import place
 from .decide import Decision, decide, described
-from .fetch import fetch
 from .listing import look
 from .model import Layout, Wanted, want
 
@@ -164,6 +163,8 @@ def _apply(
                 emit("file")
         left = {name: size for name, size in decision.missing.items() if name not in sources}
         if left:
+            from .fetch import fetch  # only where something is fetched
+
             moved = fetch(layout, left, given["wheelhouse_url"])
     if wanted.identity:
         place.place(layout, wanted, emit)

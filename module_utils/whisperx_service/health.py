@@ -13,8 +13,6 @@ import socket
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from typing import Any, Callable, Dict, Mapping, Tuple
 
 from ..whisperx_common import process
@@ -99,14 +97,17 @@ def once(service: Service, unit: Unit, launch: str, variables: Mapping[str, str]
     return _command(check, service, launch, variables, seconds)
 
 
-class _Stays(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: Any) -> None:
-        return None
-
-
 def _http(check: Health, seconds: float) -> str:
+    # Here and not above: a converged host, of which there are many, asks nothing.
+    import urllib.error
+    import urllib.request
+
+    class Stays(urllib.request.HTTPRedirectHandler):
+        def redirect_request(self, *_: Any) -> None:
+            return None
+
     # No proxy stands between a host and itself.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Stays)
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), Stays)
     try:
         with opener.open(check.target, timeout=seconds) as response:
             status = response.status
