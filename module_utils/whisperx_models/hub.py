@@ -148,23 +148,6 @@ class Hub:
                 "a valid token in whisperx_models_token",
                 f"Make one at {self.endpoint.rstrip('/')}/settings/tokens.",
             )
-        if any(name in names for name in _NO_REPOSITORY) or status in (401, 404):
-            if any(name in names for name in _NO_REVISION):
-                return Problem(
-                    "models.no-revision",
-                    f"{repository} has no revision {revision}",
-                    where,
-                    "a branch, a tag or a commit of it",
-                    "Correct revision in whisperx_models.",
-                )
-            more = "" if self.token else ", or set whisperx_models_token for a private one"
-            return Problem(
-                "models.no-repository",
-                f"{repository} is not there, or not for everybody",
-                where,
-                "a repository of this hub",
-                f"Correct its name in whisperx_models{more}.",
-            )
         if any(name in names for name in _NO_REVISION):
             return Problem(
                 "models.no-revision",
@@ -172,6 +155,15 @@ class Hub:
                 where,
                 "a branch, a tag or a commit of it",
                 "Correct revision in whisperx_models.",
+            )
+        if any(name in names for name in _NO_REPOSITORY) or status in (401, 404):
+            more = "" if self.token else ", or set whisperx_models_token for a private one"
+            return Problem(
+                "models.no-repository",
+                f"{repository} is not there, or not for everybody",
+                where,
+                "a repository of this hub",
+                f"Correct its name in whisperx_models{more}.",
             )
         text = printable(" ".join(str(each) for each in _chain(error)))[:400] or type(error).__name__
         return Problem(
