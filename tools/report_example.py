@@ -60,7 +60,7 @@ KINDS = (
     Kind("h100-old", "ubuntu2204-h100-driver525", 5),
     Kind("worker", "debian12-cpu", 20),
     Kind("edge", "debian13-cpu", 9),
-    Kind("attic", "leap156-cpu", 4),
+    Kind("attic", "kvm64-without-sse41", 4),
     Kind("next", "debian14-cpu", 2),
 )
 

@@ -4,8 +4,8 @@
 
 A linter counts as one test, a run of pytest as its tests, a molecule scenario as one. Every job runs,
 whatever became of the others; its output is printed whole when it ends. The exit status is 1 when anything
-failed. The end names what took longest and what failed, a line each, so that the tail of a log is enough;
-the last line is `N passed, N failed` (`, N skipped` when there are any).
+failed. The end names what took longest and what failed, with the lines that say why, so that the tail of a
+log is enough; the last line is `N passed, N failed` (`, N skipped` when there are any).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tools.suite.count import Count, count_command, count_junit, slowest
+from tools.suite.count import Count, count_command, count_junit, reasons, slowest
 from tools.suite.jobs import ROOT, SECTIONS, limit, scenarios, select
 from tools.suite.schedule import Files, Job, Result, Runner
 
@@ -60,7 +60,8 @@ class Console:
         if job.tests and not result.failure.startswith("not run"):
             self.count += count_junit(files.report(job), result.failure)
         else:
-            self.count += count_command(job.title, result.failure, result.seconds)
+            why = reasons(files.output(job)) if result.failure else ()
+            self.count += count_command(job.title, result.failure, result.seconds, why)
 
     @staticmethod
     def head(job: Job) -> None:

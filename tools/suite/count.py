@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Count", "count_command", "count_junit", "slowest"]
+__all__ = ["Count", "count_command", "count_junit", "reasons", "slowest"]
+
+# How Ansible, molecule, linters and Python begin the line that says what went wrong.
+_REASON = re.compile(
+    r"\s*(?:fatal: |failed: |\[?(?:ERROR|CRITICAL)\b|[\w.]*(?:Error|Exception)\b|\S+:\d+: |Task failed)"
+)
+_TASK = re.compile(r"TASK \[")
+_LINES, _WIDTH = 8, 400
 
 
 @dataclass(frozen=True)
@@ -33,11 +41,29 @@ class Count:
         return f"{line}, {self.skipped} skipped" if self.skipped else line
 
 
-def count_command(title: str, failure: str, seconds: float = 0.0) -> Count:
-    """Count a command that is one test; `failure` says how it failed, "" for success."""
+def count_command(title: str, failure: str, seconds: float = 0.0, why: tuple[str, ...] = ()) -> Count:
+    """Count a command that is one test; `failure` says how it failed, "" for success, `why` what it wrote."""
     if failure:
-        return Count(failed=1, names=(f"{title}: {failure}",), seconds=((title, seconds),))
+        name = "\n    ".join((f"{title}: {failure}", *why))
+        return Count(failed=1, names=(name,), seconds=((title, seconds),))
     return Count(passed=1, seconds=((title, seconds),))
+
+
+def reasons(path: Path) -> tuple[str, ...]:
+    """Return the last lines of an output that say what went wrong, each after its task's, cut to a width."""
+    found: list[str] = []
+    task = ""
+    try:
+        lines = path.read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return ()
+    for line in lines:
+        if _TASK.match(line):
+            task = line.rstrip(" *")
+        elif _REASON.match(line):
+            found += [one[:_WIDTH] for one in (task, line.rstrip()) if one]
+            task = ""
+    return tuple(found[-_LINES:])
 
 
 def count_junit(path: Path, failure: str) -> Count:

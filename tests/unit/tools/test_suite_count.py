@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.suite.count import Count, count_command, count_junit, slowest
+from tools.suite.count import Count, count_command, count_junit, reasons, slowest
 
 SUITE = '<testsuites><testsuite tests="{}" failures="{}" errors="{}" skipped="{}"/></testsuites>'
 NAMED = """<testsuites><testsuite tests="3" failures="1" errors="1" skipped="0">
@@ -61,3 +61,16 @@ def test_the_slowest_are_named_whatever_they_are() -> None:
     count = Count(seconds=(("quick", 1.0), ("slow", 60.25))) + count_command("whole", "exit 1", 1000.0)
     assert slowest(count, 2) == [" 1000.0 s  whole", "   60.2 s  slow"]
     assert count.names == ("whole: exit 1",)
+
+
+def test_a_failed_scenario_says_its_task_and_reason(tmp_path: Path) -> None:
+    output = tmp_path / "out.log"
+    output.write_text(
+        "TASK [First] *****\nok: [a]\nTASK [Second : with a name] ****\n"
+        f'fatal: [a]: FAILED! => {{"msg": "{"x" * 999}"}}\nPLAY RECAP ****\n',
+        "utf-8",
+    )
+    why = reasons(output)
+    assert why[0] == "TASK [Second : with a name]" and why[1].startswith("fatal: [a]") and len(why[1]) == 400
+    assert count_command("molecule x", "exit 2", 1.0, why).names[0].splitlines()[1].strip() == why[0]
+    assert reasons(tmp_path / "none") == ()
