@@ -233,6 +233,14 @@ timings:
   description: Seconds spent on each kind of step.
   returned: success
   type: dict
+services:
+  description:
+    - Services of the host by name, each with C(state) (of systemd), C(healthy), C(release), and whether this
+      run restarts it (C(restarted)).
+  returned: success
+  type: list
+  elements: dict
+  sample: [{name: wyoming, state: active, healthy: true, release: faster-whisper-1.2.1, restarted: false}]
 rule:
   description: Stable id of what is wrong, with C(found), C(where), C(wanted) and C(remedy).
   returned: failure
@@ -349,6 +357,7 @@ def main() -> None:
         left=result.notes if given["state"] == "absent" else [],
         verify=result.verify,
         timings=result.timings,
+        services=result.services,
     )
 
 

@@ -65,6 +65,14 @@ seconds:
   description: How long it took.
   returned: success
   type: float
+services:
+  description:
+    - Services of the host by name, each with C(state) (of systemd), C(healthy), C(release), and whether this
+      run restarts it (C(restarted)).
+  returned: success
+  type: list
+  elements: dict
+  sample: [{name: wyoming, state: active, healthy: true, release: faster-whisper-1.2.1, restarted: false}]
 rule:
   description: Stable id of what is wrong, with C(found), C(where), C(wanted) and C(remedy).
   returned: failure

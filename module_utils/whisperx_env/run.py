@@ -134,6 +134,7 @@ def result_of(
         "timings": outcome.timings,
         "wanted_files": outcome.wanted_files,
         "bytes_brought": outcome.fetched,
+        "services": outcome.services,
     }
 
 

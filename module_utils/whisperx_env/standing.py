@@ -41,7 +41,10 @@ OPTIONS: Dict[str, Any] = {
 }
 # What of whisperx_env's result says something about a host that stays as it is.
 _PARTS = ("asked", "options", "result")
-_RESULT = ("changed", "actions", "diff", "release", "record", "summary", "verify", "timings", "wanted_files")
+_RESULT = (
+    *("changed", "actions", "diff", "release", "record", "summary", "verify", "timings", "wanted_files"),
+    "services",
+)
 
 
 def asked(wanted: Wanted) -> Dict[str, Any]:

@@ -40,9 +40,9 @@ def present(layout: Layout, runtime: Runtime, hooks: Hooks, check: bool) -> Outc
     if decision.steps:
         disk.check_writable(places(layout, runtime))
         runtime.check(found, decision)
-    if check or decision.awaits or not decision.steps:
-        return outcome_of(decision)
-    return _act(layout, hooks, choose, activates=True)
+    acts = not (check or decision.awaits or not decision.steps)
+    outcome = _act(layout, hooks, choose, activates=True) if acts else outcome_of(decision)
+    return _with_followers(outcome, layout, hooks)
 
 
 def rolled_back(layout: Layout, release: str, find: Find, hooks: Hooks, check: bool) -> Outcome:
@@ -63,9 +63,9 @@ def rolled_back(layout: Layout, release: str, find: Find, hooks: Hooks, check: b
     if check and decision.has("fits"):
         # A dry run promises no more than the run does.
         runtime.check_return(found.releases[decision.release])
-    if check or not decision.steps:
-        return outcome_of(decision)
-    return _act(layout, hooks, choose)
+    acts = not check and bool(decision.steps)
+    outcome = _act(layout, hooks, choose) if acts else outcome_of(decision)
+    return _with_followers(outcome, layout, hooks)
 
 
 def absent(layout: Layout, runtimes: Sequence[Runtime], hooks: Hooks, check: bool) -> Outcome:
@@ -113,6 +113,11 @@ def _act(layout: Layout, hooks: Hooks, choose: Choose, activates: bool = False) 
                 now.runtime.begin(now)
                 hooks.emit("carried")
             return perform(now)
+
+
+def _with_followers(outcome: Outcome, layout: Layout, hooks: Hooks) -> Outcome:
+    """Return an outcome that says how what follows the release is."""
+    return replace(outcome, services=list(hooks.followers.status(layout)))
 
 
 def outcome_of(decision: Decision) -> Outcome:

@@ -7,7 +7,7 @@ there when one of them fails.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Callable, Mapping, Sequence, Tuple
+from typing import Any, Callable, Dict, Mapping, Sequence, Tuple
 
 from .model import Layout, State, Step
 
@@ -48,6 +48,10 @@ class Followers:
         """Return what its steps do."""
         return {}
 
+    def status(self, layout: Layout) -> Sequence[Dict[str, Any]]:
+        """Return what follows, one row each, as it is after the last decision was acted on."""
+        return ()
+
 
 class Several(Followers):
     """Some followers in one, in their order."""
@@ -70,3 +74,7 @@ class Several(Followers):
     def deeds(self) -> Mapping[str, Callable[..., None]]:
         """Return the deeds of all of them."""
         return {kind: deed for one in self.followers for kind, deed in one.deeds().items()}
+
+    def status(self, layout: Layout) -> Sequence[Dict[str, Any]]:
+        """Return the rows of all of them."""
+        return [row for one in self.followers for row in one.status(layout)]

@@ -282,7 +282,10 @@ class Decision:
 
 @dataclass
 class Outcome:
-    """What was done, or in check mode would be; ``left`` are the steps that are left to who called."""
+    """What was done, or in check mode would be; ``left`` are the steps that are left to who called.
+
+    ``services`` is what follows the release, one row each.
+    """
 
     actions: List[str] = field(default_factory=list)
     before: Dict[str, str] = field(default_factory=dict)
@@ -293,4 +296,5 @@ class Outcome:
     timings: Dict[str, float] = field(default_factory=dict)
     verify: Dict[str, Any] = field(default_factory=dict)
     notes: List[str] = field(default_factory=list)
+    services: List[Dict[str, Any]] = field(default_factory=list)
     fetched: int = 0

@@ -10,6 +10,7 @@ from typing import Any
 from ..whisperx_common import conditions
 from ..whisperx_common.conditions import STATES, WELL
 from ..whisperx_common.shape import ANY, fitted
+from . import services
 from .groups import alike, classes
 
 __all__ = ["SCHEMA", "render_json", "report"]
@@ -37,6 +38,7 @@ _SHAPES: dict[str, Any] = {
         "diff": {"before": "", "after": ""},
         "timings": {ANY: 0.0},
         "bytes_brought": 0,
+        "services": [{"name": "", "state": "", "release": "", "healthy": False, "restarted": False}],
         "record": {"id": "", "versions": {ANY: ""}, "class": "", "device": ""},
     },
     "audit": {
@@ -134,6 +136,7 @@ def _host(known: Mapping[str, Any], check: bool) -> dict[str, Any]:
         "diff": _difference(done.get("diff") or {}),
         "seconds": {name: round(value, 2) for name, value in (done.get("timings") or {}).items()},
         "bytes": int(done.get("bytes_brought") or 0),
+        "services": services.rows(result.get("services") or [], pending or state in conditions.RETRY),
     }
 
 

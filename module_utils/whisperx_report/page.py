@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from ..whisperx_common.conditions import BREAKING, STATES
 from ..whisperx_common.wording import named, printable, versions_of
+from .services import sentence
 
 __all__ = ["data_block", "packed", "render"]
 
@@ -44,7 +45,7 @@ def render(record: Mapping[str, Any], templates: str) -> str:
             problems=[{**one, "names": named(one["hosts"], _NAMES)} for one in record["problems"]],
             changes=_changes(hosts),
             rows=[_row(name, row) for name, row in hosts.items()],
-            data=data_block(packed(hosts)),
+            data=data_block(packed(_told(hosts, bool(record["run"].get("check"))))),
             style=Markup((folder / "report.css").read_text("utf-8")),
             script=Markup(script),
             script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
@@ -92,6 +93,14 @@ def packed(hosts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         for name, row in hosts.items()
     ]
     return {"shared": shared, "hosts": rows}
+
+
+def _told(hosts: Mapping[str, Mapping[str, Any]], check: bool) -> dict[str, Any]:
+    """Return the hosts, each service as a sentence."""
+    return {
+        name: {**row, "services": [sentence(one, check) for one in row["services"]]}
+        for name, row in hosts.items()
+    }
 
 
 def data_block(value: Any) -> Markup:

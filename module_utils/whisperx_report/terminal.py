@@ -7,6 +7,7 @@ from typing import Any
 
 from ..whisperx_common.conditions import ABSENT, CHANGED, FAILED, HELD, REFUSED, RETRY, WELL
 from ..whisperx_common.wording import named, printable, versions_of
+from .services import counts, sentence
 
 __all__ = ["lines"]
 
@@ -33,6 +34,7 @@ def _few(record: Mapping[str, Any], summaries: Mapping[str, Sequence[str]]) -> I
             # What its module said of a host that did not end well may be a prediction, and is no reason.
             told = () if state in RETRY else summaries.get(name)
             yield from told or _one(name, hosts[name])
+            yield from (f"{name}: service {sentence(one, _check(record))}" for one in hosts[name]["services"])
 
 
 def _one(name: str, row: Mapping[str, Any]) -> Iterator[str]:
@@ -58,6 +60,7 @@ def _many(record: Mapping[str, Any]) -> Iterator[str]:
     yield from shown[:_CLASSES]
     if len(shown) > _CLASSES:
         yield f"and {len(shown) - _CLASSES} more classes"
+    yield from counts(record["hosts"], _check(record))
 
 
 def _well(record: Mapping[str, Any]) -> Iterator[str]:
@@ -88,8 +91,12 @@ def _end(record: Mapping[str, Any]) -> Iterator[str]:
     yield f"{_hosts(len(record['hosts']))}: {counts}{changed}{transferred}"
 
 
+def _check(record: Mapping[str, Any]) -> bool:
+    return bool(record["run"].get("check"))
+
+
 def _word(record: Mapping[str, Any]) -> str:
-    return "would change" if record["run"].get("check") else "changed"
+    return "would change" if _check(record) else "changed"
 
 
 def _hosts(count: int) -> str:

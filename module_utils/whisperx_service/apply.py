@@ -53,7 +53,7 @@ def present(layout: Layout, followers: Followers, wanted: bool, check: bool) -> 
     """
     started = time.monotonic()
     if not wanted and not state.read(layout).current:
-        return {"changed": False, "actions": [], "release": "", "notes": [], "seconds": 0.0}
+        return {"changed": False, "actions": [], "release": "", "notes": [], "services": [], "seconds": 0.0}
     hooks = Hooks(followers=followers)
     outcome = engine.present(layout, Active(layout, Options(keep=_KEEP), hooks), hooks, check)
     return {
@@ -61,5 +61,6 @@ def present(layout: Layout, followers: Followers, wanted: bool, check: bool) -> 
         "actions": outcome.actions,
         "release": outcome.release,
         "notes": outcome.notes,
+        "services": outcome.services,
         "seconds": round(time.monotonic() - started, 2),
     }

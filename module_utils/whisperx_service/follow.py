@@ -13,6 +13,7 @@ from ..whisperx_release.model import Layout, State, Step
 from ..whisperx_release.runtime import Deed
 from . import records, survey
 from .model import Service
+from .status import status
 from .systemd import Systemd
 from .units import TARGET, Unit
 
@@ -29,10 +30,11 @@ class Services(Followers):
         # Units that sites wrote themselves, restarted with ours.
         self.others: List[str] = []
         self._notes: List[str] = []
+        self._restarted: Set[str] = set()
 
     def present(self, layout: Layout, state: State, followed: Followed) -> Sequence[Step]:
         """Return the steps after the switch. Raises Problem "service.…" before anything is changed."""
-        self.jobs, self.others, self._notes = {}, [], []
+        self.jobs, self.others, self._notes, self._restarted = {}, [], [], set()
         noted = {name: one for name, one in records.all_of(layout).items() if not one.get("dropped")}
         services, stopped = self._wanted(noted, followed)
         if not services and not noted:
@@ -57,6 +59,7 @@ class Services(Followers):
         old = set() if followed.moves else {one.unit for one, _ in uses.older(layout, state)}
         for job in self.jobs.values():
             steps += self._steps(job, followed, shown, old)
+        self._restarted = {step.subject for step in steps if step.kind == "service-restart"}
         return [*steps, *self._hand_written(followed.moves, ours, old)] if there else steps
 
     def absent(self, layout: Layout, state: State) -> Sequence[Step]:
@@ -76,6 +79,17 @@ class Services(Followers):
         from .enact import Enact
 
         return Enact(self).deeds()
+
+    def status(self, layout: Layout) -> Sequence[Dict[str, Any]]:
+        """Return each service with its state, health and release, and whether this run restarts it."""
+        noted = {name: one for name, one in records.all_of(layout).items() if not one.get("dropped")}
+        units = {name: list(one["units"]) for name, one in noted.items()}
+        units.update({name: [unit.name for unit in job.units] for name, job in self.jobs.items()})
+        try:
+            shown = self.systemd.show([unit for name in units for unit in units[name]])
+        except Problem:  # the services are the engine's business, how they are is for the report alone
+            shown = {}
+        return status(noted, units, shown, self._restarted)
 
     def _wanted(
         self, noted: Mapping[str, Dict[str, Any]], followed: Followed

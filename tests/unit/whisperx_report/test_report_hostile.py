@@ -34,6 +34,7 @@ JUNK = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=4),
     max_leaves=30,
 )
+NAMES += ["services", "healthy", "restarted"]
 PARTS = ("facts", "result", "audit", "unread", "stderr")
 RECORDS = st.fixed_dictionaries(
     {part: st.dictionaries(st.sampled_from(NAMES), JUNK) | JUNK for part in PARTS}

@@ -6,7 +6,7 @@ const rows = [...body.rows];
 const form = document.getElementById("filter");
 const fields = Object.fromEntries(["search", "state", "class", "order", "changed"].map((id) => [id, document.getElementById(id)]));
 const PARTS = [["message", "why"], ["rule"], ["facts"], ["runtime"], ["device"], ["class"], ["versions"], ["packages", "packages in all"],
-  ["planned", "planned"], ["release"], ["diff", "changed"], ["actions", "done"], ["seconds", "seconds"], ["bytes", "bytes transferred"],
+  ["planned", "planned"], ["release"], ["diff", "changed"], ["actions", "done"], ["services"], ["seconds", "seconds"], ["bytes", "bytes transferred"],
   ["remedies"], ["driver", "driver branch"], ["notes"], ["reasons", "why not another version"]];
 
 // What hosts have in common is stored once (page.py: packed).
