@@ -31,8 +31,9 @@ from module_utils.whisperx_env.model import want  # noqa: E402
 from module_utils.whisperx_image.build import build  # noqa: E402
 from module_utils.whisperx_image.model import Job, Settings, base_of  # noqa: E402
 from module_utils.whisperx_image.root import root_facts  # noqa: E402
-from module_utils.whisperx_lock.lock import make_all, open_workshop  # noqa: E402
+from module_utils.whisperx_lock.lock import make_all  # noqa: E402
 from module_utils.whisperx_lock.sources import make_sources  # noqa: E402
+from module_utils.whisperx_lock.workshop import open_workshop  # noqa: E402
 from module_utils.whisperx_plan.decide import decide  # noqa: E402
 from module_utils.whisperx_plan.model import Request  # noqa: E402
 

@@ -33,14 +33,11 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
-import re
 from dataclasses import dataclass
-from typing import Callable, Dict, List, Optional, Tuple
+from typing import Dict, List, Optional, Tuple
 
-from ..whisperx_problem import Problem
 from . import extras, standalone
-from .names import normalise
+from .lock_lines import SCHEMA, LockedPackage, header_value, malformed, package_of
 
 __all__ = [
     "HEADER_KEYS",
@@ -52,8 +49,6 @@ __all__ = [
     "render",
     "total",
 ]
-
-SCHEMA = "1"
 
 # The header, in this order. The last two are computed from the package lines.
 HEADER_KEYS = (
@@ -73,54 +68,8 @@ HEADER_KEYS = (
     "content",
 )
 
-_COMPUTED = ("bytes", "content")
 # Not written where they are empty, so that a lock without them is the one of before there were any.
 _OPTIONAL = ("extras", "python-archive")
-_READERS: Dict[str, Callable[[str], object]] = {"extras": extras.read, "python-archive": standalone.read}
-_NOTED = {
-    "extras": "a JSON map of name to specifier, modules and commands",
-    "python-archive": "a JSON map with version, build, machine, libc, file and sha256 of an archive",
-}
-_MAY_BE_EMPTY = ("torch-build", "torch-backend", "catalogue")
-_HEADER = re.compile(r"# ([a-z-]+):(?: (\S(?:.*\S)?))?")
-_PACKAGE = re.compile(
-    r"(?P<name>[^\s=]+)==(?P<version>\S+) --hash=sha256:(?P<sha256>\S+)"
-    r" # (?P<file>\S+) (?P<size>\S+) (?P<origin>\S+)"
-)
-_NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
-# PEP 440, appendix B: a version in its normal form; then the local part (PEP 440, local version identifiers).
-_VERSION = re.compile(
-    r"(?:[1-9][0-9]*!)?(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*(?:(?:a|b|rc)(?:0|[1-9][0-9]*))?"
-    r"(?:\.post(?:0|[1-9][0-9]*))?(?:\.dev(?:0|[1-9][0-9]*))?(?:\+[a-z0-9]+(?:\.[a-z0-9]+)*)?"
-)
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+!]*(?:-[A-Za-z0-9_.+!]+){4,5}\.whl")
-_SIZE = re.compile(r"-|0|[1-9][0-9]{0,14}")
-_ORIGIN = re.compile(r"index|local|site|built|repaired:[0-9a-f]{64}")
-
-
-@dataclass(frozen=True)
-class LockedPackage:
-    """One wheel of a lock: name and version in normal form, size in bytes where the index told it."""
-
-    name: str
-    version: str
-    sha256: str
-    file: str
-    size: Optional[int]
-    origin: str
-
-    @property
-    def travels(self) -> bool:
-        """True if the file goes to the host with the run instead of being fetched from an index."""
-        return self.origin != "index"
-
-    def line(self) -> str:
-        """Return the package as one line of a lock, without line feed."""
-        size = "-" if self.size is None else str(self.size)
-        return "{}=={} --hash=sha256:{} # {} {} {}".format(
-            self.name, self.version, self.sha256, self.file, size, self.origin
-        )
 
 
 @dataclass(frozen=True)
@@ -194,9 +143,7 @@ def parse(text: str, where: str = "") -> Lock:
     """
     lines = text.split("\n")
     if lines[-1] != "":
-        raise _malformed(
-            where, len(lines), "the last line has no line feed (half a file?)", "a complete lock"
-        )
+        raise malformed(where, len(lines), "the last line has no line feed (half a file?)", "a complete lock")
     lines.pop()
     header: Dict[str, str] = {}
     numbers: Dict[str, int] = {}
@@ -205,22 +152,22 @@ def parse(text: str, where: str = "") -> Lock:
         if key in _OPTIONAL and not line.startswith("# {}:".format(key)):
             continue
         numbers[key] = len(header) + 1
-        header[key] = _header_value(line, key, where, numbers[key])
+        header[key] = header_value(line, key, where, numbers[key])
     packages: List[LockedPackage] = []
     for number, line in enumerate(lines[len(header) :], len(header) + 1):
-        package = _package(line, where, number)
+        package = package_of(line, where, number)
         if packages and package.name == packages[-1].name:
-            raise _malformed(where, number, "{} is listed twice".format(package.name), "each package once")
+            raise malformed(where, number, "{} is listed twice".format(package.name), "each package once")
         if packages and package.name < packages[-1].name:
-            raise _malformed(
+            raise malformed(
                 where, number, "{} is out of order".format(package.name), "packages sorted by name"
             )
         packages.append(package)
     if not packages:
-        raise _malformed(where, len(lines), "no package is listed", "at least one package")
+        raise malformed(where, len(lines), "no package is listed", "at least one package")
     for key, value in _computed(tuple(packages), header).items():
         if header[key] != value:
-            raise _malformed(
+            raise malformed(
                 where,
                 numbers[key],
                 "'{}: {}' does not agree with the package lines".format(key, header[key]),
@@ -230,7 +177,7 @@ def parse(text: str, where: str = "") -> Lock:
     strange = sorted({extra.name for extra in lock.extras} - set(lock.versions))
     if strange:
         found = "{} is an extra and not in the lock".format(strange[0])
-        raise _malformed(where, numbers["extras"], found, "a package line of each extra")
+        raise malformed(where, numbers["extras"], found, "a package line of each extra")
     return lock
 
 
@@ -240,83 +187,3 @@ def _computed(packages: Tuple[LockedPackage, ...], header: Dict[str, str]) -> Di
     lines = ([archive] if archive else []) + [package.line() for package in packages]
     body = "".join(line + "\n" for line in lines)
     return {"bytes": "unknown" if size is None else str(size), "content": digest(body)}
-
-
-def _header_value(line: str, key: str, where: str, number: int) -> str:
-    match = _HEADER.fullmatch(line)
-    if match is None or match.group(1) != key:
-        raise _malformed(where, number, "'{}'".format(_short(line)), "'# {}: …'".format(key))
-    value = match.group(2) or ""
-    if not value and key not in _MAY_BE_EMPTY:
-        raise _malformed(where, number, "'{}' has no value".format(key), "'# {}: …'".format(key))
-    if key == "whisperx-fleet-lock" and value != SCHEMA:
-        raise _malformed(where, number, "a lock of schema '{}'".format(_short(value)), "schema " + SCHEMA)
-    if key == "request":
-        _check_request(value, where, number)
-    if key in _OPTIONAL:
-        _check_noted(key, value, where, number)
-    return value
-
-
-def _check_request(value: str, where: str, number: int) -> None:
-    try:
-        request = json.loads(value)
-    except ValueError:
-        request = None
-    if not isinstance(request, dict) or not all(isinstance(entry, str) for entry in request.values()):
-        raise _malformed(
-            where, number, "request '{}'".format(_short(value)), "a JSON map of name to specifier"
-        )
-
-
-def _check_noted(key: str, value: str, where: str, number: int) -> None:
-    try:
-        _READERS[key](value)
-    except (ValueError, RecursionError) as error:
-        found = "{} '{}': {}".format(key, _short(value), error)
-        raise _malformed(where, number, found, _NOTED[key]) from None
-
-
-def _package(line: str, where: str, number: int) -> LockedPackage:
-    match = _PACKAGE.fullmatch(line)
-    if match is None:
-        raise _malformed(
-            where, number, "'{}'".format(_short(line)), "'NAME==VERSION --hash=sha256:… # FILE SIZE ORIGIN'"
-        )
-    checks = (
-        ("name", _NAME, "a name in its normal form (lower case, single hyphens)"),
-        ("version", _VERSION, "a version in its normal form (PEP 440)"),
-        ("sha256", _SHA256, "64 lower-case hex digits"),
-        ("file", _FILE, "the name of a wheel"),
-        ("size", _SIZE, "a size in bytes, or '-'"),
-        ("origin", _ORIGIN, "index, local, site, built or repaired:<sha256>"),
-    )
-    for group, pattern, wanted in checks:
-        if pattern.fullmatch(match.group(group)) is None:
-            raise _malformed(where, number, "{} '{}'".format(group, _short(match.group(group))), wanted)
-    name, file = match.group("name"), match.group("file")
-    if normalise(file.split("-")[0]) != name:
-        raise _malformed(where, number, "file '{}'".format(_short(file)), "a wheel of {}".format(name))
-    size = match.group("size")
-    return LockedPackage(
-        name=name,
-        version=match.group("version"),
-        sha256=match.group("sha256"),
-        file=file,
-        size=None if size == "-" else int(size),
-        origin=match.group("origin"),
-    )
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 80 else text[:77] + "..."
-
-
-def _malformed(where: str, number: int, found: str, wanted: str) -> Problem:
-    return Problem(
-        "lock.malformed",
-        "the lock cannot be used: {}".format(found),
-        "{}, line {}".format(where, number) if where else "line {}".format(number),
-        wanted,
-        "Restore the file from version control, or delete it, and the next run resolves it again.",
-    )

@@ -1,7 +1,7 @@
 """Turn one class of hosts into one complete, hash-pinned set of packages: keep, adopt or resolve a lock.
 
-Controller side. `make` is the whole story of one class; `make_all` does many and writes nothing; `write` puts
-a lock into the lock directory. Same inputs, same bytes: a lock carries no date, no address and no path.
+Controller side. `make` is the whole story of one class; `make_all` does many; neither writes into the lock
+directory. Same inputs, same bytes: a lock carries no date, no address and no path.
 """
 
 from __future__ import annotations
@@ -11,35 +11,20 @@ import re
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ..whisperx_common import extras as further
-from ..whisperx_common.durable import make_directories
-from ..whisperx_common.files import write_text
 from ..whisperx_common.lockfile import SCHEMA, Lock, digest, parse, render
-from ..whisperx_common.models import LOCK as MODELS
 from ..whisperx_problem import Problem
-from .files import Store, default_cache_dir, fits_target
 from .fit import archive_of, best_fit, fitted, misfits, request_of
-from .pythons import Pythons
-from .resolve import Resolution, Resolver
-from .sources import Sources
-from .uv import Uv, find_uv
-from .wheels import LocalFile, Wheels
+from .resolve import Resolution
+from .wheels import LocalFile
+from .workshop import TargetUv, Workshop, not_bundled, target_uv
 
-__all__ = ["LockResult", "TargetUv", "Workshop", "make", "make_all", "open_workshop", "read_locks", "write"]
+__all__ = ["LockResult", "make", "make_all"]
 
 _CLASS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,200}")
 _AT_ONCE = 4  # calls of uv side by side; it is waiting for the index most of the time
-
-
-@dataclass(frozen=True)
-class TargetUv:
-    """The uv executable for the hosts of a class: where it lies on the controller, and its SHA-256."""
-
-    path: str
-    sha256: str
 
 
 @dataclass(frozen=True)
@@ -77,45 +62,6 @@ class LockResult:
         }
 
 
-@dataclass(frozen=True)
-class Workshop:
-    """What all classes of a run share: the resolver (with uv and the sources), the wheels, the cache.
-
-    ``lock_dir`` is for messages only: reading and writing it is not the business of `make`. With a ``bundle``
-    there is nothing beside it: no index, no network.
-    """
-
-    resolver: Resolver
-    wheels: Wheels
-    pythons: Pythons
-    store: Store
-    lock_dir: Path = Path()
-    bundle: Path | None = None
-
-    def where(self, name: str) -> Path:
-        """The file of the lock of a class."""
-        return self.lock_dir / f"{name}.txt"
-
-
-def open_workshop(
-    sources: Sources,
-    lock_dir: Path,
-    uv: str = "",
-    cache_dir: str = "",
-    bundle: Path | None = None,
-    site: Mapping[str, str] | None = None,
-) -> Workshop:
-    """Return what a run needs. Empty ``uv`` and ``cache_dir`` stand for the usual places.
-
-    ``site``: SHA-256 to path of the wheels that the user built.
-    """
-    store = Store(Path(cache_dir).expanduser().absolute() if cache_dir else default_cache_dir())
-    program = Uv(find_uv(uv), sources)
-    wheels = Wheels(program, store, bundle / "wheels" if bundle else None, site or {})
-    pythons = Pythons(store, sources, bundle)
-    return Workshop(Resolver(program, wheels), wheels, pythons, store, lock_dir, bundle)
-
-
 def make(
     name: str, plan: Mapping[str, Any], locks: Mapping[str, str], state: str, shop: Workshop
 ) -> LockResult:
@@ -140,14 +86,14 @@ def make(
         notes += more
     if not text:
         if shop.bundle:
-            raise _not_bundled(name, shop.bundle, notes)
+            raise not_bundled(name, shop.bundle, notes)
         resolution = shop.resolver.resolve(plan)
         text = _text(name, plan, resolution, shop)
         notes += resolution.notes
     lock = parse(text)
     files = (*shop.pythons.files(lock, plan), *shop.wheels.files(lock, plan))
     return LockResult(
-        text, before or "", (*notes, *_fallback_note(lock, plan, notes)), files, _uv(plan, shop)
+        text, before or "", (*notes, *_fallback_note(lock, plan, notes)), files, target_uv(plan, shop)
     )
 
 
@@ -168,26 +114,6 @@ def make_all(
     shop.store.save()
     problems = {name: answer for name, answer in answers.items() if isinstance(answer, Problem)}
     return {name: answer for name, answer in answers.items() if isinstance(answer, LockResult)}, problems
-
-
-def read_locks(lock_dir: Path) -> dict[str, str]:
-    """Return the texts of a lock directory by class; empty without one. Raises Problem ("lock.directory")."""
-    try:
-        paths = sorted(lock_dir.glob("*.txt")) if lock_dir.is_dir() else []
-        # That of the models, beside those of the classes, is another kind of lock.
-        paths = [path for path in paths if path.stem != MODELS]
-        return {path.stem: path.read_bytes().decode("utf-8", "replace") for path in paths}
-    except OSError as error:
-        raise _directory(lock_dir, error) from None
-
-
-def write(lock_dir: Path, name: str, text: str) -> None:
-    """Put a lock into the lock directory, whole or not at all. Raises Problem ("lock.directory")."""
-    try:
-        make_directories(str(lock_dir), None)
-        write_text(str(lock_dir / f"{name}.txt"), text)
-    except OSError as error:
-        raise _directory(lock_dir, error) from None
 
 
 def _kept(text: str, plan: Mapping[str, Any], name: str, shop: Workshop) -> tuple[str, tuple[str, ...]]:
@@ -255,21 +181,6 @@ def _fallback_note(lock: Lock, plan: Mapping[str, Any], notes: tuple[str, ...]) 
     )
 
 
-def _uv(plan: Mapping[str, Any], shop: Workshop) -> TargetUv:
-    own = shop.resolver.uv.path
-    machine, libc = str(plan["machine"]), plan.get("libc") or {}
-    if shop.bundle:
-        bundled = sorted(shop.bundle.glob("uv/*/uv"))
-        own = next((path for path in bundled if fits_target(path, machine, libc)), own)
-    if not fits_target(own, machine, libc):
-        if shop.bundle:
-            raise _not_bundled(machine, shop.bundle, ("it has no uv for this machine",))
-        platform = str(plan["platform"])
-        key = f"{shop.store.digest(own)[:16]}-{platform}"  # stands for the version, without starting uv
-        own = shop.store.uv(key, lambda folder: shop.resolver.uv.fetch_self(platform, folder))
-    return TargetUv(str(own), shop.store.digest(own))
-
-
 def _packages(text: str) -> str:
     """Return Python and packages of a lock as lines; a lock that cannot be read counts as none."""
     try:
@@ -289,25 +200,4 @@ def _odd_class(name: str) -> Problem:
         "classes",
         "a name that can be a file's",
         "Give it another name.",
-    )
-
-
-def _not_bundled(name: str, bundle: Path, notes: tuple[str, ...]) -> Problem:
-    why = f" ({'; '.join(notes)})" if notes else ""
-    return Problem(
-        "bundle.no-lock",
-        f"the bundle has nothing that fits {name}{why}",
-        str(bundle),
-        "a bundle that was made for such hosts and this request",
-        "Make one with playbooks/bundle.yml, of the same checkout, for these hosts and the same request.",
-    )
-
-
-def _directory(path: Path, error: OSError) -> Problem:
-    return Problem(
-        "lock.directory",
-        f"the lock directory cannot be used: {error.strerror}",
-        str(path),
-        "a directory that this user may read and write",
-        "Repair it, or set whisperx_plan_lock_dir to another one.",
     )

@@ -8,10 +8,12 @@ from typing import Any
 
 from ..whisperx_common import trust
 from ..whisperx_common.index_options import index_options, index_values
+from .directory import read_locks, write
 from .document import complete
 from .files import default_cache_dir
-from .lock import LockResult, make_all, open_workshop, read_locks, write
+from .lock import LockResult, make_all
 from .sources import make_sources
+from .workshop import open_workshop
 
 __all__ = ["ARGUMENTS", "run"]
 

@@ -20,8 +20,9 @@ from module_utils.whisperx_catalogue.catalogue import load
 from module_utils.whisperx_env import apply, prove
 from module_utils.whisperx_env.model import Sources, Wanted, want
 from module_utils.whisperx_lock.document import complete
-from module_utils.whisperx_lock.lock import LockResult, make, open_workshop
+from module_utils.whisperx_lock.lock import LockResult, make
 from module_utils.whisperx_lock.sources import make_sources
+from module_utils.whisperx_lock.workshop import open_workshop
 from module_utils.whisperx_plan.decide import Decision, decide
 from module_utils.whisperx_plan.model import Request
 from module_utils.whisperx_problem import Problem

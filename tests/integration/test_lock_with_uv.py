@@ -21,9 +21,10 @@ from typing import Any
 import pytest
 
 from module_utils.whisperx_common.lockfile import parse
-from module_utils.whisperx_lock.lock import LockResult, make, make_all, open_workshop
+from module_utils.whisperx_lock.lock import LockResult, make, make_all
 from module_utils.whisperx_lock.sources import Sources, make_sources
 from module_utils.whisperx_lock.uv import find_uv
+from module_utils.whisperx_lock.workshop import open_workshop
 from module_utils.whisperx_problem import Problem
 
 SETUPTOOLS = "062d34222ad13e0cc312a4c02d73f059e86a4acbfbdea8f8f76b28c99f306922"

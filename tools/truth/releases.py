@@ -35,8 +35,9 @@ from module_utils.whisperx_env.model import Carried, Options, want  # noqa: E402
 from module_utils.whisperx_env.prove import prove  # noqa: E402
 from module_utils.whisperx_host import live  # noqa: E402
 from module_utils.whisperx_host.probe import gather  # noqa: E402
-from module_utils.whisperx_lock.lock import LockResult, Workshop, make, open_workshop  # noqa: E402
+from module_utils.whisperx_lock.lock import LockResult, make  # noqa: E402
 from module_utils.whisperx_lock.sources import Sources  # noqa: E402
+from module_utils.whisperx_lock.workshop import Workshop, open_workshop  # noqa: E402
 from module_utils.whisperx_plan.decide import decide  # noqa: E402
 from module_utils.whisperx_plan.model import Request  # noqa: E402
 from module_utils.whisperx_problem import Problem  # noqa: E402

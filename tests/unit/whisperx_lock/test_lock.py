@@ -10,18 +10,12 @@ from typing import Any, ClassVar
 import pytest
 
 from module_utils.whisperx_common.lockfile import Lock, LockedPackage, digest, parse, render
+from module_utils.whisperx_lock.directory import read_locks, write
 from module_utils.whisperx_lock.fit import best_fit, misfits, torch_build_of
-from module_utils.whisperx_lock.lock import (
-    LockResult,
-    Workshop,
-    make,
-    make_all,
-    open_workshop,
-    read_locks,
-    write,
-)
+from module_utils.whisperx_lock.lock import LockResult, make, make_all
 from module_utils.whisperx_lock.resolve import check_family
 from module_utils.whisperx_lock.sources import Sources
+from module_utils.whisperx_lock.workshop import Workshop, open_workshop
 from module_utils.whisperx_problem import Problem
 
 SHA = "0123456789abcdef" * 4

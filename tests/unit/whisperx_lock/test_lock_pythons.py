@@ -15,8 +15,9 @@ import pytest
 from module_utils.whisperx_common.lockfile import Lock, LockedPackage, parse, render
 from module_utils.whisperx_common.standalone import Archive, of
 from module_utils.whisperx_lock.fit import archive_of, fitted, misfits
-from module_utils.whisperx_lock.lock import Workshop, make, open_workshop
+from module_utils.whisperx_lock.lock import make
 from module_utils.whisperx_lock.sources import Index, Sources, make_sources
+from module_utils.whisperx_lock.workshop import Workshop, open_workshop
 from module_utils.whisperx_problem import Problem
 
 DATA = b"an archive"
