@@ -10,25 +10,28 @@ import signal
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible.module_utils.distro import LinuxDistribution
+from repair_lab import PYTHON, download
 
-from module_utils.whisperx_catalogue.catalogue import load
+from module_utils.whisperx_common.files import sha256
 from module_utils.whisperx_env.model import want
 from module_utils.whisperx_image.build import Workshop, build
 from module_utils.whisperx_image.engine import LABEL
 from module_utils.whisperx_image.model import Job, Settings, base_of
 from module_utils.whisperx_image.root import root_facts
 from module_utils.whisperx_image.shelf import built, keep
-from module_utils.whisperx_lock.lock import make_all, open_workshop
+from module_utils.whisperx_lock.lock import make_all
 from module_utils.whisperx_lock.sources import make_sources
-from module_utils.whisperx_plan.decide import decide
-from module_utils.whisperx_plan.model import Request
+from module_utils.whisperx_lock.workshop import open_workshop
+from module_utils.whisperx_plan.options import ARGUMENTS
+from module_utils.whisperx_plan.run import run as decide
 from module_utils.whisperx_problem import Problem
+from tests.unit.whisperx_measure.site_wheels import relabelled
 
 LAB = "localhost/whisperx-lab:bookworm"
 # A host on which nothing that is asked for runs: musl, a Python too new. The container has neither.
@@ -72,23 +75,31 @@ class Shop:
 
     def __init__(self, folder: Path, base: Path, root: Path, uv: str) -> None:
         self.folder, self.base, self.uv = folder, base, uv
-        self.catalogue = load(root / "roles" / "whisperx_plan" / "files" / "catalogue")
-        self.facts = root_facts(str(base), LinuxDistribution, str(folder / "cache"))
+        self.catalogue = str(root / "roles" / "whisperx_plan" / "files" / "catalogue")
 
-    def job(self, version: str, directory: str) -> Job:
-        """Return the job of an image with one CTranslate2, planned as `auto` plans for the host above."""
-        request = Request.make(
-            {"ctranslate2": f"=={version}"},
-            runtime="auto",
-            container_base=self.base.name,
-            container_facts=self.facts,
+    def facts(self, base: str, cache: str) -> dict[str, Any]:
+        """Return the facts of a base."""
+        return root_facts(base, LinuxDistribution, cache)
+
+    def job(self, version: str, directory: str, *wheels: Path) -> Job:
+        """Return the job of an image with one CTranslate2, planned as `auto` plans for the host above.
+
+        ``wheels``: those that the site built.
+        """
+        given: dict[str, Any] = {name: row.get("default") for name, row in ARGUMENTS.items()}
+        given |= {"hosts": {"alpine": ALPINE}, "packages": {"ctranslate2": f"=={version}"}}
+        given |= {"container_root": str(self.base), "wheels": [str(path) for path in wheels]}
+        given |= {"catalogue": self.catalogue, "cache_dir": str(self.folder / "cache")}
+        decision = decide(given, self.facts)
+        plan = decision["hosts"]["alpine"]
+        site = {row["sha256"]: row["path"] for row in decision["wheels"]}
+        workshop = open_workshop(
+            make_sources(), self.folder / "locks", self.uv, str(self.folder / "cache"), site=site
         )
-        plan = decide({"alpine": ALPINE}, request, self.catalogue).hosts["alpine"]
-        workshop = open_workshop(make_sources(), self.folder / "locks", self.uv, str(self.folder / "cache"))
         locks, problems = make_all({plan["class"]: plan}, {}, "locked", workshop)
         assert not problems
         lock = locks[plan["class"]]
-        files = [{"file": "uv", "sha256": lock.uv.sha256, "path": lock.uv.path}]
+        files = [{"file": "uv", "sha256": lock.uv.sha256, "path": lock.uv.path}, *map(asdict, lock.files)]
         settings = Settings(
             str(self.folder / directory), cache=str(self.folder / "uv"), verify_level="kernels"
         )
@@ -125,11 +136,10 @@ def watched(shop: Shop, job: Job) -> tuple[list[str], dict[str, Any]]:
 
 
 def test_the_facts_of_a_root_are_those_of_its_distribution(shop: Shop) -> None:
-    assert shop.facts["libc"] == {"family": "glibc", "version": "2.36"}
-    assert (shop.facts["os"]["id"], shop.facts["os"]["version"], shop.facts["machine"]) == (
-        "debian", "12", "x86_64",
-    )  # fmt: skip
-    assert [python["path"] for python in shop.facts["pythons"]] == ["/usr/bin/python3.11"]
+    facts = shop.facts(str(shop.base), str(shop.folder / "cache"))
+    assert facts["libc"] == {"family": "glibc", "version": "2.36"}
+    assert (facts["os"]["id"], facts["os"]["version"], facts["machine"]) == ("debian", "12", "x86_64")
+    assert [python["path"] for python in facts["pythons"]] == ["/usr/bin/python3.11"]
     assert list((shop.folder / "cache" / "bases").iterdir())
 
 
@@ -147,7 +157,9 @@ def test_an_image_loads_runs_reproduces_and_upgrades(shop: Shop) -> None:
     assert all(f"image {image['release']}: {step}" in told for step in steps), lines
     shutil.rmtree(shop.folder / "two")
 
-    second = shop.build(shop.job("4.8.5", "one"))
+    # The next one has a wheel that the site built.
+    mine = relabelled(download(shop.folder, PYTHON, "4.8.5"), shop.folder / "wheels", "site1")
+    second = shop.build(shop.job("4.8.5+site1", "one", mine))
     moved = [layer for layer in second["layers"] if layer not in image["layers"]]
     assert [layer["what"] for layer in moved] == ["WhisperX"]
     assert second["upgrade"]["without"] == [
@@ -156,10 +168,13 @@ def test_an_image_loads_runs_reproduces_and_upgrades(shop: Shop) -> None:
     try:
         podman("load", "--input", image["archive"])
         podman("load", "--input", second["upgrade"]["archive"])
-        for record, version in ((image, "4.8.4"), (second, "4.8.5")):
+        for record, version in ((image, "4.8.4"), (second, "4.8.5+site1")):
             seen = json.loads(podman("image", "inspect", record["image"]))[0]
             assert (seen["Labels"], "sha256:" + seen["Id"]) == (record["labels"], record["image_id"])
             assert runs(record["image"]) == [version, "2.36", []]
+        lock = podman("run", "--rm", second["image"], "cat", "/opt/whisperx/current/requirements.txt")
+        (line,) = (line for line in lock.splitlines() if line.startswith("ctranslate2=="))
+        assert sha256(str(mine)) in line and line.endswith(" site")
     finally:
         for record in (image, second):
             subprocess.run(["podman", "rmi", "--force", record["image"]], capture_output=True, check=False)
@@ -168,10 +183,11 @@ def test_an_image_loads_runs_reproduces_and_upgrades(shop: Shop) -> None:
 def runs(image: str) -> list[Any]:
     """Return what runs in an image as nobody without any right, on a root that cannot be written."""
     program = (
-        "import ctranslate2, json, os, sys;"
+        "import ctranslate2, importlib.metadata, json, os, sys;"
         "cached = [getattr(module, '__cached__', None) or '' for module in list(sys.modules.values())];"
         "stale = [path for path in cached if path.startswith('/opt/') and not os.path.exists(path)];"
-        "print(json.dumps([ctranslate2.__version__, os.confstr('CS_GNU_LIBC_VERSION').split()[1], stale]))"
+        "version = importlib.metadata.version('ctranslate2');"
+        "print(json.dumps([version, os.confstr('CS_GNU_LIBC_VERSION').split()[1], stale]))"
     )
     options = ["--rm", "--read-only", "--user", "65534:65534", "--cap-drop", "all", "--network", "none"]
     words = [*options, "--security-opt", "no-new-privileges", image]
