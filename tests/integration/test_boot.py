@@ -162,22 +162,3 @@ def test_an_image_chooses_and_proves_where_it_boots_and_says_so_where_it_cannot(
     assert said["message"].startswith("whisperx: " + sentence)
     assert said["python"].startswith("exit 69: whisperx: " + sentence)
     assert (lab.verdict()["verdict"], lab.verdict()["rule"]) == ("unfit", "firstboot.no-profile")
-
-
-def test_an_image_baked_for_glibc_2_36_is_unfit_where_glibc_2_41_boots(base: Path) -> None:
-    lab = BootLab(base)
-    lab.make_root("bookworm")
-    # The last releases that ask for an executable stack; every glibc before 2.41 gives it to them.
-    lab.bake(whisperx_plan_packages={"ctranslate2": "==4.4.0"})
-    # Somebody upgrades the image, and does not bake it again.
-    lab.make_root()
-    lab.write_disk()
-    said = lab.boot()
-    found = lab.verdict()
-    assert (said["state"], said["result"]) == ("failed", "exit-code")
-    assert said["message"].startswith("whisperx: unfit: profile default was chosen and does not work: ")
-    assert "baked for glibc 2.36, the C library here is 2.41" in said["message"]
-    assert re.search(r"libctranslate2\S* .*executable stack", said["message"])
-    assert said["python"].startswith("exit 69: " + said["message"])
-    assert (found["verdict"], found["rule"]) == ("unfit", "firstboot.verify")
-    assert found["facts"]["libc"]["version"] == "2.41"

@@ -1,4 +1,4 @@
-"""What takes too long for every run: a whole WhisperX that boots, and a machine that Packer bakes.
+"""What takes too long for every run: a whole WhisperX that boots, a newer glibc that boots, Packer's machine.
 
 Only with WHISPERX_FLEET_BOOT (`make boot-proof`): some GB of downloads, 25 GB of disk, an hour without KVM.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -61,6 +62,25 @@ def test_a_whole_whisperx_with_two_profiles_is_fit(lab: BootLab) -> None:
     print(booted["message"], found["seconds"])
     assert (booted["state"], found["verdict"], found["profile"]) == ("active", "fit", "cpu")
     assert found["level"] == "pipeline"
+
+
+def test_an_image_baked_for_glibc_2_36_is_unfit_where_glibc_2_41_boots(tmp_path: Path) -> None:
+    lab = BootLab(tmp_path)
+    lab.make_root("bookworm")
+    # The last releases that ask for an executable stack; every glibc before 2.41 gives it to them.
+    lab.bake(whisperx_plan_packages={"ctranslate2": "==4.4.0"})
+    # Somebody upgrades the image, and does not bake it again.
+    lab.make_root()
+    lab.write_disk()
+    said = lab.boot()
+    found = lab.verdict()
+    assert (said["state"], said["result"]) == ("failed", "exit-code")
+    assert said["message"].startswith("whisperx: unfit: profile default was chosen and does not work: ")
+    assert "baked for glibc 2.36, the C library here is 2.41" in said["message"]
+    assert re.search(r"libctranslate2\S* .*executable stack", said["message"])
+    assert said["python"].startswith("exit 69: " + said["message"])
+    assert (found["verdict"], found["rule"]) == ("unfit", "firstboot.verify")
+    assert found["facts"]["libc"]["version"] == "2.41"
 
 
 def test_packer_starts_a_machine_bakes_it_and_keeps_its_disk(lab: BootLab) -> None:
