@@ -1,4 +1,4 @@
-"""Action plugin of whisperx_wheelhouse: tells how far a download is, and names the run to the server.
+"""Action plugin of whisperx_wheelhouse: names the batch and the run to the server, tells how far a download is.
 
 A module cannot write to the terminal. It notes its progress in a small file instead, and this plugin, which
 runs beside it on the controller, tells of it. Where nobody looks, on no terminal or in CI, it is silent.
@@ -20,6 +20,7 @@ if _ROOT not in ansible.plugins.__path__:
 
 from ..module_utils.whisperx_fleet.telling import told  # noqa: E402
 from ..module_utils.whisperx_fleet.transfer import TERMINAL  # noqa: E402
+from ..module_utils.whisperx_fleet.variables import Fleet  # noqa: E402
 
 
 class ActionModule(ActionBase):
@@ -36,5 +37,10 @@ class ActionModule(ActionBase):
 
     def arguments(self, variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         """Return the module's arguments."""
+        fleet = Fleet(variables)
         # A worker's parent is ansible-playbook, and the server is to live as long as that.
-        return {**self._task.args, "serves": os.getppid()}
+        return {
+            "hosts": fleet.setting("ansible_host", "", fleet.batch),
+            **self._task.args,
+            "serves": os.getppid(),
+        }

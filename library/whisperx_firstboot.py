@@ -34,40 +34,24 @@ options:
     description: The interpreter that runs the program.
     type: path
     required: true
-  profiles:
-    description: The environments of the image, the preferred first; those with a GPU come before the others.
+  made:
+    description:
+      - The environments of the image, the preferred first, as M(whisperx_env) returned them in a loop over their
+        names and plans; those with a GPU come before the others.
     type: list
     elements: dict
     required: true
-    suboptions:
-      name:
-        description: Name of the profile.
-        type: str
-        required: true
-      release:
-        description: Name of its release.
-        type: str
-        required: true
-      plan:
-        description: Its plan, as returned by M(whisperx_plan).
-        type: dict
-        required: true
-      scripts:
-        description: Commands to link, as the record of the release has them; those of the plan when empty.
-        type: list
-        elements: str
-        default: []
-      flags:
-        description: Flags of the declared processor. A boot reports which of those that matter are missing.
-        type: list
-        elements: str
-        default: []
-      variants:
-        description:
-          - The plans of M(whisperx_plan) for other compute capabilities, by capability. Where it is the same
-            environment, such a GPU may boot the image too.
-        type: dict
-        default: {}
+  plans:
+    description:
+      - The plans of M(whisperx_plan) by the names of the environments. A name with a compute capability behind a
+        bar, such as C(cuda|8.9), is the plan for another GPU. Where it is the same environment, such a GPU may
+        boot the image too.
+    type: dict
+    required: true
+  hosts:
+    description: The declared machines by the names of the environments, as M(whisperx_bake_target) returned them.
+    type: dict
+    default: {}
 attributes:
   check_mode:
     support: full
@@ -83,10 +67,11 @@ EXAMPLES = r"""
 - name: Let the first boot choose
   whisperx_firstboot:
     python: /usr/bin/python3.13
-    profiles:
-      - name: cpu
+    made:
+      - item: {key: cpu}
         release: ctranslate2-4.8.5-cpu-0123456789ab
-        plan: "{{ __whisperx_bake_plan.hosts['cpu'] }}"
+    plans:
+      cpu: "{{ __whisperx_bake_plan.hosts['cpu'] }}"
 """
 
 RETURN = r"""
@@ -136,19 +121,9 @@ ARGUMENTS: Dict[str, Any] = {
     "facts_dir": {"type": "path", "default": "/etc/ansible/facts.d"},
     "level": {"choices": ["import", "kernels", "pipeline"], "default": "pipeline"},
     "python": {"type": "path", "required": True},
-    "profiles": {
-        "type": "list",
-        "elements": "dict",
-        "required": True,
-        "options": {
-            "name": {"required": True},
-            "release": {"required": True},
-            "plan": {"type": "dict", "required": True},
-            "scripts": {"type": "list", "elements": "str", "default": []},
-            "flags": {"type": "list", "elements": "str", "default": []},
-            "variants": {"type": "dict", "default": {}},
-        },
-    },
+    "made": {"type": "list", "elements": "dict", "required": True},
+    "plans": {"type": "dict", "required": True},
+    "hosts": {"type": "dict", "default": {}},
 }
 
 
@@ -159,7 +134,7 @@ def main() -> None:
     image = Image(
         os.path.normpath(given["root"]),
         given["level"],
-        tuple(profile(item) for item in given["profiles"]),
+        tuple(profile(made, given["plans"], given["hosts"]) for made in given["made"]),
         given["facts_dir"],
         given["bin_dir"],
     )
@@ -184,21 +159,24 @@ def main() -> None:
     module.exit_json(changed=bool(actions), actions=actions)
 
 
-def profile(item: Dict[str, Any]) -> Profile:
-    """Return what the boot needs to know of a profile."""
-    plan = item["plan"]
+def profile(made: Dict[str, Any], plans: Dict[str, Any], hosts: Dict[str, Any]) -> Profile:
+    """Return what the boot needs to know of an environment, its plan and its declared machine."""
+    name = made["item"]["key"]
+    plan = plans[name]
     libc = plan.get("libc") or {}
-    same = {key: other for key, other in item["variants"].items() if is_same(plan, other)}
+    others = {key.partition("|")[2]: other for key, other in plans.items() if key.startswith(name + "|")}
+    same = {key: other for key, other in others.items() if is_same(plan, other)}
+    flags = (hosts.get(name, {}).get("cpu") or {}).get("flags") or ()
     return Profile(
-        name=item["name"],
-        release=item["release"],
+        name=name,
+        release=made["release"],
         device=plan.get("device") or "cpu",
         machine=plan.get("machine") or "",
         libc_family=libc.get("family") or "",
         libc_version=libc.get("version") or "",
         capabilities={key: bounds(same[key]) for key in sorted(same, key=numbers)},
-        scripts=tuple(item["scripts"] or plan.get("scripts") or ()),
-        flags=tuple(flag for flag in TELLING if flag in item["flags"]),
+        scripts=tuple((made.get("record") or {}).get("scripts") or plan.get("scripts") or ()),
+        flags=tuple(flag for flag in TELLING if flag in flags),
     )
 
 

@@ -79,7 +79,8 @@ options:
     type: str
     default: ""
   hosts:
-    description: Host to address, of those that are to take files over HTTP.
+    description:
+      - Host to address, of those that are to take files over HTTP. The action plugin fills in the batch.
     type: dict
     default: {}
   url:
