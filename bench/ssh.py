@@ -105,7 +105,7 @@ def measured(repeat: int) -> list[Row]:
         every - one + 1 for every, one in zip(commands, commands_of(ping("twenty"), "twenty"), strict=True)
     ]
     rows = [
-        Row("converged run over 20 SSH hosts", ours, "ping of the same hosts", theirs, "<= 3.0"),
+        Row("converged run over 20 SSH hosts", ours, "ping of the same hosts", theirs, "<= 2.2"),
         Row("  modules run on each host", modules, bound="<= 3", unit=""),
         Row("  commands over SSH on each host", commands, bound="none", unit=""),
         Row("  one host more, 5 to 20", more("five", "twenty"), bound="constant", unit="ms"),
