@@ -1,4 +1,4 @@
-"""Action plugin of whisperx_wheelhouse: names the batch and the run to the server, tells how far a download is.
+"""Action plugin of whisperx_wheelhouse: names batch and run to the server, and tells of progress.
 
 A module cannot write to the terminal. It notes its progress in a small file instead, and this plugin, which
 runs beside it on the controller, tells of it. Where nobody looks, on no terminal or in CI, it is silent.

@@ -36,20 +36,20 @@ options:
     required: true
   made:
     description:
-      - The environments of the image, the preferred first, as M(whisperx_env) returned them in a loop over their
-        names and plans; those with a GPU come before the others.
+      - The environments of the image, the preferred first, as M(whisperx_env) returned them in a loop over
+        their names and plans; those with a GPU come before the others.
     type: list
     elements: dict
     required: true
   plans:
     description:
-      - The plans of M(whisperx_plan) by the names of the environments. A name with a compute capability behind a
-        bar, such as C(cuda|8.9), is the plan for another GPU. Where it is the same environment, such a GPU may
-        boot the image too.
+      - The plans of M(whisperx_plan) by the names of the environments. A name with a compute capability
+        behind a bar, such as C(cuda|8.9), is the plan for another GPU. Where it is the same environment, such
+        a GPU may boot the image too.
     type: dict
     required: true
   hosts:
-    description: The declared machines by the names of the environments, as M(whisperx_bake_target) returned them.
+    description: The declared machines by the names of the environments, from M(whisperx_bake_target).
     type: dict
     default: {}
 attributes:
