@@ -71,7 +71,7 @@ def facts(repeat: int) -> list[Row]:
 def rollback(repeat: int) -> list[Row]:
     """Time of playbooks/rollback.yml, and what of it is not Ansible's own start."""
     packages = [{"ctranslate2": "==4.6.0"}, {"ctranslate2": ""}]
-    # Half of what bare uv's warm sync of whole WhisperX takes, without the proof, which is told apart.
+    # Half of what bare uv's warm sync of whole WhisperX takes, without verification, which is told apart.
     bounds = {"none": "<= 0.85 s", "import": "none"}
     whole: dict[str, list[float]] = {level: [] for level in bounds}
     beyond: dict[str, list[float]] = {level: [] for level in bounds}
@@ -80,15 +80,15 @@ def rollback(repeat: int) -> list[Row]:
             run(single(*variables(whisperx_plan_packages=wanted)))
         for level in bounds:
             bare = timed(ping("single"))
-            proof = variables(whisperx_venv_rollback_verify=level)
-            took = timed(playbook("playbooks/rollback.yml", "--limit", "single", *proof))
+            level_set = variables(whisperx_venv_rollback_verify=level)
+            took = timed(playbook("playbooks/rollback.yml", "--limit", "single", *level_set))
             whole[level].append(took)
             beyond[level].append(max(0.0, took - bare))
     return [
         row
         for level, bound in bounds.items()
         for row in (
-            Row(f"rollback, proof {level}, the whole command", whole[level], bound="none"),
+            Row(f"rollback, verify level {level}, the whole command", whole[level], bound="none"),
             Row("  beyond a ping of the host", beyond[level], bound=bound),
         )
     ]
