@@ -121,7 +121,7 @@ options:
     type: bool
     default: false
   services:
-    description: Services that follow the active release, as in M(whisperx_env). None runs in a container yet.
+    description: Services that follow the active release, as in M(whisperx_env); each runs in a container.
     type: dict
   metrics_dir:
     description: Directory of node_exporter for C(whisperx.prom), as in M(whisperx_env).

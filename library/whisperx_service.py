@@ -24,6 +24,12 @@ options:
         C(environment) and C(secrets).
     type: dict
     required: true
+  image_releases:
+    description:
+      - Names of the releases of an image that is being made. Then units are written and enabled, and nothing
+        is started; on the machine they start after C(whisperx-firstboot.service), if its verdict is good.
+    type: list
+    elements: str
 attributes:
   check_mode:
     support: full
@@ -87,7 +93,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.whisperx_common import trust
 from ..module_utils.whisperx_problem import Problem
 from ..module_utils.whisperx_release.model import Layout
-from ..module_utils.whisperx_service.apply import present
+from ..module_utils.whisperx_service.apply import baked, present
 from ..module_utils.whisperx_service.follow import Services
 from ..module_utils.whisperx_service.model import secret_values, services_of
 
@@ -98,6 +104,7 @@ def main() -> None:
         {
             "root": {"type": "path", "default": "/opt/whisperx"},
             "services": {"type": "dict", "required": True},
+            "image_releases": {"type": "list", "elements": "str"},
         },
         supports_check_mode=True,
     )
@@ -107,7 +114,10 @@ def main() -> None:
         trust.check({given["root"]: "whisperx_service_root"}, "service.untrusted-directory")
         layout = Layout(os.path.normpath(given["root"]), "", "", role="whisperx_service")
         services = services_of(given["services"])
-        result = present(layout, Services(services), bool(services), module.check_mode)
+        if given["image_releases"] is None:
+            result = present(layout, Services(services), bool(services), module.check_mode)
+        else:
+            result = baked(layout, services, given["image_releases"], module.check_mode)
     except Problem as problem:
         module.fail_json(msg=problem.sentence(), **problem.record())
     module.exit_json(**result)

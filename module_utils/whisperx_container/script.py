@@ -46,6 +46,9 @@ name=$(id -un 2>/dev/null) || name=uid$user
 command -v @ENGINE@ >/dev/null ||
     die "found no @ENGINE@ on the PATH; wanted: the engine of this release. @INSTALL@"
 @ACCESS@
+# A service's container outlives an engine that was killed (whisperx_service/contained.py).
+# shellcheck disable=SC2086
+[ -z "${WHISPERX_CONTAINER_REMOVE:-}" ] || exec @ENGINE@ $store rm --force "$WHISPERX_CONTAINER_REMOVE"
 # What the packages would report to their makers, unless the caller set it.
 @TELEMETRY@
 here=$(pwd)

@@ -280,6 +280,8 @@ def _options(command: Command) -> List[str]:
         options.append("--gpus=all")
     options += list(command.options)
     options = [_fit(word, "an option for the engine") for word in options]
+    if not any(word.startswith(("--network", "--net")) for word in options):
+        options.append('${WHISPERX_CONTAINER_NETWORK:+"--network=$WHISPERX_CONTAINER_NETWORK"}')
     return options + ["--env={}".format(name) for name in (*_PASSED, *sorted(telemetry.OPT_OUTS))]
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any, Dict
+from typing import Any, Dict, Sequence
 
 from ..whisperx_common.files import names_in
 from ..whisperx_problem import Problem
 from ..whisperx_release import engine, state
 from ..whisperx_release.followers import Followers
 from ..whisperx_release.hooks import Hooks
-from ..whisperx_release.model import Layout, Options, State
+from ..whisperx_release.model import Layout, Options, Outcome, State
 from ..whisperx_release.runtime import Proposal, Runtime
+from .model import Service
 
-__all__ = ["Active", "present"]
+__all__ = ["Active", "baked", "present"]
 
 # No release is surplus here.
 _KEEP = 1 << 30
@@ -46,6 +47,16 @@ class Active(Runtime):
         )
 
 
+def baked(
+    layout: Layout, services: Sequence[Service], releases: Sequence[str], check: bool
+) -> Dict[str, Any]:
+    """Put services on an image; return the module's result. Raises Problem."""
+    from .baked import install
+
+    started = time.monotonic()
+    return _result(Outcome(actions=install(layout, services, releases, check)), started)
+
+
 def present(layout: Layout, followers: Followers, wanted: bool, check: bool) -> Dict[str, Any]:
     """Make what follows the release of a root what is asked for; return the module's result. Raises Problem.
 
@@ -53,9 +64,12 @@ def present(layout: Layout, followers: Followers, wanted: bool, check: bool) -> 
     """
     started = time.monotonic()
     if not wanted and not state.read(layout).current:
-        return {"changed": False, "actions": [], "release": "", "notes": [], "services": [], "seconds": 0.0}
+        return _result(Outcome(), started)
     hooks = Hooks(followers=followers)
-    outcome = engine.present(layout, Active(layout, Options(keep=_KEEP), hooks), hooks, check)
+    return _result(engine.present(layout, Active(layout, Options(keep=_KEEP), hooks), hooks, check), started)
+
+
+def _result(outcome: Outcome, started: float) -> Dict[str, Any]:
     return {
         "changed": bool(outcome.actions),
         "actions": outcome.actions,

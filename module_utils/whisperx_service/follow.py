@@ -11,7 +11,7 @@ from ..whisperx_release import uses
 from ..whisperx_release.followers import Followed, Followers
 from ..whisperx_release.model import Layout, State, Step
 from ..whisperx_release.runtime import Deed
-from . import records, survey
+from . import contained, records, survey
 from .model import Service
 from .status import status
 from .systemd import Systemd
@@ -41,7 +41,7 @@ class Services(Followers):
             return self._hand_written(followed.moves, set(), set())
         there = self.systemd.is_there()
         if services:
-            survey.check_host(followed, there)
+            survey.check_host(there)
         steps = [
             Step("service-remove", name, "Removed service {}".format(name))
             for name in sorted(set(noted) - {service.name for service in (*services, *stopped)})
@@ -98,10 +98,12 @@ class Services(Followers):
         if self.asked is not None and not followed.back:
             return list(self.asked), []
         found = [service for record in noted.values() for service in records.service_of(record)]
-        stopped = [service for service in found if followed.back and service.command not in followed.commands]
+        stopped = [service for service in found if followed.back and _unfit(service, followed)]
         for service in stopped:
-            told = "service {} is stopped: release {} has no command '{}'"
-            self._notes.append(told.format(service.name, followed.release, service.command))
+            why = _unfit(service, followed)
+            self._notes.append(
+                "service {} is stopped: release {} {}".format(service.name, followed.release, why)
+            )
         return [service for service in found if service not in stopped], stopped
 
     def _steps(
@@ -151,6 +153,14 @@ class Services(Followers):
             if states.get(name, {}).get("ActiveState") == "active" and (moves or name in old)
         ]
         return [Step("service-other", name, "Restarted {}".format(name)) for name in self.others]
+
+
+def _unfit(service: Service, followed: Followed) -> str:
+    """Return why a service cannot run with a release, "" if it can."""
+    if service.command not in followed.commands:
+        return "has no command '{}'".format(service.command)
+    refused = contained.refusal(service) if followed.runtime == "container" else None
+    return "is in a container: {} ({})".format(refused.found, refused.where) if refused else ""
 
 
 def _reloads(state: Mapping[str, str]) -> bool:

@@ -16,8 +16,11 @@ import time
 from typing import Any, Callable, Dict, Mapping, Tuple
 
 from ..whisperx_common import process
+from ..whisperx_common.files import read_json
 from ..whisperx_common.wording import printable
 from ..whisperx_problem import Problem
+from ..whisperx_release.records import RECORD
+from . import contained
 from .model import Health, Service
 from .systemd import Systemd
 from .units import Unit, check_of
@@ -28,6 +31,7 @@ _PAUSE = 1.0
 # A process without a check has to live so long, in seconds.
 _STAYS = 5.0
 _KEPT = 300
+_REMOVAL = 30.0
 # Gives up root for good, then becomes the program.
 _BECOME = (
     "import os, sys; os.setgroups([]); os.setgid(int(sys.argv[2])); os.setuid(int(sys.argv[1])); "
@@ -94,7 +98,7 @@ def once(service: Service, unit: Unit, launch: str, variables: Mapping[str, str]
                 return ""
         except (OSError, ValueError, OverflowError) as error:
             return "{}: {}".format(check.target, error)
-    return _command(check, service, launch, variables, seconds)
+    return _command(service, unit, launch, variables, seconds)
 
 
 def _http(check: Health, seconds: float) -> str:
@@ -121,14 +125,17 @@ def _http(check: Health, seconds: float) -> str:
     return "" if status == check.status else "{} returned status {}".format(check.target, status)
 
 
-def _command(
-    check: Health, service: Service, launch: str, variables: Mapping[str, str], seconds: float
-) -> str:
+def _command(service: Service, unit: Unit, launch: str, variables: Mapping[str, str], seconds: float) -> str:
+    check = check_of(service.health, unit)
     program = check.argv[0] if check.argv[0].startswith("/") else os.path.join(launch, check.argv[0])
     argv = [program, *check.argv[1:]]
+    inside = program != check.argv[0] and _in_container(launch)
+    name = contained.name_of(unit.stem) + ".check"
     with _home(service) as environment:
         environment.update(variables)
-        if os.geteuid() == 0:
+        if inside:  # as root, whose engine it is; the container takes every privilege
+            environment.update(contained.environment(service, unit.name, name))
+        elif os.geteuid() == 0:
             ids = [str(number) for number in account(service.user)]
             argv = [sys.executable, "-I", "-c", _BECOME, *ids, *argv]
         try:
@@ -138,9 +145,17 @@ def _command(
     if code == 0:
         return ""
     if code == process.TIMED_OUT:
+        if inside:
+            process.run(contained.removal(program, name), {"PATH": process.PATH}, _REMOVAL)
         return "the check does not end"
     last = [printable(line) for line in told.splitlines() if line.strip()][-1:]
     return "the check ended with {}: {}".format(code, " ".join(last)[-_KEPT:] or "it printed nothing")
+
+
+def _in_container(launch: str) -> bool:
+    """Return whether the launch scripts are those of a release in a container."""
+    record = read_json(os.path.join(os.path.dirname(launch), RECORD))
+    return record is not None and record.get("runtime") == "container"
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from typing import Collection, Dict, Iterator, List, Sequence, Tuple
 from urllib.parse import urlsplit
 
 from ..whisperx_common.wording import printable
+from .contained import MARK
 from .model import Service
 from .units import Unit, check_of
 from .words import filled
@@ -91,7 +92,9 @@ def _targets(directory: str) -> Iterator[str]:
 
 def _unit(path: str) -> str:
     found = re.search(r"/([^/\n]+\.service)$", _read(path, "cgroup"), re.MULTILINE)
-    return printable(found.group(1)) if found else ""
+    # What runs in a container says itself whose it is.
+    marked = found or re.search("(?:\\A|\0)" + MARK + "=([^\0]+)", _read(path, "environ"))
+    return printable(marked.group(1)) if marked else ""
 
 
 def _read(path: str, name: str) -> str:

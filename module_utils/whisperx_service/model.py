@@ -130,6 +130,13 @@ def _service(name: Any, given: Any) -> Service:
         )
     if not isinstance(given, Mapping):
         raise malformed(name, "'{}'".format(given), "a mapping with at least a command", "Add `command:`.")
+    if "socket" in given:
+        raise malformed(
+            name + ".socket",
+            "socket activation",
+            "a server that listens by itself: the speech servers that are known take no socket from systemd",
+            "Remove it. Let a proxy in front hold connections while a service restarts.",
+        )
     _check_keys(given, _KEYS, name)
     if given.get("command") in (None, ""):
         raise malformed(name, "no command", "the command that the service runs", "Add `command:`.")

@@ -7,20 +7,32 @@ import glob
 import os
 import re
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ..whisperx_common import trust
 from ..whisperx_common.files import read_text
 from ..whisperx_problem import Problem
 from ..whisperx_release.followers import Followed
 from ..whisperx_release.model import Layout
-from . import health, listeners, records, words
+from . import contained, health, listeners, records, words
 from .model import Service, variables
 from .units import DIRECTORY, TARGET, Place, Unit, is_ours, target_text, unit_text, units_of
 
-__all__ = ["Job", "check_host", "check_jobs", "gpus", "job_of", "place_of", "stale_files"]
+__all__ = [
+    "Job",
+    "check_host",
+    "check_job",
+    "check_jobs",
+    "gpus",
+    "job_of",
+    "links_of",
+    "place_of",
+    "stale_files",
+]
 
 _GPUS = "/proc/driver/nvidia/gpus"
+# Of whisperx_firstboot, whose unit says by its state whether the machine fits.
+FIRST_BOOT = "whisperx-firstboot.service"
 _WANTS = "{}/{}.wants/{}"
 
 
@@ -59,7 +71,7 @@ def gpus(directory: str = _GPUS) -> List[str]:
 
 
 def job_of(layout: Layout, service: Service, followed: Followed, record: Mapping[str, Any]) -> Job:
-    """Return a service as it should be. Raises Problem "service.no-gpu"."""
+    """Return a service as it should be. Raises Problem "service.no-gpu", "service.runtime"."""
     uses_gpu = service.gpu if service.gpu is not None else followed.device == "cuda"
     devices = gpus() if service.instances == 0 else []
     if service.instances == 0 and not devices:
@@ -70,11 +82,14 @@ def job_of(layout: Layout, service: Service, followed: Followed, record: Mapping
             "at least one, with the NVIDIA driver loaded",
             "Install the driver, or set instances to a number.",
         )
-    place, units = place_of(layout), units_of(service, devices)
+    refused = contained.refusal(service) if followed.runtime == "container" else None
+    if refused:
+        raise refused
+    place, units, gpu = place_of(layout), units_of(service, devices), uses_gpu or service.instances == 0
+    # On a machine of a baked image, nothing runs before the verdict.
+    waits = FIRST_BOOT if os.path.lexists(os.path.join(DIRECTORY, FIRST_BOOT)) else ""
     files = {
-        os.path.join(DIRECTORY, unit.name): unit_text(
-            service, unit, place, uses_gpu or service.instances == 0
-        )
+        os.path.join(DIRECTORY, unit.name): unit_text(service, unit, place, gpu, followed.runtime, waits)
         for unit in units
     }
     files[os.path.join(DIRECTORY, TARGET)] = target_text()
@@ -86,7 +101,7 @@ def job_of(layout: Layout, service: Service, followed: Followed, record: Mapping
 def stale_files(job: Job) -> List[str]:
     """Return the files of a service, and the links that enable its units, that are not as they should be."""
     found = [path for path, text in job.files.items() if read_text(path) != text]
-    found += [path for path in _links(job) if not os.path.lexists(path)]
+    found += [path for path in links_of(job) if not os.path.lexists(path)]
     found += [os.path.join(DIRECTORY, name) for name in job.dropped]
     secret = job.secret
     if secret not in found and os.stat(secret).st_mode & 0o077:
@@ -94,25 +109,16 @@ def stale_files(job: Job) -> List[str]:
     return found
 
 
-def _links(job: Job) -> Iterator[str]:
-    yield _WANTS.format(DIRECTORY, "multi-user.target", TARGET)
-    for unit in job.units:
-        yield _WANTS.format(DIRECTORY, TARGET, unit.name)
+def links_of(job: Job) -> Dict[str, str]:
+    """Return the links that enable the units of a service, with what they lead to."""
+    links = {_WANTS.format(DIRECTORY, TARGET, unit.name): unit.name for unit in job.units}
+    links[_WANTS.format(DIRECTORY, "multi-user.target", TARGET)] = TARGET
+    return {path: os.path.join(DIRECTORY, name) for path, name in links.items()}
 
 
-def check_host(followed: Followed, there: bool) -> None:
+def check_host(there: bool) -> None:
     """Raise Problem where services cannot be run at all; ``there``: whether systemd manages the host."""
     where = "whisperx_services"
-    if followed.runtime != "venv":
-        raise Problem(
-            "service.runtime",
-            "the release is run in a container",
-            where,
-            "a release in an environment (whisperx_plan_runtime: venv)",
-            "Write a unit of your own around the command, with PartOf={}: it is restarted too.".format(
-                TARGET
-            ),
-        )
     if os.geteuid() != 0:
         raise Problem(
             "service.not-root",
@@ -144,23 +150,28 @@ def check_jobs(
     ``shown``: what systemd says of each unit, ``ours``: the units that this toolkit made for the root.
     """
     for job in jobs:
-        _check_commands(job.service, followed)
-        if job.service.user:
-            health.account(job.service.user)
-        for path in job.service.writable:
-            if not os.path.isdir(path):
-                raise Problem(
-                    "service.no-directory",
-                    "no directory {}".format(path),
-                    "whisperx_services.{}.writable".format(job.service.name),
-                    "a directory that exists",
-                    "Make it first, owned by the service's user.",
-                )
-        for unit in job.units:
-            _check_foreign(unit.name, shown.get(unit.name, {}), root)
-    _check_foreign(TARGET, {}, root)
+        check_job(job, followed, shown, root)
     running = {listeners.user_of(state.get("MainPID", "")) for name, state in shown.items() if name in ours}
     _check_ports(jobs, ours, running - {-1, 0})
+
+
+def check_job(job: Job, followed: Followed, shown: Mapping[str, Mapping[str, str]], root: str) -> None:
+    """Raise Problem where a service could not run, whatever else runs on the host."""
+    _check_commands(job.service, followed)
+    if job.service.user:
+        health.account(job.service.user)
+    for path in job.service.writable:
+        if not os.path.isdir(path):
+            raise Problem(
+                "service.no-directory",
+                "no directory {}".format(path),
+                "whisperx_services.{}.writable".format(job.service.name),
+                "a directory that exists",
+                "Make it first, owned by the service's user.",
+            )
+    for unit in job.units:
+        _check_foreign(unit.name, shown.get(unit.name, {}), root)
+    _check_foreign(TARGET, {}, root)
 
 
 def _check_commands(service: Service, followed: Followed) -> None:

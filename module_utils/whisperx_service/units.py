@@ -8,9 +8,9 @@ limit of locked memory.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Dict, List, Sequence, Tuple
+from typing import Dict, List, Mapping, Sequence, Tuple
 
-from . import words
+from . import contained, words
 from .model import Health, Service
 
 __all__ = [
@@ -135,9 +135,16 @@ def instances_of(service: Service, names: Sequence[str]) -> Tuple[Unit, ...]:
     return tuple(found)
 
 
-def unit_text(service: Service, unit: Unit, place: Place, gpu: bool) -> str:
-    """Return the text of a unit; ``gpu``: whether it uses the GPUs of the host."""
-    arguments = [words.filled(word, unit.values) for word in service.argv[1:]]
+def unit_text(
+    service: Service, unit: Unit, place: Place, gpu: bool, runtime: str = "venv", waits: str = ""
+) -> str:
+    """Return the text of a unit; ``gpu``: whether it uses the GPUs of the host, ``runtime`` the release's.
+
+    ``waits``: a unit without whose success it does not start, "" for none.
+    """
+    launcher, inside = "{}/{}".format(place.launch, service.command), runtime == "container"
+    name = contained.name_of(unit.stem)
+    more = contained.environment(service, unit.name, name) if inside else {}
     lines = [
         HEAD + place.root + "; changes are overwritten, drop-ins (systemctl edit) are kept.",
         "[Unit]",
@@ -145,6 +152,7 @@ def unit_text(service: Service, unit: Unit, place: Place, gpu: bool) -> str:
         "PartOf=" + TARGET,
         "Wants=network-online.target",
         "After=network-online.target" + (" systemd-modules-load.service nvidia-persistenced.service" * gpu),
+        *(["Requires=" + waits, "After=" + waits] if waits else []),
         # Before systemd 230 these two are unknown, and ignored.
         "StartLimitIntervalSec=300",
         "StartLimitBurst=5",
@@ -152,21 +160,40 @@ def unit_text(service: Service, unit: Unit, place: Place, gpu: bool) -> str:
         "[Service]",
         "Type=exec",
         # A launch script leads into its own release: what runs keeps its files when `current` is switched.
-        "ExecStart=" + words.command_line("{}/{}".format(place.launch, service.command), arguments),
-        "Environment=" + " ".join(_environment(unit)),
+        "ExecStart="
+        + words.command_line(launcher, [words.filled(one, unit.values) for one in service.argv[1:]]),
+        "Environment=" + " ".join(_environment(unit, more)),
         "EnvironmentFile=" + words.setting(place.environment(service.name)),
         "Restart=always",
         "RestartSec=2",
         "TimeoutStopSec=30",
-        "User={}".format(service.user) if service.user else "DynamicUser=yes",
-        "StateDirectory=" + unit.stem,
-        "LogsDirectory=" + unit.stem,
-        "RuntimeDirectory=" + unit.stem,
     ]
-    lines += ["MemoryMax=" + service.memory] if service.memory else []
+    if not inside:
+        lines.append("User={}".format(service.user) if service.user else "DynamicUser=yes")
+    lines += [key + unit.stem for key in ("StateDirectory=", "LogsDirectory=", "RuntimeDirectory=")]
+    lines += _in_container(unit, launcher, name) if inside else _confined(service, gpu)
+    return "\n".join(lines) + "\n\n[Install]\nWantedBy={}\n".format(TARGET)
+
+
+def _confined(service: Service, gpu: bool) -> List[str]:
+    """Return what confines a command of an environment."""
+    lines = ["MemoryMax=" + service.memory] if service.memory else []
     lines += ["ReadWritePaths=" + words.quoted(path) for path in service.writable]
-    hardened = _HARDENED + (_WITH_GPU if gpu else _WITHOUT_GPU)
-    return "\n".join(lines) + "\n" + hardened + "\n[Install]\nWantedBy={}\n".format(TARGET)
+    return lines + (_HARDENED + (_WITH_GPU if gpu else _WITHOUT_GPU)).splitlines()
+
+
+def _in_container(unit: Unit, launcher: str, name: str) -> List[str]:
+    """Return what goes with a container; the working directory is mounted at its own path."""
+    removal = contained.removal(launcher, name)
+    remove = words.command_line(removal[0], removal[1:])
+    return [
+        "WorkingDirectory=" + words.setting(unit.state),
+        "ExecStartPre=-" + remove,
+        "ExecStopPost=-" + remove,
+        # The engine hands the signal on; its helpers need none.
+        "KillMode=mixed",
+        "UMask=0077",
+    ]
 
 
 def target_text() -> str:
@@ -195,9 +222,9 @@ def check_of(health: Health, unit: Unit) -> Health:
     )
 
 
-def _environment(unit: Unit) -> List[str]:
+def _environment(unit: Unit, more: Mapping[str, str]) -> List[str]:
     """Return what every unit sets: a dynamic user has no home, and caches belong into the state directory."""
-    values = {"HOME": unit.state, "XDG_CACHE_HOME": unit.state + "/.cache"}
+    values = {**more, "HOME": unit.state, "XDG_CACHE_HOME": unit.state + "/.cache"}
     if unit.gpu:
         values["CUDA_VISIBLE_DEVICES"] = unit.gpu
     return [words.assignment(name, value) for name, value in sorted(values.items())]

@@ -63,8 +63,10 @@ class Fleet:
         """Run a playbook; return what it printed."""
         service = {
             "command": f"wyoming-faster-whisper --uri tcp://127.0.0.1:{self.port} --language en"
-            " --local-files-only --model /srv/whisperx/weights/base --data-dir {state} --cpu-threads 2",
-            "health": {"command": ["python", *self.client], "within": 120},
+            " --local-files-only --model /srv/whisperx/weights/base --data-dir {state} --cpu-threads 1",
+            "health": {"command": ["python", *self.client], "within": 600},
+            # On a busy machine threads that spin for each other take minutes.
+            "environment": {"OMP_WAIT_POLICY": "passive"},
         }
         given = {
             "ansible_connection": "lab",

@@ -120,6 +120,19 @@ class TestConfinement:
         words = host.words(replace(PLAIN, network="none", options=("--memory=16g",)))
         assert {"--network=none", "--memory=16g"} <= set(words[: words.index(IMAGE)])
 
+    def test_a_service_has_the_network_that_it_names_unless_the_release_has_one(self, host: Host) -> None:
+        told = {"WHISPERX_CONTAINER_NETWORK": "host"}
+        assert "--network=host" in host.words(PLAIN, **told)
+        assert not [word for word in host.words(PLAIN) if word.startswith("--network")]
+        for own in (replace(PLAIN, network="none"), replace(PLAIN, options=("--network=none",))):
+            words = host.words(own, **told)
+            assert [word for word in words if word.startswith("--network")] == ["--network=none"]
+
+    def test_a_container_that_is_left_is_removed_by_the_engine_of_the_release(self, host: Host) -> None:
+        for engine in ("docker", "podman"):
+            words = host.words(replace(PLAIN, engine=engine), WHISPERX_CONTAINER_REMOVE="whisperx-one")
+            assert words[-3:] == ["rm", "--force", "whisperx-one"]
+
     def test_secrets_are_named_and_not_told(self, host: Host) -> None:
         words = host.words(PLAIN, HF_TOKEN="hf_secret")
         assert "--env=HF_TOKEN" in words and "hf_secret" not in " ".join(words)

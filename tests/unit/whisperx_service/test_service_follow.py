@@ -56,8 +56,8 @@ def test_a_systemd_that_does_not_respond_stops_nobody_without_services(tmp_path:
         steps(tmp_path, Told(responds=False), {"one": {"command": "serve"}})
 
 
-def test_a_service_in_a_container_is_refused(tmp_path: Path) -> None:
-    followers = Services(services_of({"one": {"command": "serve"}}), Told())
+def test_what_a_container_cannot_have_is_refused(tmp_path: Path) -> None:
+    followers = Services(services_of({"one": {"command": "serve", "user": "root"}}), Told())
     with pytest.raises(Problem) as caught:
         followers.present(
             Layout(str(tmp_path), "", ""), State(exists=True), Followed("r1", ("serve",), "cpu", "container")

@@ -17,7 +17,7 @@ from module_utils.whisperx_common.files import write_json
 from module_utils.whisperx_problem import Problem
 from module_utils.whisperx_release.followers import Followed
 from module_utils.whisperx_release.model import Layout
-from module_utils.whisperx_service import health, listeners, records, survey, units
+from module_utils.whisperx_service import contained, health, listeners, records, survey, units
 from module_utils.whisperx_service.model import services_of
 
 PLACE = units.Place("/opt/whisperx", "/opt/whisperx/current/launch", "/opt/whisperx/services")
@@ -196,3 +196,82 @@ def test_records_lead_to_no_units_of_others(tmp_path: Path) -> None:
     ):
         write_json(records.path(layout, "one"), {**good, **change})
         assert bool(records.all_of(layout)) is (number == 0), change
+
+
+IN_CONTAINER = """\
+# Made by whisperx-fleet for /opt/whisperx; changes are overwritten, drop-ins (systemctl edit) are kept.
+[Unit]
+Description=WhisperX service one@0
+PartOf=whisperx.target
+Wants=network-online.target
+After=network-online.target
+StartLimitIntervalSec=300
+StartLimitBurst=5
+
+[Service]
+Type=exec
+ExecStart="/opt/whisperx/current/launch/serve" "7000"
+Environment="CUDA_VISIBLE_DEVICES=" "HOME=/var/lib/whisperx-one@0" \
+"WHISPERX_CONTAINER_NETWORK=host" "WHISPERX_CONTAINER_OPTIONS=--name=whisperx-one.0 \
+--env=WHISPERX_SERVICE=whisperx-one@0.service --env=A --env=TOKEN --volume=/srv/a:/srv/a --memory=2048g" \
+"XDG_CACHE_HOME=/var/lib/whisperx-one@0/.cache"
+EnvironmentFile=/opt/whisperx/services/one.env
+Restart=always
+RestartSec=2
+TimeoutStopSec=30
+StateDirectory=whisperx-one@0
+LogsDirectory=whisperx-one@0
+RuntimeDirectory=whisperx-one@0
+WorkingDirectory=/var/lib/whisperx-one@0
+ExecStartPre=-"/usr/bin/env" "WHISPERX_CONTAINER_REMOVE=whisperx-one.0" "/opt/whisperx/current/launch/serve"
+ExecStopPost=-"/usr/bin/env" "WHISPERX_CONTAINER_REMOVE=whisperx-one.0" "/opt/whisperx/current/launch/serve"
+KillMode=mixed
+UMask=0077
+
+[Install]
+WantedBy=whisperx.target
+"""
+CONTAINED: dict[str, Any] = {
+    "command": "serve {port}",
+    "port": 7000,
+    "instances": 2,
+    "memory": "2T",
+    "gpu": False,
+    "writable": "/srv/a",
+    "environment": {"A": "b c"},
+    "secrets": {"TOKEN": "x"},
+}
+
+
+def test_a_unit_of_a_release_in_a_container_hands_everything_to_the_launch_script() -> None:
+    service = one(**CONTAINED)
+    text = units.unit_text(service, units.units_of(service, [])[0], PLACE, False, "container")
+    assert text == IN_CONTAINER
+
+
+@pytest.mark.parametrize(("size", "told"), [("1", "1b"), ("800M", "800m"), ("2G", "2g"), ("3K", "3k")])
+def test_engines_get_sizes_as_they_write_them(size: str, told: str) -> None:
+    assert contained.environment(one(memory=size), "u", "n")[contained.OPTIONS].endswith(f"--memory={told}")
+
+
+def test_what_a_container_cannot_have_is_refused_by_name() -> None:
+    for key, value in (("user", "root"), ("writable", "/srv/a b"), ("writable", "/srv/a:b")):
+        found = contained.refusal(one(**{key: value}))
+        assert found is not None and found.rule == "service.runtime" and found.where.endswith(f"one.{key}")
+    assert contained.refusal(one(**CONTAINED)) is None
+
+
+def test_what_listens_in_a_container_is_known_by_its_mark() -> None:
+    code = "import socket as s, time; l = s.create_server(('127.0.0.1', 0))"
+    code += "; print(l.getsockname()[1], flush=True); time.sleep(60)"
+    with subprocess.Popen(
+        ["python3", "-c", code],
+        env={contained.MARK: "whisperx-one.service"},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as child:
+        assert child.stdout is not None
+        port = int(child.stdout.readline())
+        (owner,) = listeners.owners(listeners.listening()[port])
+        child.kill()
+    assert owner == (child.pid, owner[1], "whisperx-one.service")

@@ -70,6 +70,7 @@ def refused(value: Any) -> Problem:
         (service(instances=2), "instances"),
         (service(command="serve {port}", port=65535, instances=2), "65535"),
         (service(port=-1), "number"),
+        (service(socket="127.0.0.1:1"), "socket activation"),
         (service(gpu="maybe"), "auto"),
         (service(command="s {instance}", instances="gpu", gpu=False), "GPU"),
         (service(user="Root user"), "user"),

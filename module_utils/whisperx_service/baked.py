@@ -1,0 +1,108 @@
+"""Services of an image: units that are enabled and not started. Each needs the first boot's good verdict.
+
+There is no systemd to ask while an image is made, and nothing of the machine that it will run on: no GPUs to
+count, no ports in use.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import List, Sequence
+
+from ..whisperx_common.durable import make_directories
+from ..whisperx_common.files import discard, link, names_in, read_json, write_json, write_text
+from ..whisperx_problem import Problem
+from ..whisperx_release.followers import Followed
+from ..whisperx_release.model import Layout
+from ..whisperx_release.records import RECORD
+from . import records, survey
+from .model import Service
+from .units import DIRECTORY, TARGET
+
+__all__ = ["install"]
+
+
+def install(layout: Layout, services: Sequence[Service], releases: Sequence[str], check: bool) -> List[str]:
+    """Write units, environment files and records; return what was done, or with ``check`` would be.
+
+    ``releases``: those of the image, any of which the first boot may choose. Raises Problem "service.…".
+    """
+    for service in services:
+        _refuse(service)
+    followed, noted = _followed(layout, releases), records.all_of(layout)
+    jobs = [survey.job_of(layout, one, followed, noted.get(one.name, {})) for one in services]
+    for job in jobs:
+        # In a dry run the releases may not be there yet.
+        if not check or followed.commands:
+            survey.check_job(job, followed, {}, layout.root)
+    gone = sorted(set(noted) - {service.name for service in services})
+    done = ["Removed service {}".format(name) for name in gone]
+    if not check:
+        for name in gone:
+            _remove(layout, name, noted[name]["units"])
+    for job in jobs:
+        if survey.stale_files(job) or job.record.get("service") != records.raw(job.service):
+            done.append("Wrote {}".format(", ".join(unit.name for unit in job.units)))
+            if not check:
+                _write(layout, job)
+    return done
+
+
+def _refuse(service: Service) -> None:
+    """Raise Problem for what cannot be known, or must not be, in an image."""
+    if service.instances == 0:
+        raise Problem(
+            "service.no-gpu",
+            "one instance per GPU, in an image",
+            "whisperx_services.{}.instances".format(service.name),
+            "a number: how many GPUs a machine has is known when it boots",
+            "Set a number, or run site.yml on the machine.",
+        )
+    if service.secrets:
+        raise Problem(
+            "service.secret-in-image",
+            "secrets, in an image",
+            "whisperx_services.{}.secrets".format(service.name),
+            "none: everybody who has the image has them",
+            "Give them to each machine: run site.yml there, or let cloud-init write a drop-in.",
+        )
+
+
+def _followed(layout: Layout, releases: Sequence[str]) -> Followed:
+    """Return what is true of every release of the image: a service has to work with whichever is chosen."""
+    found = [set(names_in(os.path.join(layout.release(name), "launch"))) for name in releases]
+    commands = set.intersection(*found) if found else set()
+    devices = {
+        (read_json(os.path.join(layout.release(name), RECORD)) or {}).get("device") for name in releases
+    }
+    device = "cuda" if "cuda" in devices else "cpu"
+    return Followed(" or ".join(releases), tuple(sorted(commands)), device)
+
+
+def _write(layout: Layout, job: survey.Job) -> None:
+    """Write a service, the record first: whatever is there is known to be ours."""
+    make_directories(records.directory(layout))
+    units = [unit.name for unit in job.units]
+    record = {"schema": records.SCHEMA, "name": job.service.name, "service": records.raw(job.service)}
+    # Not healthy: the first run of site.yml on the machine checks it.
+    record.update(units=units, states=units, release="", healthy=False, dropped=False)
+    write_json(records.path(layout, job.service.name), record, 0o600)
+    _unlink(job.dropped)
+    for path, text in job.files.items():
+        make_directories(os.path.dirname(path))
+        write_text(path, text, 0o600 if path == job.secret else 0o644)
+    for path, target in survey.links_of(job).items():
+        make_directories(os.path.dirname(path))
+        link(path, target)
+
+
+def _remove(layout: Layout, name: str, units: Sequence[str]) -> None:
+    _unlink(units)
+    discard(survey.place_of(layout).environment(name))
+    discard(records.path(layout, name))
+
+
+def _unlink(units: Sequence[str]) -> None:
+    for unit in units:
+        discard(os.path.join(DIRECTORY, TARGET + ".wants", unit))
+        discard(os.path.join(DIRECTORY, unit))
