@@ -19,6 +19,7 @@ _ROOT = str(Path(__file__).resolve().parents[1])
 if _ROOT not in ansible.plugins.__path__:
     ansible.plugins.__path__.append(_ROOT)
 
+from ..module_utils.whisperx_fleet.interpreter import run_module  # noqa: E402
 from ..module_utils.whisperx_fleet.results import summarised, transferred, wanted_files  # noqa: E402
 from ..module_utils.whisperx_fleet.transfer import send  # noqa: E402
 from ..module_utils.whisperx_fleet.variables import at  # noqa: E402
@@ -84,10 +85,7 @@ class ActionModule(ActionBase):
         return result
 
     def _call(self, options: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
-        return t.cast(
-            dict[str, t.Any],
-            self._execute_module(module_name="whisperx_models", module_args=options, task_vars=variables),
-        )
+        return run_module(self, variables, options=options)
 
     def _transfer(self, given: dict[str, t.Any], wanted: set[str], host: str) -> tuple[dict[str, str], int]:
         """Make files readable on the host; return their paths there by SHA-256, and the bytes of them."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import stat
 from typing import Dict, Iterable, Mapping, Optional, Tuple
 
-from ..whisperx_common import beneath, process
+from ..whisperx_common import process
 from ..whisperx_common.durable import make_directories, sync_tree
 from ..whisperx_common.files import discard, write_text
 from ..whisperx_problem import Problem
@@ -15,6 +14,7 @@ from ..whisperx_release.hooks import Emit, Hooks
 from ..whisperx_release.model import Layout
 from . import cache, commands, integrity, launch, protect, shelf
 from .model import Options, Sources, Wanted
+from .readable import open_to_readers
 from .supplies import Program
 
 __all__ = ["forget_downloads", "no_uv", "stage"]
@@ -103,7 +103,7 @@ def _build(
     _check_complete(wanted, directory, said)
     launch.write(wanted, path, directory)
     emit("launch")
-    _open_to_readers(path, layout.root)
+    open_to_readers(path, layout.root)
     sync_tree([path, os.path.dirname(path), layout.cache, layout.path("files")])
     emit("synced")
     cache.note(layout)
@@ -117,24 +117,6 @@ def _check_link(link: str, python: str) -> None:
     found = os.readlink(link)
     if found != python:
         raise _python_problem(python, "it leads to {}".format(found))
-
-
-def _open_to_readers(path: str, root: str) -> None:
-    """Let every user read a release, and nobody but its owner write in it, whatever uv and wheels chose."""
-    for relative, descriptor, directories, others in beneath.walk(path, root):
-        for name in others:
-            mode = os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode
-            closed = stat.S_IMODE(mode) & ~0o022
-            if name == ".lock" and not relative:
-                closed = 0o600
-            if stat.S_ISREG(mode) and closed != stat.S_IMODE(mode):
-                beneath.change_mode(name, closed, descriptor)
-        for name in directories:
-            mode = os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode
-            if mode & 0o022:
-                beneath.change_mode(name, stat.S_IMODE(mode) & ~0o022, descriptor)
-    with beneath.directory(path, root) as descriptor:
-        os.fchmod(descriptor, 0o755)
 
 
 def forget_downloads(

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 from typing import Dict
 from urllib.parse import quote
 
-from ..whisperx_common import beneath, process
+from ..whisperx_common import process
 from ..whisperx_common.durable import make_directories, sync_tree
 from ..whisperx_common.files import discard, write_json, write_text
 from ..whisperx_problem import Problem
@@ -16,6 +15,7 @@ from ..whisperx_release.hooks import Emit, Hooks
 from . import cache, commands, pythons
 from .model import Options
 from .pythons import Tree
+from .readable import open_to_readers
 from .supplies import Program, is_sound
 
 __all__ = ["unpack"]
@@ -43,7 +43,7 @@ def unpack(tree: Tree, uv: Program, options: Options, hooks: Hooks, emit: Emit) 
         emit("unpacked")
         _leave_only_the_tree(tree)
         _check(tree, options)
-        _open_to_readers(tree)
+        open_to_readers(tree.folder, layout.root)
         sync_tree([tree.folder, tree.path])
         emit("synced")
     except BaseException:
@@ -88,20 +88,6 @@ def _check(tree: Tree, options: Options) -> None:
         raise _odd(tree, "it does not run here: {}".format(words[-_TAIL:]))
     if words != "{} {}".format(tree.archive.version, tree.path):
         raise _odd(tree, "it is Python {}".format(words))
-
-
-def _open_to_readers(tree: Tree) -> None:
-    """Let every user read the tree, and nobody but its owner write in it, whatever the archive says."""
-    for _, descriptor, directories, others in beneath.walk(tree.folder, tree.layout.root):
-        for name in [*directories, *others]:
-            mode = os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode
-            if stat.S_ISLNK(mode):
-                continue
-            readable = 0o755 if stat.S_ISDIR(mode) or mode & 0o100 else 0o644
-            if stat.S_IMODE(mode) != readable:
-                beneath.change_mode(name, readable, descriptor)
-    with beneath.directory(tree.folder, tree.layout.root) as descriptor:
-        os.fchmod(descriptor, 0o755)
 
 
 def _changed(tree: Tree, source: str, how: str) -> Problem:

@@ -12,15 +12,14 @@ import re
 from dataclasses import dataclass
 from typing import Dict, Iterator, List, Mapping, Optional, Pattern, Sequence, Set, Tuple
 
+from ..whisperx_common.proc import PROC, link, others, read
 from ..whisperx_common.wording import named, printable
 from .model import Layout, State
 
 __all__ = ["PROC", "Process", "images", "listed", "older", "using"]
 
-PROC = "/proc"
 # Processes that a sentence names.
 _SHOWN = 3
-_MOST_BYTES = 64 << 20
 _UNIT = re.compile(r"[^/]+\.service\Z")
 
 
@@ -86,17 +85,17 @@ def _processes(layout: Layout, marks: Mapping[str, str], proc: str) -> Iterator[
     # In a container that may not look into processes of others, this is all that can be seen of them.
     program = re.compile(pattern.pattern.join((b"\\A(?:[^\0]*\0)?", b"/bin/")))
     root = _place(os.path.join(proc, "self", "root"))
-    for number in sorted(int(name) for name in os.listdir(proc) if name.isdecimal()):
-        path = os.path.join(proc, str(number))
-        if number == os.getpid() or _place(os.path.join(path, "root")) != root:
+    for pid in others(proc):
+        if _place(os.path.join(proc, str(pid), "root")) != root:
             continue
-        started = _images(path, marks) if marks else set()
-        mapped = _named(pattern, _read(path, "maps") + b"\n" + _link(path, "exe")) | started
-        mapped |= _named(program, _read(path, "cmdline"))
-        holds = _named(pattern, _read(path, "environ") + b"\n" + _link(path, "cwd"))
+        command = read(pid, "cmdline", proc)
+        mapped = _named(pattern, read(pid, "maps", proc) + b"\n" + link(pid, "exe", proc))
+        mapped |= _named(program, command) | _images(command, marks)
+        holds = _named(pattern, read(pid, "environ", proc) + b"\n" + link(pid, "cwd", proc))
         if mapped or holds:
-            name = printable(_read(path, "comm").decode("utf-8", "replace").strip()) or "?"
-            yield Process(number, name, _unit(path), tuple(sorted(mapped)), tuple(sorted(holds - mapped)))
+            name = printable(read(pid, "comm", proc).decode("utf-8", "replace").strip()) or "?"
+            unit = _unit(read(pid, "cgroup", proc))
+            yield Process(pid, name, unit, tuple(sorted(mapped)), tuple(sorted(holds - mapped)))
 
 
 def _named(pattern: Pattern[bytes], text: bytes) -> Set[str]:
@@ -105,15 +104,15 @@ def _named(pattern: Pattern[bytes], text: bytes) -> Set[str]:
     return {os.fsdecode(name).partition(" (deleted)")[0] for name in ended}
 
 
-def _images(path: str, marks: Mapping[str, str]) -> Set[str]:
-    """Return the releases whose image is an argument of the process: an engine that runs a container."""
-    arguments = [os.fsdecode(word) for word in _read(path, "cmdline").split(b"\0")]
+def _images(command: bytes, marks: Mapping[str, str]) -> Set[str]:
+    """Return the releases whose image is an argument of a process: an engine that runs a container."""
+    arguments = [os.fsdecode(word) for word in command.split(b"\0")]
     return {marks[word] for word in arguments[1:] if word in marks}
 
 
-def _unit(path: str) -> str:
+def _unit(groups: bytes) -> str:
     """Return the system's unit that a process belongs to, "" for none, or one of a user's own manager."""
-    for line in _read(path, "cgroup").decode("utf-8", "replace").splitlines():
+    for line in groups.decode("utf-8", "replace").splitlines():
         parts = line.partition(":")[2].partition(":")[2].split("/")
         if parts and _UNIT.match(parts[-1]) and not any(part.startswith("user@") for part in parts):
             return printable(parts[-1])
@@ -126,18 +125,3 @@ def _place(path: str) -> Tuple[int, int]:
     except OSError:
         return (0, 0)
     return (found.st_dev, found.st_ino)
-
-
-def _link(path: str, name: str) -> bytes:
-    try:
-        return os.readlink(os.fsencode(os.path.join(path, name)))
-    except OSError:
-        return b""
-
-
-def _read(path: str, name: str) -> bytes:
-    try:
-        with open(os.path.join(path, name), "rb") as stream:
-            return stream.read(_MOST_BYTES)
-    except OSError:
-        return b""
