@@ -58,6 +58,10 @@ options:
         description: Directory of shared downloads, none when empty.
         type: path
         default: ""
+      models_dir:
+        description: As in M(whisperx_env).
+        type: path
+        default: /opt/whisperx/models
       hashes:
         description: As in M(whisperx_env).
         type: bool

@@ -88,6 +88,10 @@ options:
       - The default is a directory in O(root). On another file system every file is copied instead of linked.
     type: path
     default: ""
+  models_dir:
+    description: Directory of placed models, where the commands of the release look for them.
+    type: path
+    default: /opt/whisperx/models
   hashes:
     description:
       - Before a build, compare the contents of the unpacked wheels that are linked, not only size and date.

@@ -12,6 +12,7 @@ from typing import AbstractSet, Any, Dict, List, Mapping, Optional, Sequence, Tu
 from ..whisperx_common.durable import make_directories
 from ..whisperx_common.files import discard, make_way, read_text, write_text
 from ..whisperx_common.layers import chains
+from ..whisperx_common.models import active
 from ..whisperx_problem import Problem
 from ..whisperx_release import disk, host
 from ..whisperx_release.hooks import Hooks
@@ -139,6 +140,10 @@ class Container(Runtime):
         """Return what its own steps do."""
         return {"commands": self._write, "open-store": self._open, "remove-store": self._remove_store}
 
+    def models(self) -> str:
+        """Return the active set of models on the host, which the commands mount: not those in an image."""
+        return active([self.options.models_dir])
+
     def prove(self, path: str) -> Dict[str, Any]:
         """Verify the image by running it. Raises Problem."""
         return self.hooks.prove(path, self.wanted, self.options)
@@ -232,7 +237,7 @@ class Container(Runtime):
         """Return whether the very image was proved, and far enough."""
         if self._image_of(mine) is None or mine.level not in LEVELS:
             return False
-        return LEVELS.index(mine.level) >= LEVELS.index(self.options.verify_level)
+        return LEVELS.index(mine.level) >= LEVELS.index(self.options.verify_level) and self.hears(mine)
 
     def _texts(self) -> Dict[str, str]:
         """Return the scripts of the wanted release, by name."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ..whisperx_common import extras
+from ..whisperx_common.models import USUAL
 from ..whisperx_problem import Problem
 from ..whisperx_release import model
 
@@ -17,10 +18,8 @@ __all__ = ["CURRENT", "LABEL", "REPOSITORY", "Found", "Options", "Result", "Want
 REPOSITORY = "localhost/whisperx-fleet"
 CURRENT = REPOSITORY + ":current"
 LABEL = "whisperx-fleet."
-
-
 # Where placed models are on a host if nothing else is said, and in an image beside its releases.
-MODELS = "/opt/whisperx/models"
+MODELS = USUAL
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
 from ..whisperx_common import extras, lockfile, standalone
+from ..whisperx_common.models import USUAL
 from ..whisperx_common.names import normalise
+from ..whisperx_placed.lookup import VARIABLE as STORE
 from ..whisperx_problem import Problem
 from ..whisperx_release import model
 
@@ -19,6 +21,7 @@ __all__ = [
     "Options",
     "Sources",
     "Wanted",
+    "placed",
     "want",
 ]
 
@@ -107,6 +110,13 @@ class Wanted(model.Asked):
     def environment(self) -> Dict[str, str]:
         """The variables the plan sets for every command."""
         return {str(key): str(value) for key, value in (self.plan.get("environment") or {}).items()}
+
+
+def placed(plan: Mapping[str, Any], models_dir: str) -> Mapping[str, Any]:
+    """Return a plan whose commands look for placed models in ``models_dir``, if that is not the usual one."""
+    if models_dir in ("", USUAL):
+        return plan
+    return {**plan, "environment": {**(plan.get("environment") or {}), STORE: models_dir}}
 
 
 def want(plan: Mapping[str, Any], text: str, commands: Sequence[str] = ()) -> Wanted:

@@ -7,6 +7,7 @@ import time
 from typing import Any, Dict, Mapping, Sequence, Tuple
 
 from ..whisperx_common.index_options import index_options, index_values
+from ..whisperx_common.models import USUAL
 from ..whisperx_common.progress import Progress
 from ..whisperx_problem import Problem
 from ..whisperx_release import disk, state, summary
@@ -16,7 +17,7 @@ from ..whisperx_release.model import Layout, Outcome
 from ..whisperx_service.follow import Services
 from ..whisperx_service.model import services_of
 from . import apply
-from .model import Carried, Options, Sources, Wanted, want
+from .model import Carried, Options, Sources, Wanted, placed, want
 
 __all__ = ["ARGUMENTS", "PATHS", "followers_of", "layout_of", "result_of", "run", "unexpected"]
 
@@ -33,6 +34,7 @@ ARGUMENTS: Dict[str, Any] = {
     "bin_dir": {"type": "path", "default": "/usr/local/bin"},
     "facts_dir": {"type": "path", "default": "/etc/ansible/facts.d"},
     "cache": {"type": "path", "default": ""},
+    "models_dir": {"type": "path", "default": USUAL},
     "hashes": {"type": "bool", "default": False},
     "timeout": {"type": "int", "default": 3600},
     "verify_timeout": {"type": "int", "default": 600},
@@ -99,7 +101,8 @@ def run(given: Mapping[str, Any], check: bool, more: Sequence[Followers] = ()) -
             return apply.absent(layout, options, hooks, check)
         if given["state"] == "rolled_back":
             return apply.rolled_back(layout, given["release"], options, hooks, check)
-        wanted = want(given["plan"], given["lock"], given["commands"])
+        plan = placed(given["plan"], given["models_dir"])
+        wanted = want(plan, given["lock"], given["commands"])
         return apply.present(layout, wanted, options, hooks, check)
     finally:
         progress.end()

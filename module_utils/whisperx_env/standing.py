@@ -19,7 +19,7 @@ from ..whisperx_release.hooks import Hooks
 from ..whisperx_release.model import Layout
 from ..whisperx_service.records import compared
 from . import apply
-from .model import Options, Wanted, want
+from .model import Options, Wanted, placed, want
 from .run import ARGUMENTS, PATHS, followers_of, layout_of, result_of
 
 __all__ = ["OPTIONS", "asked", "assess", "assessment", "recorded"]
@@ -34,6 +34,7 @@ OPTIONS: Dict[str, Any] = {
         "bin_dir",
         "facts_dir",
         "cache",
+        "models_dir",
         "hashes",
         "services",
         "metrics_dir",
@@ -119,7 +120,8 @@ def assessment(given: Mapping[str, Any], known: Any) -> Optional[Dict[str, Any]]
         return None
     try:
         options = _shown({name: given.get(name, option.get("default")) for name, option in OPTIONS.items()})
-        wanted = want(given["plan"], given["lock"], list(given.get("commands") or []))
+        plan = placed(given["plan"], str(options["models_dir"]))
+        wanted = want(plan, given["lock"], list(given.get("commands") or []))
     except (Problem, KeyError, TypeError):
         return None  # for the module to say
     if known["asked"] != asked(wanted) or _texts(known["options"]) != _texts(options):

@@ -6,7 +6,9 @@ import os
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ..whisperx_common.files import names_in, write_json
+from ..whisperx_common.models import USUAL, active
 from ..whisperx_common.standalone import Archive
+from ..whisperx_placed.lookup import VARIABLE as STORE
 from ..whisperx_release import host, state
 from ..whisperx_release.hooks import Hooks
 from ..whisperx_release.model import LEVELS, SCHEMA, Decision, Layout, Release, State, Step
@@ -124,6 +126,11 @@ class Venv(Runtime):
 
         return deeds.of(self._wanted, self.options, self._locked, self._tree)
 
+    def models(self) -> str:
+        """Return the active set of placed models, looked for as the programs of the environment do."""
+        own = self.wanted.environment.get(STORE)
+        return active([own] if own else [self.layout.path("models"), USUAL])
+
     def prove(self, path: str) -> Dict[str, Any]:
         """Verify an environment by running it. Raises Problem."""
         return self.hooks.prove(path, self.wanted, self.options)
@@ -198,7 +205,7 @@ class Venv(Runtime):
         if launch.stale(self.wanted, release.path, release.site_packages):
             steps.append(Step("launch", release.name, "Wrote the launch scripts of {}".format(release.name)))
         known = LEVELS.index(release.level) if release.level in LEVELS else -1
-        if known < LEVELS.index(self.options.verify_level):
+        if known < LEVELS.index(self.options.verify_level) or not self.hears(release):
             steps += self._verification(release.name)
         return steps
 

@@ -13,6 +13,7 @@ __all__ = [
     "LEVELS",
     "SCHEMA",
     "SERVICES",
+    "WITH_MODELS",
     "Asked",
     "Decision",
     "Layout",
@@ -26,6 +27,8 @@ __all__ = [
 SCHEMA = 1
 # How far a release is verified, each level including those before it.
 LEVELS = ("import", "kernels", "pipeline", "speech")
+# From this level on a verification tries the models that are placed on the host.
+WITH_MODELS = "pipeline"
 # The directory in the root that has the records of the services.
 SERVICES = "services"
 
@@ -147,6 +150,11 @@ class Release:
     def level(self) -> str:
         """How far it was verified, "" for not at all."""
         return str(self.value("verify", {}).get("level") or "")
+
+    @property
+    def models(self) -> str:
+        """The set of models that it was verified with, "" for none."""
+        return str(self.value("verify", {}).get("models") or "")
 
     @property
     def site_packages(self) -> str:

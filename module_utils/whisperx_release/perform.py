@@ -14,7 +14,7 @@ from typing import Dict
 
 from ..whisperx_common.files import discard, link, make_way, read_json, write_json
 from . import building, outside, state, uses
-from .model import SCHEMA, Layout, Outcome, Step
+from .model import LEVELS, SCHEMA, WITH_MODELS, Layout, Outcome, Step
 from .records import RECORD
 from .runtime import Deed, Run, Runtime
 
@@ -90,9 +90,11 @@ def _discard(run: Run, step: Step) -> None:
 
 
 def _verify(run: Run, step: Step) -> None:
-    path = run.path(step)
+    path, models = run.path(step), run.runtime.models()
     report = run.runtime.prove(path)
     kept = {key: report.get(key) for key in _KEPT}
+    if models and report.get("level") in LEVELS[LEVELS.index(WITH_MODELS) :]:
+        kept["models"] = models
     run.checked["verify"] = dict(kept, at=run.hooks.now())
     run.checked["host"] = run.runtime.host(path)
     run.outcome.verify = report

@@ -34,7 +34,16 @@ def _anything(value: Any) -> bool:
 
 
 _HOST = Schema({"glibc": version, "machine": text, "driver": version, "python": version})
-_VERIFY = Schema({"level": text, "device": text, "seconds": number, "at": text, "warnings": each(text)})
+_VERIFY = Schema(
+    {
+        "level": text,
+        "device": text,
+        "models": text,
+        "seconds": number,
+        "at": text,
+        "warnings": each(text),
+    }
+)
 _GATE = Schema({"objects": number, "glibc": version, "machine": text})
 _SONAMES = Schema({"opens": each(text), "optional": each(text)})
 _DRIVER = Schema({"minimum": version, "maximum": version})

@@ -11,7 +11,7 @@ from typing import Any, Callable, Dict, FrozenSet, Mapping, Optional, Sequence, 
 
 from . import host
 from .hooks import Hooks
-from .model import Decision, Layout, Options, Outcome, Release, State, Step
+from .model import LEVELS, WITH_MODELS, Decision, Layout, Options, Outcome, Release, State, Step
 
 __all__ = ["Deed", "Proposal", "Run", "Runtime", "Together"]
 
@@ -109,6 +109,16 @@ class Runtime:
     def deeds(self) -> Mapping[str, Deed]:
         """Return what its own kinds of steps do."""
         return {}
+
+    def models(self) -> str:
+        """Return the name of the set of models that the programs of the wanted release find, "" for none."""
+        return ""
+
+    def hears(self, release: Release) -> bool:
+        """Return whether a release was verified with the models of now, where the level asks for that."""
+        if LEVELS.index(self.common.verify_level) < LEVELS.index(WITH_MODELS):
+            return True
+        return self.models() in ("", release.models)
 
     def prove(self, path: str) -> Dict[str, Any]:
         """Verify the release at ``path``; return the report. Raises Problem when it does not work."""

@@ -23,13 +23,18 @@ from tests.models.spoken import speak, word_errors
 ROOT = Path(__file__).resolve().parents[2]
 # Suite -> the network of its host.
 SUITES = {"bookworm": "host", "trixie": "none"}
+# Suite -> the store of its host: the usual place, and another one.
+STORES = {"bookworm": "/opt/whisperx/models", "trixie": "/srv/models"}
 WORDS = "Please open your books and read the first page."
 NAME = "Systran/faster-whisper-base"
 TRANSCRIBE = """
 import sys
 from faster_whisper import WhisperModel
 model = WhisperModel(sys.argv[1], device="cpu", compute_type="int8")
-print(" ".join(part.text for part in model.transcribe(sys.argv[2], language="en")[0]))
+parts, _ = model.transcribe(sys.argv[2], language="en", word_timestamps=True)
+words = [word for part in parts for word in part.words]
+assert all(0 <= word.start <= word.end < 10 for word in words), words
+print("".join(word.word for word in words))
 """
 
 
@@ -45,7 +50,14 @@ class Site:
             "ANSIBLE_CONNECTION_PLUGINS": str(ROOT / "tools/lab/connection"),
             "CONTAINERS_CONF": os.environ.get("CONTAINERS_CONF", str(ROOT / "tools/lab/containers.conf")),
         }
-        known = {name: {"ansible_connection": "lab", "ansible_become": False} for name in self.names.values()}
+        known = {
+            name: {
+                "ansible_connection": "lab",
+                "ansible_become": False,
+                "whisperx_models_dir": STORES[suite],
+            }
+            for suite, name in self.names.items()
+        }
         (base / "hosts.json").write_text(json.dumps({"all": {"hosts": known}}))
 
     def podman(self, *words: str) -> subprocess.CompletedProcess[str]:
@@ -82,6 +94,18 @@ class Site:
             *words, "/opt/whisperx/current/launch/python", "-c", TRANSCRIBE, model, "/srv/s.wav"
         )
 
+    def proved(self, suite: str) -> str:
+        """Return the revision that is placed on a host, once its release was verified with that very set."""
+        record = json.loads(self.read(suite, "/opt/whisperx/current/release.json"))
+        manifest = json.loads(self.read(suite, f"{STORES[suite]}/current/manifest.json"))
+        active = self.podman("exec", self.names[suite], "readlink", f"{STORES[suite]}/current").stdout
+        assert record["verify"]["level"] == "speech"
+        assert active.strip() == f"sets/{record['verify']['models']}"
+        return str(manifest["models"][0]["revision"])
+
+    def read(self, suite: str, path: str) -> str:
+        return self.podman("exec", self.names[suite], "cat", path).stdout
+
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
@@ -115,7 +139,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 def test_from_the_inventory_to_right_words_and_away_again(site: Site) -> None:
+    """Placed, unchanged, moved to another revision and back, removed."""
     size = sum(path.stat().st_size for path in weights.base().iterdir())
+    first = site.hub.repositories[NAME].refs["main"]
     site.play([{"whisper": "base"}])
     # Each byte came from the hub once, for both hosts.
     assert sum(site.hub.sent.values()) == size
@@ -123,15 +149,28 @@ def test_from_the_inventory_to_right_words_and_away_again(site: Site) -> None:
         done = site.heard(suite, "base")
         errors, _ = word_errors(WORDS, done.stdout)
         assert errors <= 2, done.stdout + done.stderr
-        record = json.loads(
-            site.podman("exec", site.names[suite], "cat", "/opt/whisperx/current/release.json").stdout
-        )
-        assert record["verify"]["level"] == "speech"
+        assert site.proved(suite) == first
     site.hub.forget()
     again = site.play([{"whisper": "base"}])
     assert again.count("changed=0") >= len(SUITES) and site.hub.requests == []
+    # Also where the store is elsewhere, the facts say that nothing is to be done.
+    assert "Assess which models have to change" not in again
+
+    lock = site.base / "locks/models.txt"
+    before, config = lock.read_text(), (weights.base() / "config.json").read_bytes()
+    files = {path.name: path for path in weights.base().iterdir()}
+    moved = site.hub.add(NAME, files | {"config.json": config + b"\n"})
+    site.hub.forget()
+    # Only the models change, and the release that was verified is verified with them.
+    site.play([{"whisper": "base", "revision": moved}])
+    assert [site.proved(suite) for suite in SUITES] == [moved, moved]
+    assert f"{NAME}/model.bin" not in site.hub.sent
+    lock.write_text(before)
+    site.play([{"whisper": "base"}])
+    assert [site.proved(suite) for suite in SUITES] == [first, first]
+
     site.play([])
     for suite in SUITES:
         done = site.heard(suite, "base")
         assert done.returncode != 0
-        assert site.podman("exec", site.names[suite], "ls", "/opt/whisperx/models/sets").returncode != 0
+        assert site.podman("exec", site.names[suite], "ls", f"{STORES[suite]}/sets").returncode != 0

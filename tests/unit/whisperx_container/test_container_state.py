@@ -174,6 +174,15 @@ class TestPresent:
         assert host.present("1", verify_level="import").actions == []
         assert [told for told in host.present("1").actions if "pipeline" in told]
 
+    def test_models_that_are_other_ones_are_proved_once(self, upgraded: Host, tmp_path: Path) -> None:
+        store = tmp_path / "models"
+        (store / "sets/other").mkdir(parents=True)
+        (store / "sets/other/manifest.json").write_text("{}")
+        (store / "current").symlink_to("sets/other")
+        given = {"models_dir": str(store), "verify_level": "pipeline"}
+        assert upgraded.present("2", **given).actions[0].startswith("Verified 2")
+        assert upgraded.present("2", **given).actions == []
+
     def test_old_releases_and_their_images_go(self, upgraded: Host) -> None:
         upgraded.images("1", "2", "3", current="2")
         result = upgraded.present("3")

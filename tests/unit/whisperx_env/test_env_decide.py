@@ -201,3 +201,36 @@ def test_removal_names_what_is_ours(host: Host) -> None:
     steps = kinds(decide.absent(host.layout, state.read(host.layout), venv))
     assert steps == ["unlink", "forget", "sweep", "sweep", "erase"]
     assert decide.absent(host.layout, State(exists=False), venv).before == {}
+
+
+def place(store: Path, name: str) -> None:
+    """Make a set of models the active one."""
+    (store / "sets" / name).mkdir(parents=True)
+    (store / "sets" / name / "manifest.json").write_text("{}")
+    (store / "current").unlink(missing_ok=True)
+    (store / "current").symlink_to(f"sets/{name}")
+
+
+@pytest.mark.parametrize(
+    ("placed", "proved", "level", "again"),
+    [
+        ("", "", "pipeline", False),
+        ("first", "", "pipeline", True),
+        ("first", "first", "speech", False),
+        ("second", "first", "pipeline", True),
+        # None are left; and what stops before the models says nothing of them.
+        ("", "first", "pipeline", False),
+        ("second", "first", "kernels", False),
+    ],
+)
+def test_other_models_are_proved_once(
+    host: Host, tmp_path: Path, placed: str, proved: str, level: str, again: bool
+) -> None:
+    store = tmp_path / "models"
+    if placed:
+        place(store, placed)
+    what = wanted(environment={"WHISPERX_MODELS_DIR": str(store)})
+    host.release(what, verify={"level": "speech", "models": proved})
+    host.use(what)
+    decision = decided(host, what, replace(OPTIONS, verify_level=level))
+    assert kinds(decision) == (["verify", "complete", "fact", "tidy"] if again else [])

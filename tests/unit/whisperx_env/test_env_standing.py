@@ -199,3 +199,14 @@ def test_only_what_a_result_has_comes_from_the_host(tmp_path: Path) -> None:
 
 def test_its_options_are_those_of_the_module() -> None:
     assert all(ARGUMENTS[name] is option for name, option in standing.OPTIONS.items())
+
+
+def test_commands_that_find_models_elsewhere_are_another_request(tmp_path: Path) -> None:
+    """A host whose store is in another place is assessed with its facts as any other."""
+    store = str(tmp_path / "models")
+    _, request, given = installed(tmp_path, environment={"WHISPERX_MODELS_DIR": store})
+    given["models_dir"] = store
+    request["plan"] = plan()
+    known = standing.assess(given)
+    assert standing.assessment({**request, **given}, known) is not None
+    assert standing.assessment({**request, **given, "models_dir": "/opt/whisperx/models"}, known) is None
