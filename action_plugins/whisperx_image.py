@@ -13,7 +13,7 @@ _ROOT = str(Path(__file__).resolve().parents[1])
 if _ROOT not in ansible.plugins.__path__:
     ansible.plugins.__path__.append(_ROOT)
 
-from ..module_utils.whisperx_fleet.images import image_options  # noqa: E402
+from ..module_utils.whisperx_fleet.images import image_models, image_options  # noqa: E402
 from ..module_utils.whisperx_fleet.variables import Fleet, at  # noqa: E402
 
 _Progress: t.Any = action_loader.get("whisperx_wheelhouse", class_only=True)
@@ -29,6 +29,7 @@ class ActionModule(_Progress):
         if "plans" not in given:
             plans = at(variables, ("__whisperx_plan", "hosts")) or {}
             given |= image_options(plans, Fleet(variables))
+            given["models"] = image_models(variables)
             if not push:
                 given["registries"] = []
         return given

@@ -28,6 +28,7 @@ from ..module_utils.whisperx_models.request import Request  # noqa: E402
 from ..module_utils.whisperx_models.rows import Rows, read_rows  # noqa: E402
 from ..module_utils.whisperx_models.run import lock_path, not_in_bundle, read_lock, store_place  # noqa: E402
 from ..module_utils.whisperx_models.store import NAME  # noqa: E402
+from ..module_utils.whisperx_models_host.model import want  # noqa: E402
 
 _FILE = "roles/whisperx_models/files/models.yml"
 # Beside action_plugins in a checkout, beside plugins in a collection.
@@ -48,9 +49,14 @@ class ActionModule(ControllerAction):
         """Return what the module returns. Raises Problem."""
         inventory = sorted(at(variables, ("groups", "all")) or [])
         rows, models = read_rows(_ROWS), given.pop("models", None)
+        in_image = given.pop("in_image", False)
+        plans = given.pop("plans", None)
+        if plans:
+            own = {"__whisperx_plan": {"hosts": plans}, "__whisperx_lock": {"locks": given["locks"]}}
+            variables = {**variables, **own}
         if given.get("state") == "advised":
             return {"notes": foreseen(rows, read_requests(fleet, variables, models), fleet, variables)}
-        hosts = read_hosts(fleet, variables, inventory, models)
+        hosts = read_hosts(fleet, variables, inventory, models, in_image)
         if given.get("state") == "filled":
             return self._filled(given, variables, fleet, hosts)
         return self._locked(given, variables, fleet, hosts, rows)
@@ -78,10 +84,12 @@ class ActionModule(ControllerAction):
             text = result["text"]
         lock = parse(text, str(path))
         sets, chosen = hosts.sets(lock)
+        images = {name: (want(value).identity, value) for name, value in hosts.images(lock).items()}
         found = {
             "text": text,
-            "sets": sets,
+            "sets": sets | dict(images.values()),
             "of": chosen,
+            "images": {name: identity for name, (identity, _) in images.items()},
             "notes": notes(rows, lock, hosts, fleet, variables),
         }
         if text != before:
@@ -98,16 +106,24 @@ class ActionModule(ControllerAction):
             missing = {name: size for value in sets.values() for name, size in contents(value).items()}
         else:
             missing = missing_files(fleet, sets, chosen)
-        found: dict[str, t.Any] = {"files": [], "downloaded": {"files": 0, "bytes": 0}}
+        # An image that is built is made of all of its files, which the store may have already.
+        place, images = (
+            store_place({"dir": "", "bundle": "", "cache_dir": "", **given}),
+            made.get("images") or {},
+        )
+        built = {name: size for one in images.values() for name, size in contents(sets[one]).items()}
+        missing |= {name: size for name, size in built.items() if size_of(place / name / NAME) != size}
+        files = [
+            {"file": NAME, "sha256": name, "path": str(place / name / NAME)}
+            for name in sorted({**missing, **built})
+        ]
+        found: dict[str, t.Any] = {"files": files, "downloaded": {"files": 0, "bytes": 0}}
         if not missing:
             return found
         more = {"contents": missing, "lock": made.get("text") or ""}
         result = self._module(given, variables, hosts, **more)
         if result.get("failed"):
             return result
-        options = {"dir": "", "bundle": "", "cache_dir": "", **given}
-        place = store_place(options)
-        files = [{"file": NAME, "sha256": name, "path": str(place / name / NAME)} for name in sorted(missing)]
         return {"changed": result["changed"], "files": files, "downloaded": result["downloaded"]}
 
     def _module(
@@ -122,6 +138,14 @@ class ActionModule(ControllerAction):
             return t.cast(
                 dict[str, t.Any], self._execute_module(module_args=options, task_vars=dict(variables))
             )
+
+
+def size_of(path: Path) -> int:
+    """Return a file's size in bytes, -1 where there is none."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1
 
 
 def gpus_of(fleet: Fleet, variables: t.Mapping[str, t.Any], hosts: t.Iterable[str]) -> dict[str, t.Any]:

@@ -40,6 +40,14 @@ options:
         is an image.
     type: dict
     default: {}
+  models:
+    description:
+      - Class name to the models that its image shall have, with C(manifest), as M(whisperx_models) takes it,
+        and C(files), rows of C(sha256) and C(path) on the machine that builds.
+      - They are a layer of their own, the last one, at C(/opt/whisperx/models). By default those of the hosts
+        of the batch, filled in by the action plugin.
+    type: dict
+    default: {}
   directory:
     description:
       - Directory for archives and downloads.
@@ -215,6 +223,7 @@ rule:
 """
 
 import os
+from dataclasses import replace
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -227,6 +236,7 @@ from ..module_utils.whisperx_image.build import build
 from ..module_utils.whisperx_image.engine import find
 from ..module_utils.whisperx_image.inside import unexpected
 from ..module_utils.whisperx_image.model import Job, Settings, base_of
+from ..module_utils.whisperx_image.models import Models
 from ..module_utils.whisperx_image.shelf import built, expected, keep, note_pushed, prune
 from ..module_utils.whisperx_problem import Problem
 
@@ -234,6 +244,7 @@ ARGUMENTS: dict[str, Any] = {
     "plans": {"type": "dict", "default": {}},
     "locks": {"type": "dict", "required": True},
     "roots": {"type": "dict", "default": {}},
+    "models": {"type": "dict", "default": {}},
     "directory": {"type": "path"},
     "cache": {"type": "path", "default": ""},
     "engine": {"choices": ["auto", "podman", "docker"], "default": "auto"},
@@ -277,6 +288,7 @@ def run(given: dict[str, Any], check: bool) -> dict[str, Any]:
     removed: list[str] = []
     for name in sorted(set(given["plans"]) & set(given["locks"])):
         job = job_of(given["plans"][name], given["locks"][name], given["roots"].get(name) or "", settings)
+        job = replace(job, models=models_of(given["models"].get(name) or {}))
         digest = job.base.digest()
         found = built(job, digest)
         if found is None:
@@ -330,6 +342,12 @@ def settings_of(given: dict[str, Any]) -> Settings:
             **index_values(given),
         ),
     )
+
+
+def models_of(value: dict[str, Any]) -> Models:
+    """Return the models of one class."""
+    files = {row["sha256"]: row["path"] for row in value.get("files") or []}
+    return Models(value["manifest"], files) if value.get("manifest") else Models()
 
 
 def job_of(plan: dict[str, Any], lock: dict[str, Any], root: str, settings: Settings) -> Job:

@@ -26,6 +26,16 @@ options:
     type: list
     elements: dict
     default: []
+  in_image:
+    description:
+      - Whether hosts that run containers have their models in the image, for those without the variable
+        C(whisperx_models_in_image). The action plugin reads it.
+    type: bool
+    default: false
+  plans:
+    description: Host to its plan, where role whisperx_plan did not plan, as for a root that is baked.
+    type: dict
+    default: {}
   wants:
     description: Classes of hosts with their models. Set by the action plugin.
     type: list
@@ -153,6 +163,10 @@ sets:
   type: dict
 of:
   description: Host to the name of its set, empty for none.
+  returned: when O(state=locked)
+  type: dict
+images:
+  description: Class to the name of the set of models that its image has.
   returned: when O(state=locked)
   type: dict
 notes:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from .variables import Fleet
+from .variables import Fleet, at
 
-__all__ = ["image_options", "in_containers"]
+__all__ = ["image_models", "image_options", "in_containers"]
 
 
 def in_containers(plans: Mapping[str, Mapping[str, Any]], hosts: Collection[str]) -> dict[str, str]:
@@ -33,3 +33,11 @@ def image_options(plans: Mapping[str, Mapping[str, Any]], fleet: Fleet) -> dict[
         "roots": {name: roots[host] for name, host in sorted(first.items())},
         "registries": [list(pair) for pair in dict.fromkeys(pairs)],
     }
+
+
+def image_models(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Return class to the models of its image, by what role whisperx_models locked and downloaded."""
+    sets = at(variables, ("__whisperx_models", "sets")) or {}
+    images = at(variables, ("__whisperx_models", "images")) or {}
+    files = at(variables, ("__whisperx_models_store", "files")) or []
+    return {name: {"manifest": sets[identity], "files": files} for name, identity in sorted(images.items())}

@@ -16,7 +16,7 @@ from typing import Any
 
 from ..whisperx_common.files import discard, read_json
 from ..whisperx_problem import Problem
-from . import filesystem, inside, payload
+from . import filesystem, inside, models, payload
 from .archive import ARCHITECTURES, Archive
 from .engine import Engine, find
 from .layer import Entry, stamped
@@ -67,7 +67,7 @@ class Workshop:
     def clean(self, engine: Engine) -> None:
         """Remove what this or an earlier build left, but for the downloads."""
         engine.remove(self.owner, [self.base])
-        for name in ("payload", "base.tar", "system.tar"):
+        for name in ("payload", "base.tar", "system.tar", "models"):
             discard(self.path(name))
         tree = self.path("tree")
         for name in os.listdir(tree) if os.path.isdir(tree) else []:
@@ -113,12 +113,15 @@ def _build(job: Job, engine: Engine, shop: Workshop, base_digest: str) -> dict[s
         archive.add_layer([*system, Entry("work", "dir")], _SYSTEM)
         for what, entries in _environment(job, shop):
             archive.add_layer(entries, what)
+        if job.models.identity:
+            # Last: what hosts have of the layers below stays, whatever models come and go.
+            archive.add_layer(models.entries(job.models, shop.path("models")), models.WHAT)
         config = _config(job, job_labels, created, archive, found)
         image_id = archive.finish(config, [job.image])
     finally:
         archive.discard()
     return {
-        "release": job.wanted.name,
+        "release": job.release,
         "image": job.image,
         "image_id": image_id,
         "archive": job.archive,

@@ -13,6 +13,7 @@ from ..whisperx_common.files import sha256
 from ..whisperx_common.progress import Progress
 from ..whisperx_env.model import Sources, Wanted
 from ..whisperx_problem import Problem
+from .models import Models
 
 __all__ = ["LABEL", "REPOSITORY", "Base", "Job", "Settings", "base_of", "labels", "same"]
 
@@ -82,13 +83,15 @@ class Settings:
 class Job:
     """One image to build.
 
-    ``files``: what the lock carries, with uv (``file`` is "uv"), and paths on this machine.
+    ``files``: what the lock carries, with uv (``file`` is "uv"), and paths on this machine. ``models``: those
+    that the image shall have.
     """
 
     wanted: Wanted
     base: Base
     files: tuple[dict[str, str], ...]
     settings: Settings
+    models: Models = field(default_factory=Models)
 
     @property
     def container(self) -> dict[str, Any]:
@@ -96,9 +99,14 @@ class Job:
         return dict(self.wanted.plan.get("container") or {})
 
     @property
+    def release(self) -> str:
+        """The id of the release in it, as engines take it for a tag; other models make another release."""
+        return tag(self.wanted.name + self.models.mark)
+
+    @property
     def image(self) -> str:
         """The image's name."""
-        return f"{REPOSITORY}:{tag(self.wanted.name)}"
+        return f"{REPOSITORY}:{self.release}"
 
     @property
     def class_name(self) -> str:
@@ -108,7 +116,7 @@ class Job:
     @property
     def archive(self) -> str:
         """Where the archive goes."""
-        return os.path.join(self.settings.directory, self.class_name, self.wanted.name + ".tar")
+        return os.path.join(self.settings.directory, self.class_name, self.release + ".tar")
 
     @property
     def commands(self) -> list[list[str]]:
@@ -150,7 +158,7 @@ def labels(job: Job, base_digest: str) -> dict[str, str]:
         "schema": "1",
         "recipe": "-".join((RECIPE, _short([job.commands, job.layers]))),
         "class": job.class_name,
-        "release": wanted.name,
+        "release": job.release,
         "plan": wanted.digest,
         "lock": wanted.lock_digest,
         "catalogue": str(plan.get("catalogue") or wanted.lock.header.get("catalogue") or ""),
@@ -160,6 +168,8 @@ def labels(job: Job, base_digest: str) -> dict[str, str]:
         "driver-minimum": str(job.container.get("driver_minimum") or ""),
         "machine": str(plan.get("machine") or ""),
     }
+    if job.models.identity:
+        own["models"] = job.models.identity
     if wanted.lock.header.get("extras"):
         own["extras"] = wanted.lock.header["extras"]
     return {

@@ -87,7 +87,7 @@ def _right(digests: Digests, path: str, noted: dict[str, Any]) -> bool:
 def expected(job: Job, base_digest: str) -> dict[str, Any]:
     """Return what is known of an image before it is built."""
     return {
-        "release": job.wanted.name,
+        "release": job.release,
         "image": job.image,
         "image_id": None,
         "archive": job.archive,

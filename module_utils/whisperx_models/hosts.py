@@ -9,6 +9,7 @@ from typing import Any
 
 from ..whisperx_common.lockfile import parse as parse_lock
 from ..whisperx_common.shape import fitted
+from ..whisperx_fleet.images import in_containers
 from ..whisperx_fleet.variables import Fleet, at
 from ..whisperx_models_host.listing import SHAPE
 from ..whisperx_models_host.model import want
@@ -33,6 +34,7 @@ __all__ = [
 ]
 
 VARIABLE = "whisperx_models"
+IN_IMAGE = "whisperx_models_in_image"
 # Where the listing lies that came with the facts of a host.
 LISTING = ("__whisperx_host_read", "models")
 
@@ -42,7 +44,7 @@ class Hosts:
     """``requests`` and ``classes`` by host; ``versions``: class to its packages.
 
     ``listed``: the models of all hosts of the inventory, "whisper base", also of those that take no part.
-    ``raw``: the requests as the inventory has them.
+    ``raw``: the requests as the inventory has them. ``in_image``: hosts whose models are in their image.
     """
 
     requests: Mapping[str, tuple[Request, ...]]
@@ -50,6 +52,7 @@ class Hosts:
     versions: Mapping[str, Mapping[str, str]]
     listed: frozenset[str] = frozenset()
     raw: Mapping[str, Any] = field(default_factory=dict)
+    in_image: frozenset[str] = frozenset()
 
     def wants(self) -> list[dict[str, Any]]:
         """Return each class with each list of models that its hosts have, once."""
@@ -95,7 +98,8 @@ class Hosts:
         found: dict[str, dict[str, Any]] = {}
         chosen: dict[str, str] = {}
         made: dict[tuple[str, tuple[Request, ...]], str] = {}
-        for host, asked in self.requests.items():
+        for host, requests in self.requests.items():
+            asked = () if host in self.in_image else requests
             key = (self.classes[host], asked)
             if key not in made:
                 value = manifest(lock, asked, self.versions[self.classes[host]])
@@ -104,12 +108,36 @@ class Hosts:
             chosen[host] = made[key]
         return found, chosen
 
+    def images(self, lock: ModelsLock) -> dict[str, dict[str, Any]]:
+        """Return class to the manifest of its image: what any host asks for that has its models there.
 
-def read_hosts(fleet: Fleet, variables: Mapping[str, Any], inventory: list[str], models: Any = None) -> Hosts:
+        Raises Problem "models.conflict".
+        """
+        asked: dict[str, dict[str, Request]] = {}
+        for host in sorted(self.in_image):
+            of_class = asked.setdefault(self.classes[host], {})
+            for one in self.requests[host]:
+                if of_class.setdefault(one.label, one) != one:
+                    raise _two_of_a_name(one, self.classes[host])
+        return {
+            name: manifest(lock, tuple(requests.values()), self.versions[name])
+            for name, requests in sorted(asked.items())
+            if requests
+        }
+
+
+def read_hosts(
+    fleet: Fleet,
+    variables: Mapping[str, Any],
+    inventory: list[str],
+    models: Any = None,
+    in_image: Any = False,
+) -> Hosts:
     """Return what the hosts of the batch ask for that have a plan and a lock.
 
-    ``models``: the value that the task has, for the host that it runs for. It is every host's where that host
-    has none of its own: what a play sets is no variable of a host. Raises Problem "models.request".
+    ``models``, ``in_image``: the values that the task has, for the host that it runs for. They are every
+    host's where that host has none of its own: what a play sets is no variable of a host. Raises Problem
+    "models.request".
     """
     usual = _usual(fleet, variables, models)
     plans = at(variables, ("__whisperx_plan", "hosts")) or {}
@@ -121,13 +149,15 @@ def read_hosts(fleet: Fleet, variables: Mapping[str, Any], inventory: list[str],
     }
     raw = fleet.setting(VARIABLE, usual, classes)
     requests = {host: read(raw[host] or [], host) for host in classes}
+    inside = fleet.setting(IN_IMAGE, in_image, classes)
+    held = frozenset(host for host in in_containers(plans, classes) if _truth(inside[host]))
     if not any(requests.values()):
         return Hosts(requests, classes, {name: {} for name in classes.values()}, raw=raw)
     others = fleet.setting(VARIABLE, usual, inventory)
     listed = {one.label for host in inventory for one in _asked(others[host], host)}
     versions = {name: parse_lock(locks[name]["text"]).versions for name in sorted(set(classes.values()))}
     listed |= {one.label for asked in requests.values() for one in asked}
-    return Hosts(requests, classes, versions, frozenset(listed), raw)
+    return Hosts(requests, classes, versions, frozenset(listed), raw, held)
 
 
 def read_requests(
@@ -191,6 +221,16 @@ def _asked(value: Any, host: str) -> tuple[Request, ...]:
         return read(value or [], host)
     except Problem:
         return ()
+
+
+def _two_of_a_name(request: Request, name: str) -> Problem:
+    return Problem(
+        "models.conflict",
+        f"{request.label} is wanted with two revisions or paths by hosts of class {name}",
+        IN_IMAGE,
+        "one revision of a model in an image, which all hosts of a class have",
+        "Give the entries of these hosts the same revision and path, or set whisperx_models_in_image: false.",
+    )
 
 
 def _truth(value: Any) -> bool:

@@ -38,6 +38,8 @@ __all__ = ["ARGUMENTS", "lock_path", "not_in_bundle", "read_lock", "run", "store
 ARGUMENTS: dict[str, Any] = {
     "state": {"choices": ["locked", "filled", "advised"], "default": "locked"},
     "models": {"type": "list", "elements": "dict", "default": []},
+    "in_image": {"type": "bool", "default": False},
+    "plans": {"type": "dict", "default": {}},
     "wants": {"type": "list", "elements": "dict", "default": []},
     "listed": {"type": "list", "elements": "str", "default": []},
     "locks": {"type": "dict", "default": {}},

@@ -41,7 +41,13 @@ MAY_USE: Mapping[str, set[str]] = {
     "whisperx_models_host": {"whisperx_release"},
     "whisperx_sbom": {"whisperx_release", "whisperx_env"},
     "whisperx_guard": {"whisperx_release", "whisperx_abi"},
-    "whisperx_image": {"whisperx_release", "whisperx_env", "whisperx_host", "whisperx_verify"},
+    "whisperx_image": {
+        "whisperx_release",
+        "whisperx_env",
+        "whisperx_host",
+        "whisperx_verify",
+        "whisperx_models_host",
+    },
     "whisperx_wheelhouse": {"whisperx_lock", "whisperx_sbom"},
     "whisperx_models": {"whisperx_lock", "whisperx_wheelhouse", "whisperx_models_host", "whisperx_fleet"},
     # They read or set up what others made.

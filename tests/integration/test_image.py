@@ -19,10 +19,16 @@ from ansible.module_utils.distro import LinuxDistribution
 from repair_lab import PYTHON, download
 
 from module_utils.whisperx_common.files import sha256
+from module_utils.whisperx_container import apply
+from module_utils.whisperx_container.engine import Engine
+from module_utils.whisperx_container.model import Options
+from module_utils.whisperx_container.model import want as want_image
+from module_utils.whisperx_container.prove import prover
 from module_utils.whisperx_env.model import want
 from module_utils.whisperx_image.build import Workshop, build
 from module_utils.whisperx_image.engine import LABEL
 from module_utils.whisperx_image.model import Job, Settings, base_of
+from module_utils.whisperx_image.models import Models
 from module_utils.whisperx_image.root import root_facts
 from module_utils.whisperx_image.shelf import built, keep
 from module_utils.whisperx_lock.lock import make_all
@@ -31,6 +37,10 @@ from module_utils.whisperx_lock.workshop import open_workshop
 from module_utils.whisperx_plan.options import ARGUMENTS
 from module_utils.whisperx_plan.run import run as decide
 from module_utils.whisperx_problem import Problem
+from module_utils.whisperx_release.hooks import Hooks
+from module_utils.whisperx_release.model import Layout
+from tests.models import weights
+from tests.models.store import Store
 from tests.unit.whisperx_measure.site_wheels import relabelled
 
 LAB = "localhost/whisperx-lab:bookworm"
@@ -82,12 +92,13 @@ class Shop:
         return root_facts(base, LinuxDistribution, cache)
 
     def job(self, version: str, directory: str, *wheels: Path) -> Job:
-        """Return the job of an image with one CTranslate2, planned as `auto` plans for the host above.
+        """Return the job of an image with one CTranslate2; ``wheels`` are those that the site built."""
+        return self.job_of({"ctranslate2": f"=={version}"}, directory, *wheels)
 
-        ``wheels``: those that the site built.
-        """
+    def job_of(self, packages: dict[str, str], directory: str, *wheels: Path) -> Job:
+        """Return the job of an image with these packages, planned as `auto` plans for the host above."""
         given: dict[str, Any] = {name: row.get("default") for name, row in ARGUMENTS.items()}
-        given |= {"hosts": {"alpine": ALPINE}, "packages": {"ctranslate2": f"=={version}"}}
+        given |= {"hosts": {"alpine": ALPINE}, "packages": packages}
         given |= {"container_root": str(self.base), "wheels": [str(path) for path in wheels]}
         given |= {"catalogue": self.catalogue, "cache_dir": str(self.folder / "cache")}
         decision = decide(given, self.facts)
@@ -178,6 +189,39 @@ def test_an_image_loads_runs_reproduces_and_upgrades(shop: Shop) -> None:
     finally:
         for record in (image, second):
             subprocess.run(["podman", "rmi", "--force", record["image"]], capture_output=True, check=False)
+
+
+def test_models_in_an_image_are_its_last_layer_and_are_heard(shop: Shop, tmp_path: Path) -> None:
+    """Real weights and the real commands: the image's own models, and in their place those of a host."""
+    placed = Store(shop.folder / "placed")
+    placed.whisper("tiny.en", weights.tiny_en())
+    kept = {one["sha256"]: placed.root / "files" / one["sha256"] for one in placed.models[0]["files"]}
+    placed.finish()
+    models = Models({"schema": 1, "models": placed.models}, {name: str(path) for name, path in kept.items()})
+    job = replace(shop.job_of({"faster-whisper": ""}, "models"), models=models)
+    image = shop.build(job)
+    assert [layer["what"] for layer in image["layers"]][-2:] == ["WhisperX", "models"]
+    assert image["release"] == f"{job.wanted.name}.models-{models.identity[:8]}"
+    assert built(job, job.base.digest()) is not None
+    assert built(replace(job, models=Models()), job.base.digest()) is None
+    layout = Layout(*(str(tmp_path / name) for name in ("root", "bin", "facts")))
+    by = Engine("podman", shutil.which("podman") or "")
+    wanted = want_image(job.wanted.plan, image, "podman")
+
+    def verified(models_dir: Path) -> dict[str, str]:
+        options = Options(verify_level="speech", copied=False, models_dir=str(models_dir))
+        report = apply.present(layout, by, options, wanted, Hooks(prover(by)), False).verify
+        return {check["name"]: check["detail"] for check in report["checks"]}
+
+    try:
+        podman("load", "--input", image["archive"])
+        assert verified(tmp_path / "none")["speech tiny.en"].endswith(" of 13 words")
+        mounted = Store(tmp_path / "models")
+        mounted.whisper("house", weights.tiny_en(), "whisperx-fleet/house")
+        names = verified(mounted.finish())
+        assert "speech house" in names and "speech file tiny.en" not in names
+    finally:
+        subprocess.run(["podman", "rmi", "--force", image["image"]], capture_output=True, check=False)
 
 
 def runs(image: str) -> list[Any]:
