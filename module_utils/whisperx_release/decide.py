@@ -88,9 +88,10 @@ def rolled_back(layout: Layout, state: State, target: Release, runtime: Runtime)
         steps.append(Step("remember", target.name, may_wait=True))
         steps.append(_switch(state, target.name))
     steps += _outside(layout, target.scripts, target.record, may_wait=True)
-    steps += further
     followers = runtime.hooks.followers
+    # Before what is left to who called: a run ends there.
     steps += followers.present(layout, state, _returned(target, moves))
+    steps += further
     before = current.versions if current else {}
     notes = tuple(followers.notes())
     return Decision(tuple(steps), target.name, before, target.versions, notes)

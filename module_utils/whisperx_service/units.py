@@ -190,8 +190,9 @@ def _in_container(unit: Unit, launcher: str, name: str) -> List[str]:
         "WorkingDirectory=" + words.setting(unit.state),
         "ExecStartPre=-" + remove,
         "ExecStopPost=-" + remove,
-        # The engine hands the signal on; its helpers need none.
+        # The engine hands the signal on, and ends with it; its helpers need none.
         "KillMode=mixed",
+        "SuccessExitStatus=143",
         "UMask=0077",
     ]
 

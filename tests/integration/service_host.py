@@ -9,6 +9,7 @@ end in .9 listen and say nothing. Everything else is real: units, processes, lin
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from module_utils.whisperx_metrics.watch import Watch  # noqa: E402
 from module_utils.whisperx_problem import Problem  # noqa: E402
 from module_utils.whisperx_release.hooks import Hooks  # noqa: E402
 from module_utils.whisperx_release.model import Layout  # noqa: E402
+from module_utils.whisperx_service import baked  # noqa: E402
+from module_utils.whisperx_service.model import services_of  # noqa: E402
 from tests.unit.whisperx_release import release_hosts  # noqa: E402
 
 SERVER = """\
@@ -82,6 +85,11 @@ def main() -> None:
     given = json.loads(sys.argv[1])
     try:
         host = ServiceHost(given.get("services"), given.get("metrics"))
+        if given["deed"] == "bake":
+            releases = sorted(name for name in os.listdir(host.layout.releases))
+            actions = baked.install(host.layout, services_of(given["services"]), releases, False)
+            print(json.dumps({"actions": actions}))
+            return
         outcome = host.do(given["deed"], given.get("check", False))
         found = {"actions": outcome.actions, "notes": outcome.notes, "release": outcome.release}
     except Problem as problem:

@@ -240,6 +240,31 @@ def test_a_service_that_is_no_longer_named_goes_and_its_state_stays() -> None:
     assert host("ls", "/var/lib/whisperx-tiny@0") == "starts"
 
 
+def test_on_a_baked_machine_a_service_starts_after_a_good_verdict_only() -> None:
+    """SIMULATED: the first boot's program, whose verdict a file gives. Its unit and ours are real."""
+    changed({})
+    verdict = "[Service]\\nType=oneshot\\nRemainAfterExit=yes\\nExecStart=test -e /srv/fit\\n"
+    path = "/etc/systemd/system/whisperx-firstboot.service"
+    host("sh", "-c", f"printf '{verdict}' >{path}")
+    service = {"tiny": {"command": "tiny {port}", "port": 7101}}
+    assert do("bake", service)["actions"] == ["Wrote whisperx-tiny.service"]
+    assert active("whisperx-tiny") == "inactive"
+    host("systemctl", "daemon-reload")
+    host("systemctl", "start", "whisperx.target")
+    assert active("whisperx-firstboot") == "failed" and active("whisperx-tiny") == "inactive"
+    host("touch", "/srv/fit")
+    host("systemctl", "restart", "whisperx.target")
+    assert active("whisperx-firstboot") == "active" and active("whisperx-tiny") == "active"
+    assert asked()[0].startswith("tiny-1.0")
+    host("rm", "/srv/fit")
+    host("systemctl", "restart", "whisperx-firstboot", check=False)
+    assert active("whisperx-tiny") == "inactive"
+    host("rm", path)
+    host("systemctl", "daemon-reload")
+    assert "Removed service tiny" in changed({})
+    host("systemctl", "reset-failed", check=False)
+
+
 def test_metrics_are_written_by_a_run_and_by_the_timer() -> None:
     place = "/var/lib/prometheus/node-exporter"
     assert do("1.0", {}, metrics=place)["rule"] == "metrics.no-directory"

@@ -226,6 +226,7 @@ WorkingDirectory=/var/lib/whisperx-one@0
 ExecStartPre=-"/usr/bin/env" "WHISPERX_CONTAINER_REMOVE=whisperx-one.0" "/opt/whisperx/current/launch/serve"
 ExecStopPost=-"/usr/bin/env" "WHISPERX_CONTAINER_REMOVE=whisperx-one.0" "/opt/whisperx/current/launch/serve"
 KillMode=mixed
+SuccessExitStatus=143
 UMask=0077
 
 [Install]
