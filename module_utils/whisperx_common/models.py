@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from typing import Sequence
 
-__all__ = ["LOCK", "MANIFEST", "MARKER", "USUAL", "active"]
+__all__ = ["LOCK", "MANIFEST", "MARKER", "STORE", "USUAL", "active"]
 
 # Where placed models are if nothing else is said.
 USUAL = "/opt/whisperx/models"
+# The variable by which commands look elsewhere.
+STORE = "WHISPERX_MODELS_DIR"
 # In a set of models, written last.
 MANIFEST = "manifest.json"
 

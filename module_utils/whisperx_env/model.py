@@ -10,9 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
 from ..whisperx_common import extras, lockfile, standalone
-from ..whisperx_common.models import USUAL
+from ..whisperx_common.models import STORE, USUAL
 from ..whisperx_common.names import normalise
-from ..whisperx_placed.lookup import VARIABLE as STORE
 from ..whisperx_problem import Problem
 from ..whisperx_release import model
 

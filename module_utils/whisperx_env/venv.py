@@ -6,9 +6,8 @@ import os
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ..whisperx_common.files import names_in, write_json
-from ..whisperx_common.models import USUAL, active
+from ..whisperx_common.models import STORE, USUAL, active
 from ..whisperx_common.standalone import Archive
-from ..whisperx_placed.lookup import VARIABLE as STORE
 from ..whisperx_release import host, state
 from ..whisperx_release.hooks import Hooks
 from ..whisperx_release.model import LEVELS, SCHEMA, Decision, Layout, Release, State, Step
