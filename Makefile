@@ -119,6 +119,7 @@ ATTACKS := tests/attack tests/unit/library/test_untrusted_places.py tests/unit/l
 	$(wildcard tests/integration/test_env_kill.py tests/integration/test_env_failures.py tests/integration/test_env_trust.py \
 	tests/integration/test_power*.py tests/integration/test_*_power*.py tests/integration/test_container_failures.py tests/integration/test_container_rollback.py \
 	tests/integration/test_hostile_hosts.py tests/integration/test_wheelhouse_fleet.py tests/integration/test_guard_apt.py \
+	tests/integration/test_collection_sanity.py \
 	tests/integration/test_guard_dnf.py tests/integration/test_secrets.py tests/integration/test_service_speech.py tests/integration/test_service_container.py)
 
 attack: packages $(VENV)/.test

@@ -11,7 +11,7 @@ _ROOT = str(Path(__file__).resolve().parents[1])
 if _ROOT not in ansible.plugins.__path__:
     ansible.plugins.__path__.append(_ROOT)
 
-from ..module_utils.whisperx_fleet.action import HostAction  # noqa: E402
+from ..module_utils.whisperx_action.action import HostAction  # noqa: E402
 
 
 class ActionModule(HostAction):

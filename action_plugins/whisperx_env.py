@@ -27,10 +27,10 @@ _ROOT = str(Path(__file__).resolve().parents[1])
 if _ROOT not in ansible.plugins.__path__:
     ansible.plugins.__path__.append(_ROOT)
 
+from ..module_utils.whisperx_action.transfer import TELL_EVERY_S, TERMINAL, send  # noqa: E402
 from ..module_utils.whisperx_env.standing import assessment  # noqa: E402
 from ..module_utils.whisperx_fleet.interpreter import run_module  # noqa: E402
 from ..module_utils.whisperx_fleet.results import summarised, transferred, wanted_files, wanted_rows  # noqa: E402
-from ..module_utils.whisperx_fleet.transfer import TELL_EVERY_S, TERMINAL, send  # noqa: E402
 from ..module_utils.whisperx_fleet.variables import at  # noqa: E402
 
 UV = "uv"

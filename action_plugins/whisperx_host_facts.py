@@ -57,7 +57,7 @@ class ActionModule(ActionBase):
         given["assume"], name = assume, self._task.action
         if environment and given.get("root", "/") == "/":
             # From the same collection, whatever the play's own names resolve to.
-            collection, dot, _ = name.rpartition(".")
+            collection, dot, _separator = name.rpartition(".")
             name, given["environment"] = f"{collection}{dot}whisperx_assess", environment
             if models:
                 given["models"] = models

@@ -6,20 +6,18 @@ import typing as t
 from pathlib import Path
 
 import ansible.plugins
-from ansible.plugins.loader import action_loader
 
 # In a checkout, plugins are loaded below ansible.plugins; a collection has module_utils beside them already.
 _ROOT = str(Path(__file__).resolve().parents[1])
 if _ROOT not in ansible.plugins.__path__:
     ansible.plugins.__path__.append(_ROOT)
 
+from ..module_utils.whisperx_action.progress import ProgressAction  # noqa: E402
 from ..module_utils.whisperx_fleet.images import image_models, image_options  # noqa: E402
 from ..module_utils.whisperx_fleet.variables import Fleet, at  # noqa: E402
 
-_Progress: t.Any = action_loader.get("whisperx_wheelhouse", class_only=True)
 
-
-class ActionModule(_Progress):
+class ActionModule(ProgressAction):
     """Runs whisperx_image."""
 
     def arguments(self, variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

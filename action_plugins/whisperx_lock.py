@@ -13,8 +13,8 @@ _ROOT = str(Path(__file__).resolve().parents[1])
 if _ROOT not in ansible.plugins.__path__:
     ansible.plugins.__path__.append(_ROOT)
 
+from ..module_utils.whisperx_action.action import ControllerAction, validated  # noqa: E402
 from ..module_utils.whisperx_common.secrets import secrets_of  # noqa: E402
-from ..module_utils.whisperx_fleet.action import ControllerAction, validated  # noqa: E402
 from ..module_utils.whisperx_fleet.variables import Fleet  # noqa: E402
 from ..module_utils.whisperx_lock.run import ARGUMENTS, run  # noqa: E402
 from ..module_utils.whisperx_problem import Problem  # noqa: E402

@@ -19,9 +19,9 @@ _ROOT = str(Path(__file__).resolve().parents[1])
 if _ROOT not in ansible.plugins.__path__:
     ansible.plugins.__path__.append(_ROOT)
 
+from ..module_utils.whisperx_action.transfer import send  # noqa: E402
 from ..module_utils.whisperx_fleet.interpreter import run_module  # noqa: E402
 from ..module_utils.whisperx_fleet.results import summarised, transferred, wanted_files  # noqa: E402
-from ..module_utils.whisperx_fleet.transfer import send  # noqa: E402
 from ..module_utils.whisperx_fleet.variables import at  # noqa: E402
 from ..module_utils.whisperx_models.hosts import LISTING, prediction  # noqa: E402
 from ..module_utils.whisperx_models.manifest import contents  # noqa: E402

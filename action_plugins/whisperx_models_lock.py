@@ -16,9 +16,9 @@ _ROOT = str(Path(__file__).resolve().parents[1])
 if _ROOT not in ansible.plugins.__path__:
     ansible.plugins.__path__.append(_ROOT)
 
-from ..module_utils.whisperx_fleet.action import ControllerAction  # noqa: E402
-from ..module_utils.whisperx_fleet.telling import told  # noqa: E402
-from ..module_utils.whisperx_fleet.transfer import TERMINAL  # noqa: E402
+from ..module_utils.whisperx_action.action import ControllerAction  # noqa: E402
+from ..module_utils.whisperx_action.telling import told  # noqa: E402
+from ..module_utils.whisperx_action.transfer import TERMINAL  # noqa: E402
 from ..module_utils.whisperx_fleet.variables import Fleet, at  # noqa: E402
 from ..module_utils.whisperx_models import advice  # noqa: E402
 from ..module_utils.whisperx_models.hosts import Hosts, missing_files, read_hosts, read_requests  # noqa: E402
@@ -89,7 +89,7 @@ class ActionModule(ControllerAction):
             "text": text,
             "sets": sets | dict(images.values()),
             "of": chosen,
-            "images": {name: identity for name, (identity, _) in images.items()},
+            "images": {name: identity for name, (identity, _unused) in images.items()},
             "notes": notes(rows, lock, hosts, fleet, variables),
         }
         if text != before:

@@ -6,7 +6,6 @@ deciding. Unless the task names hosts, they are those of the play, with the fact
 
 from __future__ import annotations
 
-import os
 import typing as t
 from pathlib import Path
 
@@ -18,7 +17,7 @@ _ROOT = str(Path(__file__).resolve().parents[1])
 if _ROOT not in ansible.plugins.__path__:
     ansible.plugins.__path__.append(_ROOT)
 
-from ..module_utils.whisperx_fleet.action import ControllerAction, validated  # noqa: E402
+from ..module_utils.whisperx_action.action import ControllerAction, validated  # noqa: E402
 from ..module_utils.whisperx_fleet.variables import Fleet  # noqa: E402
 from ..module_utils.whisperx_image.root import root_facts  # noqa: E402
 from ..module_utils.whisperx_plan.options import ARGUMENTS  # noqa: E402
@@ -61,4 +60,4 @@ class ActionModule(ControllerAction):
 
 def facts_in(root: str, cache: str) -> dict[str, t.Any]:
     """Return the facts of the root file system in a tar."""
-    return root_facts(os.path.abspath(os.path.expanduser(root)), LinuxDistribution, cache)
+    return root_facts(root, LinuxDistribution, cache)

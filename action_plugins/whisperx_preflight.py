@@ -19,7 +19,7 @@ _ROOT = str(Path(__file__).resolve().parents[1])
 if _ROOT not in ansible.plugins.__path__:
     ansible.plugins.__path__.append(_ROOT)
 
-from ..module_utils.whisperx_fleet.action import ControllerAction  # noqa: E402
+from ..module_utils.whisperx_action.action import ControllerAction  # noqa: E402
 from ..module_utils.whisperx_fleet.variables import Fleet, origin_of  # noqa: E402
 from ..module_utils.whisperx_preflight.names import (  # noqa: E402
     PREFIX,

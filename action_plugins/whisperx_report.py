@@ -15,7 +15,7 @@ _ROOT = str(Path(__file__).resolve().parents[1])
 if _ROOT not in ansible.plugins.__path__:
     ansible.plugins.__path__.append(_ROOT)
 
-from ..module_utils.whisperx_fleet.action import ControllerAction, validated  # noqa: E402
+from ..module_utils.whisperx_action.action import ControllerAction, validated  # noqa: E402
 from ..module_utils.whisperx_fleet.variables import Fleet  # noqa: E402
 from ..module_utils.whisperx_report.files import ARGUMENTS, write_report  # noqa: E402
 from ..module_utils.whisperx_report.hosts import begun, known, notes  # noqa: E402

@@ -16,8 +16,8 @@ _ROOT = str(Path(__file__).resolve().parents[1])
 if _ROOT not in ansible.plugins.__path__:
     ansible.plugins.__path__.append(_ROOT)
 
+from ..module_utils.whisperx_action.action import ControllerAction  # noqa: E402
 from ..module_utils.whisperx_env.standing import assessment  # noqa: E402
-from ..module_utils.whisperx_fleet.action import ControllerAction  # noqa: E402
 from ..module_utils.whisperx_fleet.variables import Fleet, at  # noqa: E402
 from ..module_utils.whisperx_models.hosts import LISTING, prediction  # noqa: E402
 from ..module_utils.whisperx_problem import Problem  # noqa: E402

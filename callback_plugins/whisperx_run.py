@@ -1,3 +1,4 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Callback whisperx_run: the summary is last in a failed run; without a terminal, long steps are reported.
 
 It is loaded because it lies beside the playbooks, whatever ansible.cfg says. If it is not, the summary is
@@ -5,6 +6,17 @@ printed by the task that makes it.
 """
 
 from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: whisperx_run
+type: aggregate
+author: The whisperx-fleet authors (@whisperx-fleet)
+short_description: Summary at the end of a failed run, progress where there is no terminal
+description:
+  - Prints the summary of a run that did not end well after everything else; of a playbook without one, each
+    reason once with its hosts.
+  - Where standard output is no terminal, prints a line each minute that a task takes.
+"""
 
 import os
 import sys
@@ -23,17 +35,6 @@ if _ROOT not in ansible.plugins.__path__:
     ansible.plugins.__path__.append(_ROOT)
 
 from ..module_utils.whisperx_common.wording import named, printable  # noqa: E402
-
-DOCUMENTATION = r"""
-name: whisperx_run
-type: aggregate
-author: The whisperx-fleet authors
-short_description: Summary at the end of a failed run, progress where there is no terminal
-description:
-  - Prints the summary of a run that did not end well after everything else; of a playbook without one, each
-    reason once with its hosts.
-  - Where standard output is no terminal, prints a line each minute that a task takes.
-"""
 
 # Which process has this callback; a task that reports asks for it.
 MARK = "WHISPERX_RUN_CALLBACK"

@@ -140,7 +140,7 @@ attributes:
     description: Shows the images before and after by class.
     support: full
 author:
-  - whisperx-fleet
+  - The whisperx-fleet authors (@whisperx-fleet)
 """
 
 EXAMPLES = r"""
@@ -229,6 +229,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.whisperx_common import trust
+from ..module_utils.whisperx_common.cache_dir import default_cache_dir
 from ..module_utils.whisperx_common.index_options import index_options, index_values
 from ..module_utils.whisperx_common.secrets import secrets_of
 from ..module_utils.whisperx_env.model import Sources, want
@@ -324,8 +325,7 @@ def push(image: dict[str, Any], registry: str, settings: Settings, check: bool) 
 
 def settings_of(given: dict[str, Any]) -> Settings:
     """Return how to build."""
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    directory = given["directory"] or os.path.join(cache, "whisperx-fleet", "images")
+    directory = given["directory"] or str(default_cache_dir() / "images")
     return Settings(
         directory=os.path.abspath(directory),
         engine=given["engine"],
@@ -354,7 +354,6 @@ def job_of(plan: dict[str, Any], lock: dict[str, Any], root: str, settings: Sett
     """Return the build of one class. Raises Problem."""
     uv = {"file": "uv", "sha256": lock["uv"]["sha256"], "path": lock["uv"]["path"]}
     files = [dict(item) for item in lock.get("files") or []]
-    root = os.path.abspath(os.path.expanduser(root)) if root else ""
     return Job(want(plan, lock["text"]), base_of(plan, root), (uv, *files), settings)
 
 

@@ -114,7 +114,7 @@ requirements:
   - packaging
   - uv >= 0.8
 author:
-  - whisperx-fleet
+  - The whisperx-fleet authors (@whisperx-fleet)
 """
 
 EXAMPLES = r"""

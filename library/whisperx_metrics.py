@@ -29,7 +29,7 @@ attributes:
     support: none
     description: RV(actions) say what is written.
 author:
-  - The whisperx-fleet authors
+  - The whisperx-fleet authors (@whisperx-fleet)
 """
 
 EXAMPLES = r"""

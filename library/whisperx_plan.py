@@ -200,7 +200,7 @@ requirements:
   - resolvelib
   - PyYAML
 author:
-  - whisperx-fleet
+  - The whisperx-fleet authors (@whisperx-fleet)
 """
 
 EXAMPLES = r"""
@@ -300,7 +300,6 @@ document:
   type: dict
 """
 
-import os
 from typing import Any, Dict
 
 from ansible.module_utils.basic import AnsibleModule
@@ -323,7 +322,7 @@ def main() -> None:
 
 def facts_in(root: str, cache: str) -> Dict[str, Any]:
     """Return the facts of the root file system in a tar."""
-    return root_facts(os.path.abspath(os.path.expanduser(root)), LinuxDistribution, cache)
+    return root_facts(root, LinuxDistribution, cache)
 
 
 if __name__ == "__main__":

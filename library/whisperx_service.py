@@ -38,7 +38,7 @@ attributes:
     support: none
     description: RV(actions) say which units are written.
 author:
-  - The whisperx-fleet authors
+  - The whisperx-fleet authors (@whisperx-fleet)
 """
 
 EXAMPLES = r"""

@@ -43,7 +43,7 @@ attributes:
     support: none
     description: The module changes nothing.
 author:
-  - whisperx-fleet
+  - The whisperx-fleet authors (@whisperx-fleet)
 """
 
 EXAMPLES = r"""

@@ -132,13 +132,14 @@ attributes:
     description: Reports whether files are missing; downloads, serves and writes nothing.
     support: full
   diff_mode:
+    description: There is nothing that could be shown.
     support: none
 requirements:
   - python >= 3.11
   - packaging
   - uv >= 0.8
 author:
-  - whisperx-fleet
+  - The whisperx-fleet authors (@whisperx-fleet)
 """
 
 EXAMPLES = r"""
@@ -185,10 +186,10 @@ from typing import Any, Dict
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.whisperx_common import trust
+from ..module_utils.whisperx_common.cache_dir import cache_dir_of
 from ..module_utils.whisperx_common.index_options import index_options, index_values
 from ..module_utils.whisperx_common.lockfile import parse
 from ..module_utils.whisperx_common.secrets import secrets_of
-from ..module_utils.whisperx_lock.files import default_cache_dir
 from ..module_utils.whisperx_lock.sources import make_sources
 from ..module_utils.whisperx_lock.uv import Uv, find_uv
 from ..module_utils.whisperx_problem import Problem
@@ -296,8 +297,7 @@ def place(options: Dict[str, Any]) -> Path:
         return Path(options["bundle"]).absolute() / "wheels"
     if options["dir"]:
         return Path(options["dir"]).absolute()
-    cache = Path(options["cache_dir"]) if options["cache_dir"] else default_cache_dir()
-    return cache.expanduser().absolute() / "wheelhouse"
+    return cache_dir_of(options["cache_dir"]) / "wheelhouse"
 
 
 def files(house: House, text: str) -> list[Dict[str, str]]:

@@ -1,3 +1,4 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Lookup whisperx_hosts: returns the pattern of a play's hosts, and ends a run that has none.
 
 Ansible ends a play without hosts as a success, also if the inventory is not there or cannot be parsed. Every
@@ -6,6 +7,19 @@ inventory, --limit and ansible.cfg; no host is contacted.
 """
 
 from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: whisperx_hosts
+author: The whisperx-fleet authors (@whisperx-fleet)
+short_description: The hosts of a play, of which there must be some
+description:
+  - Returns its term, a pattern of hosts, if it matches at least one host of this run.
+  - Else the run ends with exit status 1, and one sentence that says what was found and what to do.
+options:
+  _terms:
+    description: The pattern, such as C(all).
+    required: true
+"""
 
 import os
 import typing as t
@@ -26,19 +40,6 @@ if _ROOT not in ansible.plugins.__path__:
 
 from ..module_utils.whisperx_preflight.targets import Source, refuse_empty, refuse_unread  # noqa: E402
 from ..module_utils.whisperx_problem import Problem  # noqa: E402
-
-DOCUMENTATION = r"""
-name: whisperx_hosts
-author: The whisperx-fleet authors (@whisperx-fleet)
-short_description: The hosts of a play, of which there must be some
-description:
-  - Returns its term, a pattern of hosts, if it matches at least one host of this run.
-  - Else the run ends with exit status 1, and one sentence that says what was found and what to do.
-options:
-  _terms:
-    description: The pattern, such as C(all).
-    required: true
-"""
 
 # Where no inventory is named, this one need not exist.
 _DEFAULT = "/etc/ansible/hosts"

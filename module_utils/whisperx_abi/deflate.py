@@ -148,7 +148,7 @@ class _Bits:
 
 def _table(lengths: Sequence[int]) -> _Table:
     """Lookup table of the canonical code with these code lengths."""
-    width = max(max(lengths), 1)
+    width = max([1, *lengths])
     rows = [(0, 0)] * (1 << width)
     code = 0
     for length in range(1, width + 1):

@@ -151,11 +151,11 @@ def _versions(head: Header, tags: Dict[int, int], strings: Strings) -> Dict[str,
     need, aux = struct.Struct(head.mark + "HHIII"), struct.Struct(head.mark + "IHHII")
     found: Dict[str, List[str]] = {}
     left, place = _MOST_VERSIONS, 0
-    for _ in range(min(tags.get(_DT_VERNEEDNUM, 0), _MOST_VERSIONS)):
+    for _turn in range(min(tags.get(_DT_VERNEEDNUM, 0), _MOST_VERSIONS)):
         _version, count, library, first, following = need.unpack(region.at(place, need.size))
         names = found.setdefault(strings.at(library), [])
         inner = place + first
-        for _ in range(count):
+        for _turn in range(count):
             left -= 1
             if left < 0:
                 raise head.bad(f"more than {_MOST_VERSIONS} version needs")

@@ -184,7 +184,7 @@ def parse_versions(at: At, size: int, where: str) -> FrozenSet[str]:
     define, aux = struct.Struct(head.mark + "HHHHIII"), struct.Struct(head.mark + "II")
     found: Set[str] = set()
     place = 0
-    for _ in range(min(tags.get(_DT_VERDEFNUM, 0), _MOST_VERSIONS)):
+    for _turn in range(min(tags.get(_DT_VERDEFNUM, 0), _MOST_VERSIONS)):
         _version, _flags, _index, count, _hash, first, following = define.unpack(
             region.at(place, define.size)
         )

@@ -111,7 +111,7 @@ def _driver(release: Release, needs: Dict[str, Any], driver: str) -> List[str]:
     if lowest and numbers(driver) < numbers(lowest):
         return ["it is older than {}, which the packages need".format(lowest)]
     if highest and numbers(driver)[:1] > numbers(highest)[:1]:
-        return ["branch {} is the last for a GPU of this host".format(highest.split(".")[0])]
+        return ["branch {} is the last for a GPU of this host".format(highest.partition(".")[0])]
     if lowest:
         return []
     then = host.Here("", "", driver)

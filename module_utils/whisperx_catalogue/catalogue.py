@@ -12,8 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from ..whisperx_libraries import SafeLoader, yaml
 from ..whisperx_problem import Problem
 from .fields import Fields
 from .release import Release, canonical, requirement, specifier, version
@@ -36,7 +35,6 @@ ROW_FILES = (
     "sonames.yml",
     "torch_builds.yml",
 )
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _REMEDY = "Correct that row of the catalogue"
 
 
@@ -231,7 +229,7 @@ def _read(path: Path) -> bytes:
 
 def _yaml(path: Path) -> Any:
     try:
-        return yaml.load(_read(path), Loader=_Loader)
+        return yaml.load(_read(path), Loader=SafeLoader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise Problem(
             "catalogue.malformed", " ".join(str(error).split())[:200], path.name, "a YAML file", _REMEDY

@@ -10,12 +10,16 @@ from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from typing import Any
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
-
 from ..whisperx_common.versions import Numbers
+from ..whisperx_libraries import (
+    InvalidRequirement,
+    InvalidSpecifier,
+    InvalidVersion,
+    Requirement,
+    SpecifierSet,
+    Version,
+    canonicalize_name,
+)
 from .fields import Fields
 
 __all__ = ["Abi", "Release", "Wheel", "canonical", "requirement", "specifier", "version"]

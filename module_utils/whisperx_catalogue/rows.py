@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from packaging.requirements import Requirement
-from packaging.specifiers import SpecifierSet
-
 from ..whisperx_common.versions import Numbers
+from ..whisperx_libraries import Requirement, SpecifierSet
 from .container_rows import ContainerRows
 from .interpreter_rows import Standalone
 from .release import Release

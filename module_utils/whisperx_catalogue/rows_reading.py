@@ -7,10 +7,8 @@ from dataclasses import replace
 from string import Formatter
 from typing import Any, TypeVar
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
 from ..whisperx_common.versions import Numbers, strict_numbers
+from ..whisperx_libraries import InvalidRequirement, InvalidSpecifier, Requirement, SpecifierSet
 from .container_rows import ContainerRows, read_engine, read_installer, read_known, read_layer
 from .fields import Fields
 from .interpreter_rows import Standalone, read_mirror, read_standalone
@@ -184,7 +182,7 @@ def _distro(row: Fields, source: str) -> Distro:
 def _template(row: Fields, key: str, value: str) -> str:
     """Return a sentence with words in braces; they have to be plain names."""
     try:
-        words = [word for _, word, _, _ in Formatter().parse(value) if word is not None]
+        words = [word for _text, word, _form, _conversion in Formatter().parse(value) if word is not None]
     except ValueError:
         words = [""]
     if not all(word.isidentifier() for word in words):

@@ -70,7 +70,7 @@ def _add(copies: list[Release], package: str, rows: Sequence[Mapping[str, Any]],
                 Lost(wheel.sha256, f"loses to {same.file}, the index's wheel of that version. {hint}")
             )
     if taken:
-        machines = {where for wheel in taken for where, _, _ in wheel.platforms}
+        machines = {where for wheel in taken for where, _family, _minimum in wheel.platforms}
         copies[place] = replace(
             known,
             wheels=(*known.wheels, *taken),
@@ -85,8 +85,8 @@ def _serves(known: Wheel, wheel: Wheel) -> bool:
 
     For other interpreters too: of a release, one wheel stands for all of a machine.
     """
-    there = {(where, family) for where, family, _ in known.platforms}
-    return any((where, family) in there for where, family, _ in wheel.platforms)
+    there = {(where, family) for where, family, _minimum in known.platforms}
+    return any((where, family) in there for where, family, _minimum in wheel.platforms)
 
 
 def _release(package: str, rows: Sequence[Mapping[str, Any]]) -> Release:

@@ -59,7 +59,7 @@ def replace(source: str, target: str) -> None:
 
     A tree of files may be given where nothing is at ``target``. Raises OSError.
     """
-    for directory_path, _, names in os.walk(source):
+    for directory_path, _folders, names in os.walk(source):
         for name in names:
             if not os.path.islink(os.path.join(directory_path, name)):
                 _sync(os.path.join(directory_path, name))

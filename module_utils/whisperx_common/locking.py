@@ -96,7 +96,7 @@ def holder(descriptor: int) -> int:
     found = _holders(facts.st_ino)
     device = (os.major(facts.st_dev), os.minor(facts.st_dev))
     # Some file systems (btrfs, overlayfs) show another device here than to stat.
-    exact = [pid for where, pid in found if where == device] or [pid for _, pid in found]
+    exact = [pid for where, pid in found if where == device] or [pid for _where, pid in found]
     if exact:
         return exact[0] if len(set(exact)) == 1 and exact[0] > 0 else 0
     noted = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()

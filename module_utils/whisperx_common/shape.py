@@ -26,7 +26,8 @@ def fitted(value: Any, like: Any) -> Any:
     if isinstance(like, bool):
         return value is True
     if isinstance(like, (int, float)):
-        usable = isinstance(value, (int, float)) and not isinstance(value, bool) and value == value
+        usable = isinstance(value, (int, float)) and not isinstance(value, bool)
+        # A value that is no number is not below any.
         return value if usable and abs(value) < 1e18 else type(like)(0)
     if isinstance(value, str):
         return value

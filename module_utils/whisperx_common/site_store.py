@@ -36,7 +36,7 @@ def take(
     if os.path.islink(beside) or (os.path.lexists(beside) and not os.path.isfile(beside)):
         discard(beside, below)
     moved, other, why = 0, False, ""
-    for _ in range(tries):
+    for _turn in range(tries):
         other = False
         try:
             # Within a site nothing stands between a host and its store.

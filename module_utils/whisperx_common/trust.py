@@ -195,7 +195,7 @@ class _Place:
 
     def weakness(self, may_be_sticky: bool) -> Optional[Weakness]:
         """Judge this directory."""
-        _, fd, info = self._above[-1]
+        _part, fd, info = self._above[-1]
         if may_be_sticky and info.st_mode & stat.S_ISVTX and info.st_uid in self._judge.trusted:
             return None
         return self._weak("", info, self._judge.who(fd, info))
@@ -217,7 +217,7 @@ class _Place:
     def _weak(self, name: str, info: os.stat_result, who: str) -> Optional[Weakness]:
         if not who:
             return None
-        path = "/" + "/".join([part for part, _, _ in self._above[1:]] + ([name] if name else []))
+        path = "/" + "/".join([part for part, _fd, _info in self._above[1:]] + ([name] if name else []))
         owner, mode = self._judge.accounts.user(info.st_uid), stat.S_IMODE(info.st_mode)
         told = "{} can change {} (owner {}, mode {:04o})".format(who, path, owner, mode)
         return Weakness(path, info.st_uid, info.st_mode, who, told)
@@ -265,6 +265,6 @@ def _listed(fd: int) -> Optional[List[Tuple[int, int]]]:
     except OSError:
         return None
     entries = list(_ACL_ENTRY.iter_unpack(value[_ACL_VERSION.size :]))
-    mask = next((bits for tag, bits, _ in entries if tag == _ACL_MASK), _WRITE)
+    mask = next((bits for tag, bits, _owner in entries if tag == _ACL_MASK), _WRITE)
     named = (_ACL_USER, _ACL_GROUP_OWNING, _ACL_GROUP)
     return [(tag, number) for tag, bits, number in entries if tag in named and bits & mask & _WRITE]

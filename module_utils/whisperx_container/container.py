@@ -21,6 +21,7 @@ from ..whisperx_release.runtime import Deed, Proposal, Run, Runtime
 from . import store
 from .engine import Engine
 from .model import CURRENT, Found, Options, Wanted
+from .store import RUN_CONF, STORAGE_CONF
 from .surroundings import check_machine, check_room
 from .wrapper import Command, render
 
@@ -45,7 +46,7 @@ class Container(Runtime):
 
     kind = RUNTIME
     directories = frozenset(("incoming",))
-    files = frozenset((store.STORAGE_CONF, store.RUN_CONF))
+    files = frozenset((STORAGE_CONF, RUN_CONF))
 
     def __init__(
         self, layout: Layout, options: Options, hooks: Hooks, engine: Engine, wanted: Optional[Wanted] = None
@@ -59,7 +60,8 @@ class Container(Runtime):
     @property
     def wanted(self) -> Wanted:
         """The image to be active."""
-        assert self._wanted is not None, "this step needs a plan"
+        if self._wanted is None:
+            raise AssertionError("this step needs a plan")
         return self._wanted
 
     @property
@@ -151,7 +153,8 @@ class Container(Runtime):
     def record(self, run: Run, name: str) -> Dict[str, Any]:
         """Return the record of a release: anew each time, for the image may be another one."""
         wanted, plan, found = self.wanted, self.wanted.plan, self.found
-        assert found is not None, "an image that is not there was not verified"
+        if found is None:
+            raise AssertionError("an image that is not there was not verified")
         return {
             "schema": SCHEMA,
             "id": wanted.name,

@@ -78,7 +78,7 @@ def _open_store(options: Options) -> None:
     """Let every user read the images: podman makes its directories for root alone."""
     for name in ("", "-images", "-layers"):
         top = os.path.join(options.store, options.storage_driver + name)
-        for directory, _, files in os.walk(top) if name else _level(top):
+        for directory, _folders, files in os.walk(top) if name else _level(top):
             os.chmod(directory, os.stat(directory).st_mode | 0o055)
             for file in files:
                 path = os.path.join(directory, file)

@@ -158,7 +158,7 @@ def _check_cdi(root: str) -> None:
             "Install the package nvidia-container-toolkit, then run nvidia-ctk cdi generate "
             "--output=/etc/cdi/nvidia.yaml.",
         )
-    if all(stale for _, stale in seen):
+    if all(stale for _name, stale in seen):
         path, stale = seen[0]
         raise Problem(
             "container.cdi",

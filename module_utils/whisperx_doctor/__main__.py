@@ -34,14 +34,16 @@ def main(arguments: Optional[List[str]] = None) -> int:
         asked = Asked(options.level, options.device, options.timeout, _variables(options.set), options.root)
         told = consult(where, asked, _knowledge(options.knowledge))
     except (Problem, ValueError) as problem:
-        print(problem.sentence() if isinstance(problem, Problem) else problem, file=sys.stderr)
+        sys.stderr.write("{}\n".format(problem.sentence() if isinstance(problem, Problem) else problem))
         return EXIT_CODES["unknown"]
     except KeyboardInterrupt:
         return INTERRUPTED
     for sentence in told["warnings"]:
-        print("warning: " + sentence, file=sys.stderr)
+        sys.stderr.write("warning: {}\n".format(sentence))
     try:
-        print(json.dumps(told, indent=1) if options.json else "\n".join(told["page"]), flush=True)
+        text = json.dumps(told, indent=1) if options.json else "\n".join(told["page"])
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
     except BrokenPipeError:  # `| head` has read enough; the verdict stands
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return int(told["exit_code"])
@@ -100,4 +102,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -194,7 +194,7 @@ def _record(path: str) -> str:
 def _files(path: str) -> Noted:
     """Return size and date (in ns) of every file below an unpacked wheel, by relative path."""
     found: Noted = {}
-    for relative, descriptor, _, others in beneath.walk(path):
+    for relative, descriptor, _directories, others in beneath.walk(path):
         for name in others:
             facts = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
             found[os.path.join(relative, name)] = [facts.st_size, facts.st_mtime_ns]
@@ -228,7 +228,7 @@ def _rows(path: str, record: str) -> Iterator[Tuple[str, str, int]]:
     text = read_text(os.path.join(path, record)) if record else None
     for row in rows(text or ""):
         if len(row) == 3 and row[0] and not os.path.isabs(row[0]) and os.pardir not in row[0].split("/"):
-            kind, _, coded = row[1].partition("=")
+            kind, _separator, coded = row[1].partition("=")
             yield row[0], _hex(coded) if kind == "sha256" else "", int(row[2]) if row[2].isdigit() else -1
 
 

@@ -96,7 +96,8 @@ class Deeds:
         def emit(event: str) -> None:
             run.hooks.emit("python:{}".format(event))
 
-        assert self.tree is not None, "this step needs a managed Python"
+        if self.tree is None:
+            raise AssertionError("this step needs a managed Python")
         with self.uv(run.layout) as uv:
             if uv is None:
                 raise build.no_uv(run.layout)

@@ -86,7 +86,7 @@ def _interpreters(path: str) -> List[str]:
 
 
 def _is_interpreter(name: str) -> bool:
-    stem, _, rest = name.partition("bin/python")
+    stem, _separator, rest = name.partition("bin/python")
     return not stem and name.startswith("bin/python") and not rest.strip("0123456789.")
 
 

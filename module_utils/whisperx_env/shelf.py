@@ -109,7 +109,7 @@ def forget(layout: Layout, names: Iterable[str]) -> None:
     """Drop the marks of packages that were removed from the cache, for every root that shares it."""
     gone = set(names)
     top = os.path.join(layout.cache, MARKS)
-    for directory, _, marks in os.walk(top):
+    for directory, _folders, marks in os.walk(top):
         for mark in marks:
             path = os.path.join(directory, mark)
             if read_text(path) in gone:

@@ -38,7 +38,8 @@ class Venv(Runtime):
     @property
     def wanted(self) -> Wanted:
         """The environment to be."""
-        assert self._wanted is not None, "this step needs a plan"
+        if self._wanted is None:
+            raise AssertionError("this step needs a plan")
         return self._wanted
 
     def places(self) -> Dict[str, str]:

@@ -42,15 +42,15 @@ def main(distribution: Callable[..., Any], arguments: Optional[List[str]] = None
         facts = probe("/", _NVML_SECONDS, {}, distribution)
         verdict = judge(image, places, facts, asked, given.force)
     except Problem as problem:
-        print("whisperx: {} [{}]".format(problem.sentence(), problem.rule), file=sys.stderr)
+        sys.stderr.write("whisperx: {} [{}]\n".format(problem.sentence(), problem.rule))
         return 2
     except OSError as error:
         # Whatever was in use was taken away before the first write.
-        print("whisperx: the verdict cannot be written: {} [firstboot.system]".format(error), file=sys.stderr)
+        sys.stderr.write("whisperx: the verdict cannot be written: {} [firstboot.system]\n".format(error))
         return 2
-    for line in [*verdict.notes, *verdict.warnings]:
-        print("whisperx: note: {}".format(line))
-    print("whisperx: {}{}".format(verdict.sentence, " [{}]".format(verdict.rule) if verdict.rule else ""))
+    rule = " [{}]".format(verdict.rule) if verdict.rule else ""
+    notes = ["note: {}".format(line) for line in [*verdict.notes, *verdict.warnings]]
+    sys.stdout.writelines("whisperx: {}\n".format(line) for line in [*notes, verdict.sentence + rule])
     return 0 if verdict.fit else 1
 
 

@@ -60,7 +60,7 @@ def _run(path: str, device: str, level: str, timeout: float) -> Dict[str, Any]:
     environment = {"PATH": process.PATH, "LC_ALL": "C.UTF-8", "HOME": "/root"}
     said = ""
     try:
-        _, said = process.run(command, environment, timeout * _LEVELS)
+        _status, said = process.run(command, environment, timeout * _LEVELS)
         report = json.loads(said[said.index("{") :])
     except OSError as error:
         report = {"ok": False, "findings": ["the verification cannot be started: {}".format(error)]}

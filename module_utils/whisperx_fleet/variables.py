@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
 from typing import Any, Protocol
 
 __all__ = ["Fleet", "HostVars", "at", "has_template", "origin_of"]
@@ -98,9 +99,7 @@ def origin_of(name: object) -> str:
     ansible-core from 2.19 on tags what it reads with its origin, in a part of it that may change.
     """
     try:
-        from ansible._internal._datatag._tags import Origin
-
-        origin = Origin.get_tag(name)
+        origin = import_module("ansible._internal._datatag._tags").Origin.get_tag(name)
     except (ImportError, AttributeError):
         return ""
     if origin is None:

@@ -34,7 +34,7 @@ def parse(text: str) -> Tuple[Dict[str, str], List[Change]]:
     as it is, line feeds included: after a file a line that is no package is the rest of a name. Raises
     ValueError for anything else.
     """
-    head, _, body = text.partition("\n\n")
+    head, _separator, body = text.partition("\n\n")
     lines = head.split("\n")
     if lines[0].strip() != "VERSION 3":
         raise ValueError("apt speaks '{}', not version 3 of its protocol".format(lines[0][:40]))
@@ -46,7 +46,7 @@ def parse(text: str) -> Tuple[Dict[str, str], List[Change]]:
             if named or not line:
                 continue
             raise ValueError("apt sent a line of {} fields: {}".format(len(fields), line[:200]))
-        package, old, old_arch, _, _, new, new_arch, _, action = fields
+        package, old, old_arch, _old_multi, _sign, new, new_arch, _new_multi, action = fields
         named = named or action.startswith("/")
         if action == "**CONFIGURE**":
             continue

@@ -38,7 +38,7 @@ def decide(
     own = (ARCHITECTURES.get(machine, machine), "all")
     after: Dict[str, List[str]] = {}
     for package in sorted(found):
-        name, _, arch = package.partition(":")
+        name, _separator, arch = package.partition(":")
         row = row_of(name, known) if arch in own else None
         if row is None or row.kind not in kinds:
             continue

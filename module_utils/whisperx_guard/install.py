@@ -250,7 +250,7 @@ def _present(places: Places) -> List[str]:
     hooks = [places.path(places.apt_conf), *places.dnf_plugins()]
     # A run that was killed may have left the beginning of one.
     found = [path for hook in hooks for path in [*leftovers(hook), hook] if os.path.lexists(path)]
-    for folder, _, names in os.walk(places.path(places.directory)):
+    for folder, _folders, names in os.walk(places.path(places.directory)):
         found += [os.path.join(folder, name) for name in names if not folder.endswith("__pycache__")]
     return found
 

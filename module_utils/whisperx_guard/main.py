@@ -80,7 +80,7 @@ def _own(manager: str, changes: Sequence[Change]) -> List[Change]:
 
 def _surroundings(manager: str) -> Surroundings:
     try:
-        family, _, version = (os.confstr("CS_GNU_LIBC_VERSION") or "").partition(" ")
+        family, _separator, version = (os.confstr("CS_GNU_LIBC_VERSION") or "").partition(" ")
     except (ValueError, OSError):
         family, version = "", ""
     glibc = version if family == "glibc" else ""
@@ -105,7 +105,8 @@ def _tell(found: Sequence[Found], manager: str, stops: bool, off: bool) -> None:
 def _say(sentence: str) -> None:
     """Tell a person on standard error, and the system log. Neither may be in the way."""
     try:
-        print(_NAME + ": " + sentence, file=sys.stderr, flush=True)
+        sys.stderr.write("{}: {}\n".format(_NAME, sentence))
+        sys.stderr.flush()
     except OSError:
         pass
     syslog.openlog(_NAME)

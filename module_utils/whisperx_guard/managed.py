@@ -64,7 +64,7 @@ def _interpreter(release: Release) -> List[str]:
     """Return every link and file from the release's Python to the real one, and two of its library."""
     inside = os.path.realpath(release.path) + os.sep
     path, found = os.path.join(release.path, "bin", "python"), []
-    for _ in range(_HOPS):
+    for _turn in range(_HOPS):
         if not os.path.islink(path):
             break
         path = os.path.normpath(os.path.join(os.path.dirname(path), os.readlink(path)))

@@ -78,7 +78,7 @@ def read_pythons(
 
 def _weakness(judge: Judge, real: str) -> str:
     """Return who else can change an interpreter or its standard library, "" for nobody but root and us."""
-    prefix, _, name = real.rsplit("/", 2)
+    prefix, _bin, name = real.rsplit("/", 2)
     for spot in [judge.file(real), *(judge.directory(f"{prefix}/{lib}/{name}") for lib in ("lib", "lib64"))]:
         if spot is not None:
             return spot.sentence
@@ -136,7 +136,7 @@ def _version(tree: Tree, live: Live, path: str) -> Tuple[Optional[str], str]:
 
 def _is_free_threaded(tree: Tree, path: str) -> bool:
     """Tell whether an interpreter of a version that can lack the global lock does, by what it is made of."""
-    prefix, _, name = path.rsplit("/", 2)
+    prefix, _bin, name = path.rsplit("/", 2)
     if key(name[len("python") :]) < key("3.13"):
         return False
     if tree.search(path, _FREE_TAG):

@@ -83,6 +83,7 @@ def _run(command: Sequence[str]) -> Optional[str]:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             timeout=_COMMAND_SECONDS,
+            check=False,
         )
     except (OSError, subprocess.SubprocessError):
         return None

@@ -199,4 +199,4 @@ def main(paths: List[str]) -> Dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(sys.argv[1:])))
+    sys.stdout.write(json.dumps(main(sys.argv[1:])) + "\n")

@@ -270,7 +270,7 @@ def _environment(job: Job, shop: Workshop) -> Iterator[tuple[str, list[Entry]]]:
         filesystem.owners(shop.path("tree", site)),
         rows,
     )
-    found: dict[str, list[Entry]] = {what: [] for what, _ in rows}
+    found: dict[str, list[Entry]] = {what: [] for what, _packages in rows}
     found.setdefault(_REST, [])
     top = rows[-1][0] if rows else _TOP
     found.setdefault(top, [])
@@ -283,7 +283,7 @@ def _environment(job: Job, shop: Workshop) -> Iterator[tuple[str, list[Entry]]]:
                 found[_REST].append(entry)
         else:
             found[top].append(entry)
-    order = [*(what for what, _ in rows if what != top), _REST, top]
+    order = [*(what for what, _packages in rows if what != top), _REST, top]
     for what in order:
         if found[what]:
             yield what, found[what]

@@ -113,7 +113,7 @@ class Engine:
         """Tell whether a registry has that tag; what cannot be found out counts as no."""
         if self.name == "docker":
             return self._call(["manifest", "inspect", remote]).returncode == 0
-        name, _, tag = remote.rpartition(":")
+        name, _separator, tag = remote.rpartition(":")
         done = self._call(["search", "--list-tags", "--limit", "1000000", "--format", "json", name])
         try:
             return any(tag in row["Tags"] for row in json.loads(done.stdout))

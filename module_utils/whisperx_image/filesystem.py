@@ -77,7 +77,7 @@ def _entry(member: tarfile.TarInfo, path: str, found: Mapping[str, Entry]) -> An
     if member.isdir():
         return Entry(name, "dir", **common)
     if member.issym():
-        return Entry(name, "link", target=member.linkname, **dict(common, mode=0o777))
+        return Entry(name, "link", target=member.linkname, **{**common, "mode": 0o777})
     if member.islnk():
         first = found.get(os.path.normpath(member.linkname).lstrip("/"))
         if first is None:

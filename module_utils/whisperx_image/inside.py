@@ -17,12 +17,10 @@ from typing import Any
 
 from ..whisperx_common.files import discard, read_json, read_text, write_json, write_text
 from ..whisperx_common.progress import Progress
-
-# What is loaded late on a host is named here so that it travels.
-from ..whisperx_env import apply, deeds, fetch, fit, prove  # noqa: F401
+from ..whisperx_env import apply, deeds, fetch, fit, prove
 from ..whisperx_env.model import Carried, Options, Sources, Wanted, want
 from ..whisperx_problem import Problem
-from ..whisperx_release import perform, state  # noqa: F401
+from ..whisperx_release import perform, state
 from ..whisperx_release.hooks import Hooks
 from ..whisperx_release.model import Layout
 from ..whisperx_verify import runner
@@ -32,6 +30,8 @@ __all__ = ["ROOT", "main", "settle", "unexpected"]
 
 ROOT = "/opt/whisperx"
 RESULT = ".result.json"
+# What is loaded late on a host is named here so that it travels.
+LATE = (apply, deeds, fetch, fit, perform, prove, state)
 _COMPILE = ("-qq", "-f", "--invalidation-mode", "unchecked-hash", "-i", "-")
 
 

@@ -105,7 +105,7 @@ def write_layer(entries: Iterable[Entry], write: Callable[[bytes], object]) -> t
 
 def gone(path: str) -> Entry:
     """Return the entry that hides a path of the layers below."""
-    directory, _, name = path.rpartition("/")
+    directory, _separator, name = path.rpartition("/")
     return Entry("/".join(filter(None, (directory, ".wh." + name))), "file", mode=0o644)
 
 

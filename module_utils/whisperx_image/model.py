@@ -41,7 +41,7 @@ class Base:
         Raises Problem "image.base" when the root cannot be read.
         """
         if not self.root:
-            _name, _, pin = self.reference.partition("@")
+            _name, _separator, pin = self.reference.partition("@")
             return pin
         try:
             return "sha256:" + sha256(self.root)
@@ -148,7 +148,9 @@ def base_of(plan: Mapping[str, Any], root: str) -> Base:
             "a plan for a container",
             "Set whisperx_plan_runtime to container or auto.",
         )
-    return Base(root=root) if root else Base(reference=str(container["base"]))
+    if root:
+        return Base(root=os.path.abspath(os.path.expanduser(root)))
+    return Base(reference=str(container["base"]))
 
 
 def labels(job: Job, base_digest: str) -> dict[str, str]:

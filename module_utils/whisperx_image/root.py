@@ -27,6 +27,7 @@ def root_facts(path: str, distribution: Callable[..., Any], cache: str = "") -> 
     them by
     the tar's digest, "" for none. Raises Problem "image.base" for what is no tar, "host.…" for what is in it.
     """
+    path = os.path.abspath(os.path.expanduser(path))
     try:
         kept = os.path.join(cache, "bases", sha256(path) + ".json") if cache else ""
         found = read_json(kept) if kept else None

@@ -30,7 +30,6 @@ from pathlib import Path
 from typing import Any
 
 from ..whisperx_abi.elf import read as read_elf
-from ..whisperx_common.cache_dir import default_cache_dir
 from ..whisperx_common.connection_causes import remedy_of
 from ..whisperx_common.digests import Digests
 from ..whisperx_common.download import TooLong, TooSlow, Unwritable
@@ -42,7 +41,7 @@ from ..whisperx_common.versions import numbers
 from ..whisperx_problem import Problem
 from .sources import Sources
 
-__all__ = ["Store", "default_cache_dir", "download", "fits_target", "repack"]
+__all__ = ["Store", "download", "fits_target", "repack"]
 
 # Appended to the name of a made file: what its digest was.
 _NOTE = ".sha256"

@@ -6,14 +6,11 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import Version
-
 from ..whisperx_common.lockfile import Lock
 from ..whisperx_common.names import normalise
 from ..whisperx_common.standalone import Archive, of
 from ..whisperx_common.versions import numbers
+from ..whisperx_libraries import InvalidRequirement, InvalidSpecifier, Requirement, SpecifierSet, Version
 from ..whisperx_problem import Problem
 
 __all__ = [
@@ -80,7 +77,7 @@ def _site_misfits(lock: Lock, plan: Mapping[str, Any]) -> Iterable[str]:
     """
     rows = [(normalise(str(row["package"])), row) for row in plan.get("wheels") or ()]
     given = {(name, str(row["version"])) for name, row in rows}
-    digests = {f"repaired:{row['sha256']}" for _, row in rows}
+    digests = {f"repaired:{row['sha256']}" for _name, row in rows}
     pins = pins_of(plan)
     for package in lock.packages:
         mine = package.origin == "site" or package.origin in digests
@@ -115,7 +112,7 @@ def best_fit(locks: Mapping[str, Lock], plan: Mapping[str, Any]) -> str | None:
             tuple(Version(versions.get(entry, "0")) for entry in pinned),
         )
 
-    return max(fitting, key=lambda name: rank(name))
+    return max(fitting, key=rank)
 
 
 def archive_of(plan: Mapping[str, Any]) -> Archive | None:
@@ -147,7 +144,7 @@ def _python_misfit(lock: Lock, plan: Mapping[str, Any]) -> str:
         return "it has a managed Python, the host has its own" if locked else "it has no managed Python"
     if (locked.minor, locked.machine) != (wanted.minor, wanted.machine):
         return f"its Python is {locked.key}, the host needs {wanted.key}"
-    family, _, oldest = locked.libc.partition(" ")
+    family, _separator, oldest = locked.libc.partition(" ")
     libc = plan.get("libc") or {}
     found = str(libc.get("version") or "0")
     if family != libc.get("family") or numbers(oldest) > numbers(found):

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from packaging.requirements import Requirement
-from packaging.specifiers import SpecifierSet
-
 from ..whisperx_common.extras import Extra
 from ..whisperx_common.lockfile import LockedPackage
 from ..whisperx_common.names import normalise
+from ..whisperx_libraries import Requirement, SpecifierSet
 from ..whisperx_problem import Problem
 from .fit import extras_of, pins_of
 from .uv import CUDA_PARTS, TORCH_FAMILY

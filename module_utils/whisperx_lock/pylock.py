@@ -13,10 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from packaging.tags import Tag, compatible_tags, cpython_tags
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
-
 from ..whisperx_common.versions import numbers
+from ..whisperx_libraries import (
+    InvalidWheelFilename,
+    Tag,
+    compatible_tags,
+    cpython_tags,
+    parse_wheel_filename,
+)
 from ..whisperx_problem import Problem
 
 __all__ = ["Wheel", "read_pylock", "read_sdist", "tag_ranks", "wheel_tags"]

@@ -8,10 +8,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from packaging.version import Version
-
 from ..whisperx_common.lockfile import LockedPackage, total
 from ..whisperx_common.names import normalise
+from ..whisperx_libraries import Version
 from ..whisperx_problem import Problem
 from .fit import extras_of, pins_of, torch_build_of
 from .further import about_extras, amended, check_extras, moved, relaxed

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from ..whisperx_common import trust
+from ..whisperx_common.cache_dir import cache_dir_of
 from ..whisperx_common.index_options import index_options, index_values
 from .directory import read_locks, write
 from .document import complete
-from .files import default_cache_dir
 from .lock import LockResult, make_all
 from .sources import make_sources
 from .workshop import open_workshop
@@ -44,7 +44,7 @@ def run(options: Mapping[str, Any], check_mode: bool, check: Callable[[Path, str
         check(bundle, options["bundle_digest"])
         lock_dir, state, check_mode = bundle / "locks", "locked", True
     written = {} if bundle else {str(lock_dir): "whisperx_plan_lock_dir"}
-    cache = str(Path(options["cache_dir"] or default_cache_dir()).expanduser().absolute())
+    cache = str(cache_dir_of(options["cache_dir"]))
     written[cache] = "whisperx_plan_cache_dir"
     trust.check(written, "lock.untrusted-directory", trust.controller_users())
     shop = open_workshop(

@@ -9,13 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from packaging.utils import parse_wheel_filename
-from packaging.version import Version
-
 from ..whisperx_abi.repair import TOOL, clear_execstack
 from ..whisperx_common.extras import Extra
 from ..whisperx_common.lockfile import Lock, LockedPackage
 from ..whisperx_common.names import normalise
+from ..whisperx_libraries import Version, parse_wheel_filename
 from ..whisperx_problem import Problem
 from .contents import read_contents
 from .files import Store, download, repack

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..whisperx_common.cache_dir import cache_dir_of
 from ..whisperx_problem import Problem
-from .files import Store, default_cache_dir, fits_target
+from .files import Store, fits_target
 from .pythons import Pythons
 from .resolve import Resolver
 from .sources import Sources
@@ -58,7 +59,7 @@ def open_workshop(
 
     ``site``: SHA-256 to path of the wheels that the user built.
     """
-    store = Store(Path(cache_dir).expanduser().absolute() if cache_dir else default_cache_dir())
+    store = Store(cache_dir_of(cache_dir))
     program = Uv(find_uv(uv), sources)
     wheels = Wheels(program, store, bundle / "wheels" if bundle else None, site or {})
     pythons = Pythons(store, sources, bundle)

@@ -122,7 +122,7 @@ class Archive:
                 while block := source.read(_BLOCK):
                     digest.update(block)
                     count += len(block)
-            algorithm, _, wanted = rows.get(name, ("", ""))[0].partition("=")
+            algorithm, _separator, wanted = rows.get(name, ("", ""))[0].partition("=")
             size = rows.get(name, ("", ""))[1]
             found = base64.urlsafe_b64encode(digest.digest()).decode().rstrip("=")
             if _UNSIGNED.fullmatch(name):

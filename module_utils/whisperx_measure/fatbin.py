@@ -53,7 +53,9 @@ def _entries(view: mmap | bytes) -> Iterator[tuple[int, int, tuple[int, int]]]:
         size = struct.unpack("<Q", view[start + 8 : start + 16])[0]
         place, end = start + 16, min(start + 16 + size, len(view))
         while place + _ENTRY.size <= end:
-            kind, _, head, length, _, _, minor, major, arch = _ENTRY.unpack(view[place : place + _ENTRY.size])
+            kind, _version, head, length, _compressed, _reserved, minor, major, arch = _ENTRY.unpack(
+                view[place : place + _ENTRY.size]
+            )
             if kind not in (_PTX, _SASS) or not 10 <= arch <= 999 or not 32 <= head <= 4096:
                 break
             yield kind, arch, (major, minor)

@@ -7,11 +7,10 @@ from contextlib import AbstractContextManager
 from mmap import mmap
 from typing import Any, Protocol
 
-from packaging.version import Version
-
 from ..whisperx_abi.elf import Elf, parse
 from ..whisperx_abi.header import MAGIC
 from ..whisperx_common.versions import numbers
+from ..whisperx_libraries import Version
 from .fatbin import gpu_code
 from .packages import Package
 
@@ -70,7 +69,7 @@ def _by_folder(members: list[str]) -> dict[str, list[str]]:
     """Group paths: folder below site-packages -> names in it."""
     found: dict[str, list[str]] = {}
     for name in sorted(members):
-        folder, _, own = name.rpartition("/")
+        folder, _separator, own = name.rpartition("/")
         found.setdefault(folder, []).append(own)
     return found
 
@@ -102,7 +101,7 @@ class _Reading:
         if "arch_flags" in self._also:
             match = _ARCH_FLAGS.search(view)
             for flag in match.group(1).decode().split() if match else ():
-                kind, _, number = flag.partition("_")
+                kind, _separator, number = flag.partition("_")
                 (self._sass if kind == "sm" else self._ptx).add(int(number.rstrip("af")))
 
     def record(self, bundled: set[str]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from email.parser import HeaderParser
 
-from packaging.requirements import InvalidRequirement, Requirement
+from ..whisperx_libraries import InvalidRequirement, Requirement
 
 __all__ = ["extras_of", "field_of", "requires_dist"]
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-from packaging.version import Version
+from ..whisperx_libraries import Version, yaml
 
 __all__ = ["FILE", "Package", "load_packages"]
 

@@ -10,18 +10,20 @@ from email.parser import HeaderParser
 from pathlib import Path
 from typing import IO, Any
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.tags import Tag, parse_tag
-from packaging.utils import (
-    InvalidName,
-    InvalidWheelFilename,
-    canonicalize_name,
-    parse_wheel_filename,
-)
-from packaging.version import InvalidVersion, Version
-
 from ..whisperx_abi.header import MAGIC
 from ..whisperx_common.wording import printable
+from ..whisperx_libraries import (
+    InvalidName,
+    InvalidSpecifier,
+    InvalidVersion,
+    InvalidWheelFilename,
+    SpecifierSet,
+    Tag,
+    Version,
+    canonicalize_name,
+    parse_tag,
+    parse_wheel_filename,
+)
 from .archive import Archive, Refused, opened
 from .libraries import measure
 from .metadata import extras_of, field_of, requires_dist

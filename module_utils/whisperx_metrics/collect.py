@@ -151,7 +151,7 @@ def _sizes(layout: Layout, found: State) -> List[Family]:
 
 def _bytes(path: str) -> int:
     total = 0
-    for directory, _, names in os.walk(path):
+    for directory, _folders, names in os.walk(path):
         for name in names:
             try:
                 total += os.lstat(os.path.join(directory, name)).st_size

@@ -25,11 +25,13 @@ def main(arguments: Sequence[str]) -> int:
     """``arguments``: the root and the directory. Return the exit status."""
     root, directory = arguments
     if not os.path.isdir(directory):
-        print("whisperx: {} is no directory; wanted: node_exporter's textfile directory".format(directory))
+        sys.stdout.write(
+            "whisperx: {} is no directory; wanted: node_exporter's textfile directory\n".format(directory)
+        )
         return 1
     write(root, directory)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    raise SystemExit(main(sys.argv[1:]))

@@ -106,20 +106,17 @@ class Hub:
 
     def _asked(self, repository: str, revision: str, ask: Callable[[Any], Any]) -> Any:
         """Return what the library says; a connection that breaks is tried again, and what came is kept."""
-        error: Exception | None = None
         with _settings(self.cache):
             library = _library()
-            for _ in range(_TRIES):
+            for left in reversed(range(_TRIES)):
                 try:
                     return ask(library)
                 except Problem:
                     raise
-                except Exception as raised:
-                    error = raised
-                    if not _worth_a_retry(raised):
-                        break
-        assert error is not None
-        raise self._problem(repository, revision, error) from None
+                except Exception as error:
+                    if not left or not _worth_a_retry(error):
+                        raise self._problem(repository, revision, error) from None
+        raise AssertionError("no attempt was made")
 
     def _problem(self, repository: str, revision: str, error: Exception) -> Problem:
         names = [each.__name__ for each in type(error).__mro__]

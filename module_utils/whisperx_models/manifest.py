@@ -29,7 +29,8 @@ def manifest(lock: ModelsLock, requests: Sequence[Request], versions: Mapping[st
     sentences: list[LockedModel] = []
     for request in requests:
         name = _name(lock, request, versions)
-        assert name is not None
+        if name is None:
+            raise AssertionError(f"{request.name} is not locked")
         main, *further = name.sources
         requires = [repository for each in further if (repository := read(each).repository)]
         entry = _entry(lock.models[main, request.revision], request.kind, request.name)
@@ -90,7 +91,9 @@ def _file(source: Source, revision: str, path: str, size: int, sha256: str) -> d
 def _sentences(models: Sequence[LockedModel]) -> dict[str, Any]:
     """Return the sentence data of all languages as one model, which is how NLTK has it."""
     once = {model.source: model for model in models}
-    files = {one["path"]: one for _, model in sorted(once.items()) for one in _entry(model, "", "")["files"]}
+    files = {
+        one["path"]: one for _name, model in sorted(once.items()) for one in _entry(model, "", "")["files"]
+    }
     text = "".join(f"{path} {one['sha256']}\n" for path, one in sorted(files.items()))
     return {
         "kind": "sentences",

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ..whisperx_common.digests import Digests
+from ..whisperx_libraries import yaml
 from ..whisperx_problem import Problem
 from . import local
 from .hub import Hub
@@ -20,7 +19,7 @@ from .request import Request
 from .rows import Part, Rows
 from .source import HOUSE, Source, read
 from .store import Store
-from .tables import PACKAGES, Tables, model_of
+from .tables import Tables, model_of
 from .web import Web
 
 __all__ = ["Resolver", "package_of", "sources_of"]
@@ -34,7 +33,6 @@ _TOKENIZER = "openai/whisper-tiny"
 def package_of(kind: str, versions: Mapping[str, str]) -> str:
     """Return the package and version that says what a name of this kind means, "" where it is not locked."""
     name = _SAYS[kind]
-    assert name in PACKAGES
     return f"{name}=={versions[name]}" if name in versions else ""
 
 

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-import yaml
+from ..whisperx_libraries import yaml
 
 __all__ = ["Part", "Rows", "read_rows"]
 

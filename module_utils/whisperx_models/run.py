@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..whisperx_common import trust
+from ..whisperx_common.cache_dir import cache_dir_of
 from ..whisperx_common.digests import Digests
 from ..whisperx_common.durable import make_directories
 from ..whisperx_common.files import write_text
@@ -14,7 +15,6 @@ from ..whisperx_common.index_options import index_options, index_values
 from ..whisperx_common.lockfile import parse as parse_lock
 from ..whisperx_common.models import LOCK as NAME
 from ..whisperx_common.wording import named
-from ..whisperx_lock.files import default_cache_dir
 from ..whisperx_lock.sources import make_sources
 from ..whisperx_lock.uv import Uv, find_uv
 from ..whisperx_problem import Problem
@@ -203,8 +203,7 @@ def store_place(options: Mapping[str, Any]) -> Path:
         return Path(options["bundle"]).expanduser().absolute() / "models"
     if options["dir"]:
         return Path(options["dir"]).expanduser().absolute()
-    cache = Path(options["cache_dir"]) if options["cache_dir"] else default_cache_dir()
-    return cache.expanduser().absolute() / "wheelhouse"
+    return cache_dir_of(options["cache_dir"]) / "wheelhouse"
 
 
 def check_places(options: Mapping[str, Any], *places: tuple[str, str]) -> None:

@@ -49,6 +49,6 @@ class Source:
 def read(text: str) -> Source:
     """Return the source that a word stands for."""
     local = text.startswith("path:")
-    origin, _, rest = text.removeprefix("path:").partition(":")
-    name, _, part = rest.partition("#")
+    origin, _separator, rest = text.removeprefix("path:").partition(":")
+    name, _separator, part = rest.partition("#")
     return Source(origin, name, part, local)

@@ -78,7 +78,7 @@ class Store:
             files = [(str(name), int(size), str(digest)) for name, size, digest in noted or ()]
         except (TypeError, ValueError):
             return []
-        return files if all(self.house.right(digest, NAME, size) for _, size, digest in files) else []
+        return files if all(self.house.right(digest, NAME, size) for _path, size, digest in files) else []
 
     def note(self, key: str, files: list[tuple[str, int, str]]) -> None:
         """Remember what came from a place."""

@@ -48,7 +48,7 @@ class Web:
 
         Raises Problem.
         """
-        data, _, language = folder.partition("/")
+        data, _separator, language = folder.partition("/")
         archive = scratch / f"{data}.zip"
         if not archive.exists():
             part = archive.with_suffix(".part")

@@ -73,7 +73,7 @@ def _required(facts: Mapping[str, Any]) -> Numbers | None:
     """Return the CUDA of the first clause of NVIDIA_REQUIRE_CUDA, such as "cuda>=12.8 brand=…"."""
     environment = facts.get("environment")
     text = str(environment.get("NVIDIA_REQUIRE_CUDA") or "") if isinstance(environment, Mapping) else ""
-    _, sign, version = text.split(" ")[0].partition("cuda>=")
+    _before, sign, version = text.partition(" ")[0].partition("cuda>=")
     return strict_numbers(version) if sign else None
 
 
@@ -112,10 +112,11 @@ def in_container(case: Case, judge: Judge) -> Plan | Refusal:
     stopped = list(_stopped(case, base, engine))
     if stopped:
         return Refusal(
-            [reason(said, subject, catalogue) for subject, said, _ in stopped],
-            [step for _, _, step in stopped],
+            [reason(said, subject, catalogue) for subject, said, _step in stopped],
+            [step for _subject, _said, step in stopped],
         )
-    assert engine is not None
+    if engine is None:
+        raise AssertionError("a host without an engine is refused above")
     inside = judge(_inside(whole, base))
     if isinstance(inside, Refusal):
         return _about(inside, case, judge)
@@ -125,8 +126,8 @@ def in_container(case: Case, judge: Judge) -> Plan | Refusal:
             on_cpu = judge(_inside(case, base, device="cpu"))
             instead = [_CPU] if isinstance(on_cpu, Plan) else []
             return Refusal(
-                [reason(said, subject, catalogue) for subject, said, _ in kept],
-                [*(step for _, _, step in kept), *instead],
+                [reason(said, subject, catalogue) for subject, said, _step in kept],
+                [*(step for _subject, _said, step in kept), *instead],
             )
     if inside.system_packages and base.host.os_id not in catalogue.rows.containers.installers:
         said = finding(
@@ -251,7 +252,7 @@ def _plan(case: Case, base: Base, engine: Engine, inside: Plan) -> Plan:
         "driver_minimum": floor,
         "image": IMAGE,
         "commands": commands if inside.system_packages else [],
-        "layers": [{"what": what, "packages": list(names)} for _, what, names in sorted(rows.layers)],
+        "layers": [{"what": what, "packages": list(names)} for _order, what, names in sorted(rows.layers)],
     }
     identity = json.dumps([inside.host_class, container["base"], container["base_facts"]], sort_keys=True)
     readable = inside.host_class.rpartition("-")[0]

@@ -69,7 +69,7 @@ def _on_host(case: Case) -> Plan | Refusal:
     if closed:
         reasons = [reason(said, subject, catalogue) for subject, said in closed]
         steps = zip(closed, reasons, strict=True)
-        return Refusal(reasons, [_step(said, entry) for (_, said), entry in steps])
+        return Refusal(reasons, [_step(said, entry) for (_subject, said), entry in steps])
     if (misplaced := unusual_layout(case)) is not None and request.unknown == "refuse":
         said = reason(misplaced, case.host.os_id or "the host", catalogue)
         images = [step for step in for_refusal(case, "cpu") if step["kind"] == "container"]

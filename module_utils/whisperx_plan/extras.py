@@ -10,11 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
-
 from ..whisperx_common.wording import printable
+from ..whisperx_libraries import InvalidSpecifier, InvalidVersion, SpecifierSet, Version, canonicalize_name
 from ..whisperx_problem import Problem
 
 __all__ = ["VARIABLE", "checked", "lines"]

@@ -9,10 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
-
+from ..whisperx_libraries import InvalidSpecifier, InvalidVersion, SpecifierSet, Version, canonicalize_name
 from ..whisperx_problem import Problem
 from . import extras as further
 from .host import Driver, Gpu, Host, Interpreter

@@ -32,7 +32,7 @@ def glibc_level(host: Host, catalogue: Catalogue) -> Numbers | None:
     named = platform_of(host, catalogue)
     levels = [
         minimum
-        for machine, family, minimum, _ in catalogue.rows.platforms
+        for machine, family, minimum, _source in catalogue.rows.platforms
         if (machine, family) == (host.machine, "glibc")
     ]
     if named is None or not levels or host.libc_version is None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator
 
-from packaging.version import InvalidVersion, Version
-
 from ..whisperx_catalogue.catalogue import Catalogue, with_release
 from ..whisperx_catalogue.release import specifier
+from ..whisperx_libraries import InvalidVersion, Version
 from .findings import Finding, finding
 from .model import Request
 

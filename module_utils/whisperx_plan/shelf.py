@@ -12,7 +12,7 @@ from typing import Any
 
 from ..whisperx_catalogue.catalogue import Catalogue
 from ..whisperx_catalogue.site import with_wheels
-from ..whisperx_common.cache_dir import default_cache_dir
+from ..whisperx_common.cache_dir import cache_dir_of
 from ..whisperx_measure.packages import FILE, load_packages
 from ..whisperx_measure.site import gather
 from ..whisperx_problem import Problem
@@ -33,7 +33,7 @@ class Shelf:
     def __init__(self, catalogue: Catalogue, options: Mapping[str, Any]) -> None:
         self._catalogue = catalogue
         self._rows = Path(str(options["catalogue"])) / FILE
-        self._cache = Path(options.get("cache_dir") or default_cache_dir()).expanduser().absolute()
+        self._cache = cache_dir_of(options.get("cache_dir"))
         self._bundled = _bundled(options.get("bundle"))
         self._known: dict[tuple[str, ...], Catalogue] = {}
         self._found: dict[str, Mapping[str, Any]] = {}

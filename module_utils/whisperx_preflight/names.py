@@ -7,8 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from ..whisperx_libraries import yaml
 from ..whisperx_problem import Problem
 
 __all__ = ["PREFIX", "defined", "refuse_strangers", "refuse_unknown", "specifications"]
@@ -61,7 +60,7 @@ def _meant(name: str, known: Collection[str]) -> str:
     """Return the known name that was probably meant, "" if there is none."""
     if name.startswith(PREFIX):
         return next(iter(difflib.get_close_matches(name, sorted(known), 1)), "")
-    first, _, rest = name.lower().partition("_")
+    first, _separator, rest = name.lower().partition("_")
     alike = difflib.SequenceMatcher(None, first, PREFIX[:-1]).ratio() > _ALIKE
     return PREFIX + rest if alike and "_" in rest and PREFIX + rest in known else ""
 

@@ -36,7 +36,7 @@ def present(layout: Layout, runtime: Runtime, hooks: Hooks, check: bool) -> Outc
         return decide.present(layout, found, runtime), runtime
 
     found = state.read(layout)
-    decision, _ = choose(found)
+    decision, _runtime = choose(found)
     if decision.steps:
         disk.check_writable(places(layout, runtime))
         runtime.check(found, decision)
@@ -78,7 +78,7 @@ def absent(layout: Layout, runtimes: Sequence[Runtime], hooks: Hooks, check: boo
     def choose(found: State) -> Choice:
         return decide.absent(layout, found, everything), everything
 
-    decision, _ = choose(state.read(layout))
+    decision, _runtime = choose(state.read(layout))
     if decision.steps:
         disk.check_writable(places(layout, everything))
     if check or not decision.steps:

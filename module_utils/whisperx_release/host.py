@@ -31,7 +31,7 @@ class Here:
 def here(driver: str = _DRIVER) -> Here:
     """Read this host."""
     try:
-        family, _, version = (os.confstr("CS_GNU_LIBC_VERSION") or "").partition(" ")
+        family, _separator, version = (os.confstr("CS_GNU_LIBC_VERSION") or "").partition(" ")
     except (ValueError, OSError):
         family, version = "", ""
     return Here(version if family == "glibc" else "", os.uname().machine, (read_text(driver) or "").strip())

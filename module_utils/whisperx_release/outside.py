@@ -74,10 +74,8 @@ def elsewhere(layout: Layout) -> List[str]:
         return []
     count = len(names_in(Layout(root, "", "").releases))
     return [
-        "left {}, an environment of this toolkit (releases: {}); if {} moved, remove it: -e {}={} "
-        "-e whisperx_venv_state=absent".format(
-            root, count, layout.option("root"), layout.option("root"), root
-        )
+        "left {0}, an environment of this toolkit (releases: {1}); if {2} moved, remove it: -e {2}={0} "
+        "-e whisperx_venv_state=absent".format(root, count, layout.option("root"))
     ]
 
 

@@ -169,4 +169,6 @@ class Together(Runtime):
     def leave(self, state: State) -> Tuple[Sequence[Step], Sequence[Step]]:
         """Return the steps of all of them."""
         parts = [one.leave(state) for one in self.runtimes]
-        return [step for first, _ in parts for step in first], [step for _, last in parts for step in last]
+        return [step for first, _last in parts for step in first], [
+            step for _first, last in parts for step in last
+        ]

@@ -10,11 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
 from ..whisperx_common.conditions import BREAKING, STATES
 from ..whisperx_common.wording import named, printable, versions_of
+from ..whisperx_libraries import Environment, FileSystemLoader, Markup, StrictUndefined
 from .services import sentence
 
 __all__ = ["data_block", "packed", "render"]

@@ -41,8 +41,8 @@ def counts(hosts: Mapping[str, Mapping[str, Any]], check: bool) -> Iterator[str]
     every = [(host, one) for host, row in hosts.items() for one in row["services"]]
     if not every:
         return
-    healthy = sum(one["healthy"] for _, one in every)
-    restarted = sum(one["restarted"] for _, one in every)
+    healthy = sum(one["healthy"] for _name, one in every)
+    restarted = sum(one["restarted"] for _name, one in every)
     more = f", {restarted} {'would restart' if check else 'restarted'}" if restarted else ""
     yield f"services: {healthy} of {len(every)} healthy{more}"
     ill: dict[str, list[str]] = {}

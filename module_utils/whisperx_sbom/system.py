@@ -80,7 +80,7 @@ def _component(package: Package, distribution: str, version: str) -> Dict[str, A
     # In rpm's own order a version begins with the epoch; in a package URL that is a qualifier.
     number = package.version
     if package.kind == "rpm" and ":" in number:
-        qualifiers["epoch"], _, number = number.partition(":")
+        qualifiers["epoch"], _separator, number = number.partition(":")
     tail = "&".join(
         "{}={}".format(key, quote(qualifiers[key])) for key in sorted(qualifiers) if qualifiers[key]
     )
@@ -163,5 +163,5 @@ def _os_release(root: str) -> Dict[str, str]:
         text = read_text(os.path.join(root, place))
         if text is not None:
             pairs = [line.partition("=") for line in text.splitlines() if "=" in line]
-            return {key.strip(): value.strip().strip("\"'") for key, _, value in pairs}
+            return {key.strip(): value.strip().strip("\"'") for key, _separator, value in pairs}
     return {}

@@ -104,7 +104,7 @@ class Enact:
 
     def _restart(self, run: Run, step: Step) -> None:
         self._begin(run)
-        job, _ = self._unit(step.subject)
+        job, _named = self._unit(step.subject)
         self._note(run, job.service.name, healthy=False)
         try:
             self._systemd.restart([step.subject])

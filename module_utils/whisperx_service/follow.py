@@ -56,7 +56,7 @@ class Services(Followers):
         ours = {unit for record in noted.values() for unit in record["units"]}
         if not followed.back:
             survey.check_jobs(list(self.jobs.values()), followed, shown, layout.root, ours)
-        old = set() if followed.moves else {one.unit for one, _ in uses.older(layout, state)}
+        old = set() if followed.moves else {one.unit for one, _older in uses.older(layout, state)}
         for job in self.jobs.values():
             steps += self._steps(job, followed, shown, old)
         self._restarted = {step.subject for step in steps if step.kind == "service-restart"}

@@ -92,7 +92,7 @@ def once(service: Service, unit: Unit, launch: str, variables: Mapping[str, str]
     if check.kind == "http":
         return _http(check, seconds)
     if check.kind == "tcp":
-        host, _, port = check.target.rpartition(":")
+        host, _separator, port = check.target.rpartition(":")
         try:
             with socket.create_connection((host.strip("[]"), int(port)), seconds):
                 return ""

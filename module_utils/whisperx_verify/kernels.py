@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from importlib import import_module
 from importlib.util import find_spec
@@ -69,7 +70,8 @@ def _computer(device: str, index: int, compute_type: str, scratch: str) -> Calla
         )
         encoded = model.encode(ctranslate2.StorageView.from_array(make_features()), to_cpu=True)
         likeness = _likeness(encoded)
-        if not likeness >= SIMILAR:
+        # Also if it is no number.
+        if math.isnan(likeness) or likeness < SIMILAR:
             raise ArithmeticError(f"wrong numbers: likeness of the encoder's output is {likeness:.4f}")
         result = model.generate(encoded, [PROMPT], beam_size=2, max_length=NEW_TOKENS)
         if not result[0].sequences_ids[0]:

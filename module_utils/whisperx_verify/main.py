@@ -45,7 +45,8 @@ def main(directory: str, arguments: Optional[List[str]] = None) -> int:
     # The release is the directory above the probe's.
     found = conditions([os.path.dirname(os.path.abspath(directory))])
     report["conditions"] = [item.found for item in found]
-    print(json.dumps(report, indent=1) if options.json else _table(report))
+    text = json.dumps(report, indent=1) if options.json else _table(report)
+    sys.stdout.write(text + "\n")
     return 0 if report["ok"] else 1
 
 

@@ -92,16 +92,16 @@ def _read(stream: IO[bytes], path: str, size: int, newest: int) -> str:
 def _skip(stream: IO[bytes]) -> int:
     """Return where the table of weights and of aliases ends."""
     position = stream.tell()
-    for _ in range(_number(stream)):
+    for _turn in range(_number(stream)):
         _text(stream)
         (rank,) = struct.unpack("<B", stream.read(1))
         stream.read(4 * rank)
-        (_, length) = _kind_and_length(stream)
+        (_kind, length) = _kind_and_length(stream)
         position = stream.seek(length, os.SEEK_CUR)
     # The last weight may be the one that is cut off; what would follow it cannot be read then.
     if position > os.fstat(stream.fileno()).st_size:
         return position
-    for _ in range(2 * _number(stream)):
+    for _turn in range(2 * _number(stream)):
         _text(stream)
     return stream.tell()
 

@@ -109,7 +109,7 @@ class Bench:
             self._model(), device=self._device, compute_type=kind, cpu_threads=threads()
         )
         counted = model.model = Counted(model.model)
-        told, _ = model.transcribe(sound, language="en", temperature=0.0, vad_filter=False, **options)
+        told, _info = model.transcribe(sound, language="en", temperature=0.0, vad_filter=False, **options)
         segments = list(told)
         return segments, f"{kind}: {counted.require(segments)}"
 

@@ -7,7 +7,7 @@ import selectors
 import signal
 import subprocess
 import time
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
+from typing import IO, Callable, Dict, List, NamedTuple, Optional, Sequence, cast
 
 __all__ = ["Ending", "run_group"]
 
@@ -45,28 +45,28 @@ def run_group(
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
-    assert process.stdout is not None
+    output = cast("IO[bytes]", process.stdout)
     tail = _Tail()
-    os.set_blocking(process.stdout.fileno(), False)
+    os.set_blocking(output.fileno(), False)
     timed_out = False
     try:
         with selectors.DefaultSelector() as selector:
-            selector.register(process.stdout, selectors.EVENT_READ)
+            selector.register(output, selectors.EVENT_READ)
             while not _ended(process.pid):
                 if time.monotonic() > deadline():
                     timed_out = True
                     break
                 if selector.get_map():
-                    if selector.select(TICK) and not tail.drain(process.stdout.fileno()):
-                        selector.unregister(process.stdout)
+                    if selector.select(TICK) and not tail.drain(output.fileno()):
+                        selector.unregister(output)
                 else:  # it closed its output and lives on
                     time.sleep(TICK)
     finally:
         # The child is not reaped yet, so its group's number cannot belong to anybody else.
         _kill(process.pid)
         code = _reap(process)
-        tail.drain(process.stdout.fileno())
-        process.stdout.close()
+        tail.drain(output.fileno())
+        output.close()
     return Ending(code, timed_out, tail.text())
 
 

@@ -96,7 +96,7 @@ def _hearer(name: str, device: str, scratch: str) -> Callable[[], str]:
         whisper = import_module("faster_whisper").WhisperModel(
             name, device=device, compute_type=kind, cpu_threads=threads()
         )
-        segments, _ = whisper.transcribe(sound, language=LANGUAGE, temperature=0.0, vad_filter=False)
+        segments, _info = whisper.transcribe(sound, language=LANGUAGE, temperature=0.0, vad_filter=False)
         heard = " ".join(segment.text.strip() for segment in segments)
         errors, words = word_errors(heard), len(_words(WORDS))
         if errors * 100 > words * TOLERANCE:

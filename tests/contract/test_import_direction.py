@@ -14,7 +14,7 @@ UTILS = ROOT / "module_utils"
 PACKAGES = sorted(path.name for path in UTILS.iterdir() if (path / "__init__.py").exists())
 
 # What every package may use: the shape of errors, and what no package owns.
-COMMON = {"whisperx_problem", "whisperx_common"}
+COMMON = {"whisperx_problem", "whisperx_common", "whisperx_libraries"}
 # What each package may use beside that. A helper that two neighbours need belongs to whisperx_common.
 MAY_USE: Mapping[str, set[str]] = {
     "whisperx_common": set(),
@@ -24,6 +24,7 @@ MAY_USE: Mapping[str, set[str]] = {
     "whisperx_abi": set(),
     "whisperx_catalogue": set(),
     "whisperx_fleet": set(),
+    "whisperx_action": {"whisperx_fleet"},
     "whisperx_measure": {"whisperx_abi"},
     "whisperx_plan": {"whisperx_catalogue", "whisperx_fleet", "whisperx_measure"},
     "whisperx_lock": {"whisperx_abi", "whisperx_catalogue"},

@@ -16,16 +16,20 @@ OLDEST = (3, 8)
 UTILS = ROOT / "module_utils"
 
 
-def side(package: Path) -> str:
-    """Return the first word of a package's docstring, which says where it runs."""
-    text = ast.get_docstring(ast.parse((package / "__init__.py").read_text(encoding="utf-8"))) or ""
+def side(file: Path) -> str:
+    """Return the first word of a file's docstring, which says where it, or its package, runs."""
+    text = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
     return text.partition(":")[0]
 
 
-PACKAGES = {path.parent.name: side(path.parent) for path in sorted(UTILS.glob("*/__init__.py"))}
+SINGLE = {path.stem: side(path) for path in sorted(UTILS.glob("*.py"))}
+PACKAGES = {path.parent.name: side(path) for path in sorted(UTILS.glob("*/__init__.py"))} | SINGLE
 TARGET_PACKAGES = [name for name, where in PACKAGES.items() if where != "Controller"]
 FILES = sorted(
-    [*UTILS.glob("*.py"), *(path for name in TARGET_PACKAGES for path in (UTILS / name).rglob("*.py"))]
+    [
+        *(UTILS / f"{name}.py" for name in TARGET_PACKAGES if name in SINGLE),
+        *(path for name in TARGET_PACKAGES for path in (UTILS / name).rglob("*.py")),
+    ]
 )
 # Modules run under Ansible, which brings these.
 LIBRARY = sorted((ROOT / "library").glob("*.py"))
@@ -78,8 +82,9 @@ def identity(path: Path) -> str:
 def test_ruff_holds_the_same_packages_to_the_oldest_python() -> None:
     versions = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["ruff"]["per-file-target-version"]
     listed = {pattern for pattern in versions if pattern.startswith("module_utils/")}
-    alone = {f"module_utils/{path.name}" for path in UTILS.glob("*.py")}
-    assert listed == {f"module_utils/{name}/*" for name in TARGET_PACKAGES} | alone
+    assert listed == {
+        f"module_utils/{name}.py" if name in SINGLE else f"module_utils/{name}/*" for name in TARGET_PACKAGES
+    }
     assert set(versions.values()) == {"py38"}
 
 

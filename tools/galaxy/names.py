@@ -8,7 +8,10 @@ from dataclasses import dataclass
 
 import yaml
 
-__all__ = ["Names", "playbook_text", "plugin_text", "tasks_text"]
+__all__ = ["CONTROLLER", "Names", "controller_text", "playbook_text", "plugin_text", "tasks_text"]
+
+# The package that imports ansible itself, which nothing below module_utils may.
+CONTROLLER = "whisperx_action"
 
 _INCLUDES = ("ansible.builtin.import_role", "ansible.builtin.include_role", "import_role", "include_role")
 # Documentation of a module, and the examples and results beside it.
@@ -47,12 +50,20 @@ def tasks_text(text: str, names: Names) -> str:
 def plugin_text(text: str, names: Names) -> str:
     """Return the source of a plugin or module with whole names in its pages and messages."""
     text = _DOCUMENTS.sub(lambda found: _document(found.group(0), names), text)
+    text = text.replace(f"..module_utils.{CONTROLLER}", f"..plugin_utils.{CONTROLLER}")
     if _CHECKOUT.search(text):
         text = _CHECKOUT.sub("", text).replace("  # noqa: E402", "")
         text = text.replace("import ansible.plugins\n", "")
         if len(re.findall(r"\bPath\b", text)) == 1:
             text = text.replace("from pathlib import Path\n", "")
+        # Nothing may be left of a group of imports but the lines around it.
+        text = re.sub(r"\n{3,}(?=from |import )", "\n\n", text)
     return playbook_text(text, names)
+
+
+def controller_text(text: str, names: Names) -> str:
+    """Return the source of what lies below plugin_utils: the other packages are below module_utils."""
+    return plugin_text(re.sub(r"(?m)^from \.\.(?=whisperx_)", "from ...module_utils.", text), names)
 
 
 def playbook_text(text: str, names: Names) -> str:

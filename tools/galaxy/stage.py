@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from .names import Names, playbook_text, plugin_text, tasks_text
+from .names import CONTROLLER, Names, controller_text, playbook_text, plugin_text, tasks_text
 
 __all__ = ["names_of", "stage"]
 
@@ -24,6 +24,7 @@ _PLUGINS = {
 }
 _FOLDERS = {
     **_PLUGINS,
+    f"module_utils/{CONTROLLER}": f"plugins/plugin_utils/{CONTROLLER}",
     **{name: name for name in ("roles", "playbooks", "docs", "meta", "changelogs", "inventory/example")},
 }
 _FILES = (
@@ -34,9 +35,11 @@ _FILES = (
     "CONTRIBUTING.md",
     "SECURITY.md",
     "requirements.yml",
+    "tests/config.yml",
 )
 # The hint for those who install the repository as a role; fragments of releases to come.
-_LEFT_OUT = ("meta/main.yml", "changelogs/fragments")
+# A package of its own place is not in that of the others.
+_LEFT_OUT = ("meta/main.yml", "changelogs/fragments", f"module_utils/{CONTROLLER}")
 
 
 def names_of(root: Path) -> Names:
@@ -60,14 +63,18 @@ def stage(root: Path, target: Path) -> None:
     target.mkdir(parents=True)
     for name in _FILES:
         if (root / name).exists():
+            (target / name).parent.mkdir(exist_ok=True)
             shutil.copyfile(root / name, target / name)
     for folder, place in _FOLDERS.items():
         for path in sorted(_files(root / folder)):
             inside = path.relative_to(root / folder)
-            if not (path.relative_to(root).as_posix() + "/").startswith(
-                tuple(f"{name}/" for name in _LEFT_OUT)
-            ):
+            if not _is_left_out(path.relative_to(root).as_posix(), folder):
                 _write(path, target / place / inside, _change(place, inside), names)
+
+
+def _is_left_out(name: str, folder: str) -> bool:
+    """Return whether a file of one of the folders is not part of the collection, or comes with another."""
+    return any(f"{name}/".startswith(f"{each}/") for each in _LEFT_OUT if each != folder)
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -83,6 +90,8 @@ def _files(folder: Path) -> Iterator[Path]:
 
 def _change(place: str, inside: Path) -> Callable[[str, Names], str] | None:
     """Return what makes a file's text that of the collection, None for one that stays as it is."""
+    if place.startswith("plugins/plugin_utils/"):
+        return controller_text
     if place.startswith("plugins/"):
         return plugin_text if inside.suffix == ".py" else None
     if inside.suffix != ".yml" or "files" in inside.parts:

@@ -89,7 +89,7 @@ def _driver(case: Case, found: Attempt, solution: Solution, remedies: list[dict[
         for subject, cuda in made:
             if (said := driver_rule(gpu, cuda)) is not None:
                 yield marked(said, subject, catalogue)
-        newest = max((cuda for _, cuda in made), default=None)
+        newest = max((cuda for _subject, cuda in made), default=None)
         if newest is not None and (said := container_gate(gpu, newest)) is not None:
             yield marked(said, "driver", catalogue)
         for said in (forward_in_use(gpu), exclusive(gpu)):

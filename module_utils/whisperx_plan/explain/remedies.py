@@ -222,7 +222,8 @@ def _pythons(case: Case, helps: Any) -> Iterator[Remedy]:
 def _known_pythons(catalogue: Catalogue) -> list[Numbers]:
     known = {row.python[:2] for row in catalogue.rows.distros if row.python}
     return sorted(
-        known | {version[:2] for row in catalogue.rows.distros for version, _ in row.offered}, reverse=True
+        known | {version[:2] for row in catalogue.rows.distros for version, _package in row.offered},
+        reverse=True,
     )
 
 

@@ -155,7 +155,7 @@ def conflict_of(needs: Iterable[Need]) -> Finding | None:
         if known is None or (need.parent and known.parent and known.parent.index < need.parent.index):
             newest[key] = need
     parts = []
-    for _, need in sorted(newest.items()):
+    for _name, need in sorted(newest.items()):
         who = f"{need.parent.subject} wants" if need.parent is not None else "you asked for"
         parts.append(f"{who} {_words(need)}")
     said = ", ".join(parts)

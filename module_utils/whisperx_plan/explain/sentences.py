@@ -101,12 +101,12 @@ def _grouped(group: list[Spoken], catalogue: Catalogue, pins: Mapping[str, Relea
     newest, found = group[0]
     pinned = pins.get(newest.package)
     pin = pinned.text if pinned is not None and pinned is not newest else None
-    return reason(found, newest.subject, catalogue, [release.text for release, _ in group], pin)
+    return reason(found, newest.subject, catalogue, [release.text for release, _found in group], pin)
 
 
 def _order(group: list[Spoken], catalogue: Catalogue, pins: Mapping[str, Release]) -> tuple[Any, ...]:
     """What keeps a newer version away comes first, then by package, then by rule."""
-    newest = max((release for release, _ in group), key=lambda release: release.index)
+    newest = max((release for release, _found in group), key=lambda release: release.index)
     pin = pins.get(newest.package)
     older = pin is not None and newest.index < pin.index
     order = catalogue.rows.rules[group[0][1].rule].order

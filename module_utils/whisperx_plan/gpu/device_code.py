@@ -45,5 +45,5 @@ def code_of(abi: Abi) -> Code:
 def _capability(text: str) -> tuple[Numbers, bool]:
     """Return ("9.0a") -> ((9, 0), True): the flag says that the code is for exactly this chip."""
     exact = text[-1:] in ("a", "f")
-    major, _, minor = text.rstrip("af").partition(".")
+    major, _separator, minor = text.rstrip("af").partition(".")
     return (int(major), int(minor or 0)), exact

@@ -106,5 +106,5 @@ def newest_driver(last: int | None, rows: Rows) -> Driver | None:
     if not fitting:
         return None
     branch, cuda = fitting[-1]
-    floor = max((driver for _, driver in rows.toolkits if driver[0] == branch), default=(branch, 999))
+    floor = max((driver for _toolkit, driver in rows.toolkits if driver[0] == branch), default=(branch, 999))
     return Driver(version=floor, cuda=cuda, state="running", text=str(branch))

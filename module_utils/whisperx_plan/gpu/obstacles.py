@@ -79,7 +79,7 @@ def _closed(host: Host) -> Obstacle | None:
         ("gpu.prohibited", "compute mode prohibited", [one for one in host.gpus if _prohibited(one)]),
         ("gpu.licence", "a vGPU without a licence", [one for one in host.gpus if one.licensed is False]),
     )
-    if {one for _, _, found in kinds for one in found} != set(host.gpus):
+    if {one for _kind, _said, found in kinds for one in found} != set(host.gpus):
         return None
     rule, words, found = next(kind for kind in kinds if kind[2])
     gpus = ways(gpu_words(one) for one in found)

@@ -39,7 +39,7 @@ def branch_of(driver: Driver, rows: Rows) -> int | None:
     """Return the branch of a driver, as the tables name it; by its CUDA where its version is unknown."""
     if driver.version is not None:
         # Windows counts on within a branch: 581.80 is of branch 580.
-        fitting = [branch for branch, _ in rows.branches if branch <= driver.version[0]]
+        fitting = [branch for branch, _end in rows.branches if branch <= driver.version[0]]
         return max(fitting, default=driver.version[0])
     return branch_for_cuda(driver.cuda, rows) if driver.cuda is not None else None
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from packaging.specifiers import SpecifierSet
-
 from ...whisperx_catalogue.catalogue import Package
 from ...whisperx_catalogue.release import Release
+from ...whisperx_libraries import SpecifierSet
 from ..solve.candidates import World
 
 __all__ = ["others", "specifier_for", "without"]

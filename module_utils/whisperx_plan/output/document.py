@@ -6,9 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from packaging.version import Version
-
 from ...whisperx_common.wording import printable, versions_of
+from ...whisperx_libraries import Version
 from ..decide import Decision
 from ..model import MANAGED
 
@@ -140,7 +139,7 @@ def why(record: Mapping[str, Any]) -> str:
     if record["verdict"] != "plan":
         return str(record["reasons"][0]["sentence"])
     for reason in record["reasons"]:
-        package, _, version = reason["subject"].partition(" ")
+        package, _separator, version = reason["subject"].partition(" ")
         pin = record["pins"].get(package)
         if reason["rule"] in _QUIET or _elsewhere(reason):
             continue

@@ -8,10 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
-from markupsafe import Markup
-
 from ...whisperx_common.wording import printable
+from ...whisperx_libraries import Environment, FileSystemLoader, Markup, StrictUndefined, TemplateError
 from ...whisperx_problem import Problem
 from ..decide import Decision
 from .comparison import words_of

@@ -64,9 +64,12 @@ def spell_out(case: Case, found: Attempt, solution: Solution) -> Parts:
         "torch_build": build.name if build else None,
         "default_torch_build": series.default if series else None,
         "pins": {name: pin.text for name, pin in pins.items()}
-        | {name: text for name, (text, _) in more.items()},
+        | {name: text for name, (text, _wanted) in more.items()},
         "left_out": _left_out(found, pins),
-        "constraints": {**_constraints(found, pins), **{name: wanted for name, (_, wanted) in more.items()}},
+        "constraints": {
+            **_constraints(found, pins),
+            **{name: wanted for name, (_text, wanted) in more.items()},
+        },
         "requirements": _requirements(found, pins, build, brought),
         "environment": {**environment, **_visible(case, found)},
         "loader_paths": sorted({row.path for row in brought}),

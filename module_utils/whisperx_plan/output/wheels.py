@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from packaging.version import Version
-
 from ...whisperx_common.wording import named, printable
+from ...whisperx_libraries import Version
 from ..decide import Decision
 
 __all__ = ["unused", "wheel_lines", "with_fate"]
@@ -65,7 +64,7 @@ def _why(row: Row, decision: Decision) -> list[str]:
             told.setdefault(_sentence(row, record), []).append(name)
     # Hosts of another kind of machine come last: what they say of the wheel is no news.
     ordered = sorted(told.items(), key=lambda pair: pair[0][0])
-    return [f"{sentence} ({named(hosts, 3)})" for (_, sentence), hosts in ordered]
+    return [f"{sentence} ({named(hosts, 3)})" for (_foreign, sentence), hosts in ordered]
 
 
 def _sentence(row: Row, record: Mapping[str, Any]) -> tuple[bool, str]:

@@ -26,7 +26,7 @@ def floor_of(wheel: Wheel, release: Release, machine: str) -> Numbers:
     """Return the glibc a wheel needs: what its tag says or its symbols, whichever is newer."""
     tag = wheel.floor(machine, "glibc") or ()
     abi = release.abi.get(machine)
-    native = not any(where == "any" for where, _, _ in wheel.platforms)
+    native = not any(where == "any" for where, _family, _minimum in wheel.platforms)
     return max(tag, abi.glibc) if native and abi is not None and abi.glibc is not None else tag
 
 

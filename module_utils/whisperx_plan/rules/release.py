@@ -4,10 +4,9 @@ interpreter.
 
 from __future__ import annotations
 
-from packaging.version import Version
-
 from ...whisperx_catalogue.release import Release, specifier
 from ...whisperx_common.versions import dotted
+from ...whisperx_libraries import Version
 from ..case import Target
 from ..findings import Finding, finding
 from .libc import floor_of
@@ -72,7 +71,7 @@ def no_wheel(release: Release, target: Target) -> Finding | None:
     machine = target.host.machine or "an unknown machine"
     if not release.wheels or any(release.fitting(machine, family) for family in ("glibc", "musl")):
         return None
-    made = sorted({where for wheel in release.wheels for where, _, _ in wheel.platforms})
+    made = sorted({where for wheel in release.wheels for where, _family, _minimum in wheel.platforms})
     return finding("wheel.machine", machine, made=", ".join(made))
 
 

@@ -8,12 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
-from packaging.markers import Marker
-from packaging.requirements import Requirement
-
 from ...whisperx_catalogue.catalogue import Catalogue
 from ...whisperx_catalogue.release import Release, canonical
 from ...whisperx_common.versions import dotted
+from ...whisperx_libraries import Marker, Requirement
 from ..case import Target
 from ..gpu.cuda_libraries import Library
 from ..gpu.libraries_needed import wanted_libraries

@@ -94,7 +94,8 @@ def _tried(case: Case, device: str, pythons: list[Interpreter]) -> tuple[str | N
 
 
 def _quality(trial: Trial, request: Request) -> tuple[int, ...]:
-    assert isinstance(trial.result, Solution)
+    if not isinstance(trial.result, Solution):
+        raise AssertionError("only what was solved has a quality")
     return trial.result.quality(request.packages)
 
 

@@ -97,7 +97,7 @@ _ROOT = str(Path(__file__).resolve().parents[1])
 if _ROOT not in ansible.plugins.__path__:
     ansible.plugins.__path__.append(_ROOT)
 
-from ..module_utils.whisperx_fleet.action import ControllerAction  # noqa: E402
+from ..module_utils.whisperx_action.action import ControllerAction  # noqa: E402
 """
 
 
@@ -107,7 +107,7 @@ def test_a_plugin_leaves_out_what_only_a_checkout_needs() -> None:
         "",
         "from ansible.plugins.action import ActionBase",
         "",
-        "from ..module_utils.whisperx_fleet.action import ControllerAction",
+        "from ..plugin_utils.whisperx_action.action import ControllerAction",
         "",
     ]
     assert "from pathlib import Path\n" in plugin_text(PLUGIN + "HERE = Path()\n", NAMES)

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from module_utils.whisperx_lock.files import Store, default_cache_dir, download, fits_target, repack
+from module_utils.whisperx_common.cache_dir import default_cache_dir
+from module_utils.whisperx_lock.files import Store, download, fits_target, repack
 from module_utils.whisperx_lock.pylock import Wheel, read_pylock, read_sdist, tag_ranks, wheel_tags
 from module_utils.whisperx_lock.sources import Sources
 from module_utils.whisperx_problem import Problem

@@ -14,9 +14,9 @@ from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 
+from ..whisperx_fleet.interpreter import run_module
+from ..whisperx_fleet.variables import Fleet
 from ..whisperx_problem import Problem
-from .interpreter import run_module
-from .variables import Fleet
 
 __all__ = ["ControllerAction", "HostAction", "validated"]
 

@@ -1,0 +1,49 @@
+"""ansible-test has nothing to say of the collection: no finding, and no list of findings to ignore."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tools.collection import ROOT
+from tools.galaxy.artifact import build
+from tools.galaxy.sanity import sanity, seed, unpack
+from tools.galaxy.stage import stage
+
+FULL = os.environ.get("WHISPERX_FLEET_ATTACK") == "full"
+# These need no environment of their own, and take seconds.
+QUICK = (
+    "action-plugin-docs",
+    "compile",
+    "empty-init",
+    "no-assert",
+    "no-smart-quotes",
+    "replace-urlopen",
+    "shebang",
+    "symlinks",
+    "use-argspec-type-path",
+)
+
+
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    base = tmp_path_factory.mktemp("sanity")
+    stage(ROOT, base / "staged")
+    folder = unpack(build(base / "staged", base / "build"), base)
+    assert not (folder / "tests/sanity").exists()
+    return folder
+
+
+def test_what_needs_no_environment(unpacked: Path, tmp_path: Path) -> None:
+    tests = [word for name in QUICK for word in ("--test", name)]
+    done = sanity(unpacked, tmp_path, tests)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(not FULL, reason="minutes: make attack runs it")
+def test_everything(unpacked: Path, tmp_path: Path) -> None:
+    seed(tmp_path)
+    done = sanity(unpacked, tmp_path, [])
+    assert done.returncode == 0, done.stdout + done.stderr
