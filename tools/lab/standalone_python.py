@@ -2,11 +2,13 @@
 """Pack an interpreter of this machine as a relocatable archive in python-build-standalone's form, for tests.
 
     tools/lab/standalone_python.py --prefix ~/.pyenv/versions/3.13.0 MIRROR
+    tools/lab/standalone_python.py --catalogue DIRECTORY MIRROR
 
 MIRROR gets BUILD/cpython-X.Y.Z+BUILD-MACHINE-unknown-linux-gnu-install_only.tar.gz, as a mirror of the real
-ones has it, and prints the catalogue's row of it. Libraries that are no part of glibc are copied, and all are
-found by $ORIGIN, so the tree runs wherever it is unpacked, on a glibc as new as this machine's. Left out are
-tests, IDLE, Tk, pip and compiled files. An archive that is there is kept.
+ones has it; the catalogue's row of it is printed, and DIRECTORY gets the project's catalogue with that row
+alone. Libraries that are no part of glibc are copied, and all are found by $ORIGIN, so the tree runs wherever
+it is unpacked, on a glibc as new as this machine's. Left out are tests, IDLE, Tk, pip and compiled files. An
+archive that is there is kept.
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ _LARGE = re.compile(
 )
 # What every host has of glibc and the compiler's runtime.
 _OF_HOST = re.compile(r"(ld-linux[^/]*|libc|libm|libdl|libpthread|librt|libutil|libgcc_s|libstdc\+\+)\.so")
+_CATALOGUE = Path(__file__).resolve().parents[2] / "roles" / "whisperx_plan" / "files" / "catalogue"
 _EPOCH = 1767225600  # 2026-01-01: the date of every file
 
 
@@ -85,9 +88,9 @@ def pack(prefix: Path, mirror: Path, build: str = BUILD, small: bool = False) ->
     }
 
 
-def catalogue(rows: list[dict[str, object]], source: Path, target: Path) -> Path:
-    """Copy a catalogue to ``target``, with these rows in place of its own interpreters; return ``target``."""
-    shutil.copytree(source, target)
+def catalogue(rows: list[dict[str, object]], target: Path) -> Path:
+    """Copy the project's catalogue to ``target``, with these interpreters for its own; return ``target``."""
+    shutil.copytree(_CATALOGUE, target, dirs_exist_ok=True)
     lines = [f"  - {json.dumps({**row, 'source': 'lab', 'confidence': 'measured'})}\n" for row in rows]
     head = 'schema: 1\nbases:\n  - {base: "https://python.invalid", source: lab, confidence: measured}\n'
     text = f'---\n{head}interpreters:\n{"".join(lines)}sources: {{lab: "tools/lab/standalone_python.py"}}\n'
@@ -175,7 +178,8 @@ def _write(tree: Path, target: Path) -> None:
         member.mtime = _EPOCH
         return member
 
-    beside = target.with_name(target.name + ".new")
+    # Tests that run side by side may write the same archive.
+    beside = target.with_name(f"{target.name}.{os.getpid()}")
     with (
         beside.open("wb") as raw,
         gzip.GzipFile("", "wb", 6, raw, mtime=0) as packed,
@@ -193,9 +197,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("mirror", type=Path)
     parser.add_argument("--prefix", type=Path, default=None, help="of the interpreter; by default the newest")
     parser.add_argument("--build", default=BUILD)
+    parser.add_argument("--catalogue", type=Path, default=None, help="write the catalogue with its row there")
     options = parser.parse_args(arguments)
     prefix = (options.prefix or interpreters()[0]).resolve()
-    print(json.dumps(pack(prefix, options.mirror, options.build)))
+    row = pack(prefix, options.mirror, options.build)
+    if options.catalogue:
+        catalogue([row], options.catalogue)
+    print(json.dumps(row))
     return 0
 
 
