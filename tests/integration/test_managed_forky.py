@@ -1,112 +1,122 @@
-"""Debian testing, which has Python 3.14 only, gets faster-whisper on a managed Python by site.yml."""
+"""Debian testing, which has Python 3.14 only, gets a managed Python: by site.yml, when a host is upgraded
+from Debian 13, from a bundle, and in an image.
+"""
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from managed_lab import Host, Site
 
-from tools.lab import standalone_python
-
-ROOT = Path(__file__).resolve().parents[2]
-NAME = f"whisperx-managed-{os.getpid()}"
 # CTranslate2 4.6.0 has no wheel for Python 3.14; newer ones have, so they are asked for on a managed one.
+ALONE = {"whisperx_plan_packages": {"ctranslate2": "==4.6.0"}}
 OLD = {"whisperx_plan_packages": {"ctranslate2": "==4.6.0", "faster-whisper": ""}}
 NEW = {"whisperx_plan_packages": {"ctranslate2": "", "faster-whisper": ""}}
 NEW |= {"whisperx_plan_interpreters": ["managed"]}
 
 
-def run(*words: str | Path, **options: Any) -> str:
-    done = subprocess.run(words, capture_output=True, text=True, check=False, **options)
-    assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
-    return done.stdout
-
-
-class Forky:
-    """A container with Debian testing, and runs of the project's playbooks on it."""
-
-    def __init__(self, base: Path) -> None:
-        self.base = base
-        share = Path(os.environ.get("LAB_SHARE") or Path.home() / ".cache" / "whisperx-fleet")
-        row = standalone_python.pack(standalone_python.interpreters()[0], share / "pythons")
-        self.version = str(row["version"])
-        source = ROOT / "roles" / "whisperx_plan" / "files" / "catalogue"
-        catalogue = standalone_python.catalogue([row], source, base / "catalogue")
-        self.variables = {
-            "whisperx_plan_catalogue": str(catalogue),
-            "whisperx_plan_python_mirror": str(share / "pythons"),
-            "whisperx_plan_lock_dir": str(base / "locks"),
-            "whisperx_plan_cache_dir": str(base / "cache"),
-            "whisperx_report_dir": str(base / "reports"),
-            "whisperx_venv_cache": "/srv/whisperx/uv-cache",
-            "whisperx_plan_output": str(base / "plan.json"),
-        }
-        host = {"ansible_connection": "lab", "ansible_host": NAME, "ansible_user": "root"}
-        (base / "hosts.json").write_text(json.dumps({"all": {"hosts": {"forky": host}}}))
-        ca = os.environ.get("LAB_CA") or os.environ.get("SSL_CERT_FILE")
-        more = (
-            ["--volume", f"{ca}:/etc/ssl/lab-ca.crt:ro", "--env", "SSL_CERT_FILE=/etc/ssl/lab-ca.crt"]
-            if ca
-            else []
-        )
-        options = ["--detach", "--name", NAME, "--network=host", "--volume", f"{share}:/srv/whisperx", *more]
-        run("podman", "run", *options, "localhost/whisperx-lab:forky", "sleep", "infinity")
-
-    def play(self, playbook: str, *words: str, **variables: Any) -> str:
-        given = {**self.variables, **variables}
-        ansible = Path(sys.executable).parent / "ansible-playbook"
-        command = [ansible, playbook, "-i", self.base / "hosts.json", "-e", json.dumps(given), *words]
-        environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
-        environment["ANSIBLE_CONNECTION_PLUGINS"] = str(ROOT / "tools" / "lab" / "connection")
-        return " ".join(run(*command, cwd=ROOT, env=environment).split())
-
-    def here(self, *words: str) -> str:
-        return run("podman", "exec", NAME, *words).strip()
-
-
 @pytest.fixture(scope="module")
-def forky(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forky]:
-    """Return a bare host."""
+def site(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """Return the controller, with the lab's way to run podman."""
     if os.getuid() != 0 or not all(shutil.which(tool) for tool in ("podman", "runc", "mmdebstrap")):
         pytest.skip("takes root, podman, runc and mmdebstrap")
     os.environ.setdefault("CONTAINERS_CONF", str(root / "tools" / "lab" / "containers.conf"))
-    run(root / "tools" / "lab" / "build_images", "forky")
-    try:
-        yield Forky(tmp_path_factory.mktemp("managed"))
-    finally:
-        subprocess.run(["podman", "rm", "--force", "--time", "0", NAME], capture_output=True, check=False)
+    return Site(tmp_path_factory.mktemp("managed"))
 
 
-def test_it_is_installed_upgraded_rolled_back_and_audited(forky: Forky) -> None:
-    predicted = forky.play("site.yml", "--check", **OLD)
-    assert f"install managed Python {forky.version}" in predicted, predicted[-3000:]
+@pytest.fixture
+def start() -> Iterator[Callable[..., Host]]:
+    """Return what starts bare hosts, which are removed at the end."""
+    hosts: list[Host] = []
+
+    def one(suite: str, **options: str | bool) -> Host:
+        hosts.append(Host(suite, **options))  # type: ignore[arg-type]
+        return hosts[-1]
+
+    yield one
+    for host in hosts:
+        host.remove()
+
+
+def test_it_is_installed_upgraded_rolled_back_and_audited(site: Site, start: Callable[..., Host]) -> None:
+    forky = start("forky")
+    predicted = site.play("site.yml", forky, "--check", **OLD)
+    assert f"install managed Python {site.version}" in predicted, predicted[-3000:]
     assert forky.here("sh", "-c", "ls -A /opt") == ""
-    told = forky.play("site.yml", "--diff", **OLD)
-    assert f"+python=={forky.version}" in told, told[-5000:]
-    plan = json.loads((forky.base / "plan.json").read_text())["hosts"]["forky"]
-    assert (plan["python_source"], plan["runtime"]) == ("managed", "venv")
+    told = site.play("site.yml", forky, "--diff", **OLD)
+    assert f"+python=={site.version}" in told, told[-5000:]
+    assert (site.plan["python_source"], site.plan["runtime"]) == ("managed", "venv")
 
     # The run transcribed with the micro model on the real kernels. Here a user without name and home:
-    code = "import ctranslate2, faster_whisper, sys; print(ctranslate2.__version__, sys.version.split()[0])"
-    launcher = "/opt/whisperx/current/launch/python"
-    user = ["setpriv", "--reuid=1234", "--clear-groups", "env", "HOME=/", launcher, "-c", code]
-    old = forky.here(*user).splitlines()[-1]
-    assert old.split() == ["4.6.0", forky.version]
-    again = forky.play("site.yml", **OLD)
+    old = forky.versions()
+    assert old == ["4.6.0", site.version]
+    again = site.play("site.yml", forky, **OLD)
     assert "changed=0" in again, again[-3000:]
 
-    forky.play("site.yml", **NEW)
-    new = forky.here(*user).splitlines()[-1]
-    assert new.split()[0] > old.split()[0] and new.split()[1] == forky.version
+    site.play("site.yml", forky, **NEW)
+    new = forky.versions()
+    assert new[0] > old[0] and new[1] == site.version
     assert forky.here("sh", "-c", "ls /opt/whisperx/pythons | wc -l") == "2"  # one tree, its record
-    forky.play("playbooks/rollback.yml")
-    assert forky.here(*user).splitlines()[-1] == old
-    audited = forky.play("playbooks/audit.yml", **OLD)
+    site.play("playbooks/rollback.yml", forky)
+    assert forky.versions() == old
+    audited = site.play("playbooks/audit.yml", forky, **OLD)
     assert "healthy" in audited, audited[-3000:]
+
+
+def test_a_debian_13_that_becomes_testing_moves_to_one(site: Site, start: Callable[..., Host]) -> None:
+    host = start("trixie")
+    site.play("site.yml", host, **OLD)
+    assert site.plan["python_source"] == "system"
+    before = host.versions()
+    versions = host.here("cat", "/opt/whisperx/current/release.json")
+    site.play("playbooks/guard.yml", host)
+
+    # As far as counts here: the new glibc and the new default Python. Debian 13's goes as no longer needed.
+    host.here("sed", "-i", "s/trixie/forky/g", "/etc/apt/sources.list")
+    host.apt("update")
+    assert "guard.interpreter" not in host.apt("install", "python3")
+    stopped = host.apt("autoremove", fails=True)
+    assert "guard.interpreter: python3.13-minimal" in stopped and "a managed one" in stopped
+    assert host.versions()[0] == before[0]
+    told = host.apt("autoremove", WHISPERX_GUARD="off")
+    assert "this run continues (the guard is off), but:" in told
+    host.here("/opt/whisperx/current/launch/python", "-c", "pass", fails=True)
+
+    told = site.play("site.yml", host, **OLD)
+    assert "taken over from the lock" in told, told[-3000:]
+    assert site.plan["python_source"] == "managed"
+    assert host.versions() == ["4.6.0", site.version]
+    assert host.here("cat", "/opt/whisperx/current/release.json") != versions
+    assert "env.previous" in site.play("playbooks/rollback.yml", host, fails=True)
+    assert host.versions() == ["4.6.0", site.version]
+
+
+def test_a_bundle_brings_it_where_there_is_no_network(site: Site, start: Callable[..., Host]) -> None:
+    host, out = start("forky", shared=False), site.base / "bundle"
+    site.play("playbooks/bundle.yml", host, **ALONE, whisperx_wheelhouse_output=str(out))
+    assert [path.name for path in out.glob("pythons/*/*")] == [site.file]
+
+    bundled = {"whisperx_wheelhouse_bundle": str(out), "whisperx_plan_lock_dir": str(site.base / "none")}
+    # What the site without a network does not have.
+    bundled |= {"whisperx_plan_python_mirror": "", "whisperx_plan_cache_dir": str(site.base / "there")}
+    site.play("site.yml", host, offline=True, **ALONE, **bundled)
+    assert site.plan["python_source"] == "managed"
+    assert host.versions() == ["4.6.0", site.version]
+    assert "changed=0" in site.play("site.yml", host, offline=True, **ALONE, **bundled)
+
+
+def test_an_image_has_it_and_proves_it_at_its_first_boot(site: Site, start: Callable[..., Host]) -> None:
+    host = start("forky", connection="containers.podman.podman")
+    del host.variables["whisperx_venv_cache"]  # a bake removes what it downloads
+    machine = {"cpu": {"flags": ["sse4_1", "avx", "avx2"]}, "gpus": []}
+    asked = {"whisperx_host_assume": machine, "whisperx_bake_verify_level": "import", **ALONE}
+    site.play("playbooks/bake.yml", host, **asked)
+    assert host.here("sh", "-c", "ls /opt/whisperx/pythons | wc -l") == "2"
+    assert host.here("sh", "-c", "ls -d /opt/whisperx/cache /opt/whisperx/files/* 2>/dev/null || true") == ""
+    said = host.here("python3", "-I", "/usr/lib/whisperx-firstboot/firstboot.py")
+    assert "profile default works here" in said
+    assert host.versions() == ["4.6.0", site.version]
