@@ -38,6 +38,7 @@ def ask(*words: str, python: str = "/usr/bin/python3") -> tuple[int, dict[str, A
     """Run tools/doctor as a user would; return the exit code and its JSON."""
     command = [str(ROOT / "tools/doctor"), "--json", *words]
     environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "PYTHON": python}
+    environment["TMPDIR"] = os.environ.get("TMPDIR", "/tmp")
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.stdout, done.stderr
     return done.returncode, json.loads(done.stdout)

@@ -62,16 +62,17 @@ def evidence(told: dict[str, Any]) -> str:
 
 
 class TestHere:
-    def test_an_environment_that_works_is_left_as_it_is(self, good: Path) -> None:
-        before, temporary = listing(good), set(os.listdir(tempfile.gettempdir()))
+    def test_an_environment_that_works_is_left_as_it_is(
+        self, good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("TMPDIR", str(tmp_path))
+        before = listing(good)
         code, told = ask(str(good))
         assert (code, told["verdict"]) == (0, "fit"), told["page"]
         assert told["environments"][0]["level"] == "pipeline"
         assert any(check["name"] == "kernels cpu int8" for check in told["environments"][0]["checks"])
         assert listing(good) == before
-        assert not [
-            name for name in set(os.listdir(tempfile.gettempdir())) - temporary if "whisperx-doctor-" in name
-        ]
+        assert not list(tmp_path.iterdir())
 
     @pytest.mark.parametrize("named", ["bin/python", "site-packages", "."])
     def test_an_environment_is_named_in_several_ways(self, good: Path, named: str) -> None:

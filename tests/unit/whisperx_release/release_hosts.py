@@ -13,6 +13,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,7 +33,7 @@ from module_utils.whisperx_problem import Problem
 from module_utils.whisperx_release.hooks import Hooks
 from module_utils.whisperx_release.model import Layout, Outcome
 
-__all__ = ["HOSTS", "ContainerHost", "Host", "VenvHost"]
+__all__ = ["HOSTS", "ContainerHost", "Host", "VenvHost", "when_free"]
 
 BUSY = 75
 REFUSED = 76
@@ -346,3 +347,15 @@ def waited(pids: list[int]) -> Iterator[int]:
     """Yield the exit codes of processes."""
     for pid in pids:
         yield os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def when_free(deed: Callable[[], object]) -> None:
+    """Do something once the lock is free: a program that a killed run had started has it until it ends."""
+    for _ in range(100):
+        try:
+            deed()
+            return
+        except Problem as problem:
+            assert problem.rule == "env.busy"
+            time.sleep(0.1)
+    raise AssertionError("the lock is never free")

@@ -16,7 +16,7 @@ import pytest
 from module_utils.whisperx_problem import Problem
 from tests.attack.strength import FULL, amount
 from tests.unit.whisperx_release import release_hosts
-from tests.unit.whisperx_release.release_hosts import BUSY, REFUSED, Host, waited
+from tests.unit.whisperx_release.release_hosts import BUSY, REFUSED, Host, waited, when_free
 
 Make = Callable[..., Host]
 MOST = 60
@@ -92,18 +92,6 @@ def completed(host: Host, before: list[str], deed: str) -> None:
         assert host.do(deed).actions == [] or host.runtime == "container"
 
 
-def _when_free(deed: Callable[[], object]) -> None:
-    """Do something once the lock is free: a program that a killed run had started has it until it ends."""
-    for _ in range(100):
-        try:
-            deed()
-            return
-        except Problem as problem:
-            assert problem.rule == "env.busy"
-            time.sleep(0.1)
-    raise AssertionError("the lock is never free")
-
-
 def test_what_a_killed_run_started_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """uv dies with the run, what uv started does not, and would write into what the next run makes."""
     late = 'release=${last%/*}; (touch "$release/begun"; sleep 1; mkdir -p "$release/late") & '
@@ -117,7 +105,7 @@ def test_what_a_killed_run_started_is_waited_for(tmp_path: Path, monkeypatch: py
     with pytest.raises(Problem) as raised:
         host.present("1.0")
     assert raised.value.rule == "env.busy"
-    _when_free(lambda: host.present("1.0"))
+    when_free(lambda: host.present("1.0"))
     time.sleep(1)
     host.whole("1.0")
     assert len(host.releases()) == 1
@@ -137,7 +125,7 @@ def test_killed_at_random_instants(host: Host) -> None:
         os.kill(pid, signal.SIGKILL)
         kills += os.WIFSIGNALED(os.waitpid(pid, 0)[1])
         assert deed in ("rolled_back", "absent") or host.says() in (was, deed)
-        _when_free(lambda: host.present("1.0"))
+        when_free(lambda: host.present("1.0"))
         host.whole("1.0")
     print(f"KILLS {host.runtime}: {kills} at random instants")
     assert kills > wanted / 2
