@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from managed_lab import Host, Site
 
+from tests.attack.strength import FULL
+
 # CTranslate2 4.6.0 has no wheel for Python 3.14; newer ones have, so they are asked for on a managed one.
 ALONE = {"whisperx_plan_packages": {"ctranslate2": "==4.6.0"}}
 OLD = {"whisperx_plan_packages": {"ctranslate2": "==4.6.0", "faster-whisper": ""}}
@@ -109,6 +111,7 @@ def test_a_bundle_brings_it_where_there_is_no_network(site: Site, start: Callabl
     assert "changed=0" in site.play("site.yml", host, offline=True, **ALONE, **bundled)
 
 
+@pytest.mark.skipif(not FULL, reason="takes minutes; `make attack` runs it")
 def test_an_image_has_it_and_proves_it_at_its_first_boot(site: Site, start: Callable[..., Host]) -> None:
     host = start("forky", connection="containers.podman.podman")
     del host.variables["whisperx_venv_cache"]  # a bake removes what it downloads
