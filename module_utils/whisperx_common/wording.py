@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-__all__ = ["named", "printable", "versions_of"]
+__all__ = ["hosts_in_words", "named", "printable", "versions_of"]
 
 
 def printable(text: str) -> str:
@@ -12,6 +12,11 @@ def printable(text: str) -> str:
     return "".join(
         letter if letter.isprintable() else " " if letter.isspace() else "\ufffd" for letter in text
     )
+
+
+def hosts_in_words(number: int) -> str:
+    """Return a number of hosts for people: `1 host`, `2 hosts`."""
+    return f"{number} host" if number == 1 else f"{number} hosts"
 
 
 def named(names: Sequence[str], shown: int) -> str:

@@ -75,9 +75,11 @@ def report(
     """
     rows = {name: _host(_of(name, known), bool(run.get("check"))) for name in sorted(names)}
     found = Counter(row["state"] for row in rows.values())
+    plans = known.get("plan", {}).values()
     return {
         "schema": SCHEMA,
         "run": dict(run),
+        "asked": sorted({name for plan in plans for name in plan.get("request") or ()}),
         "totals": {state: found[state] for state in STATES if found[state]},
         "changed": sum(bool(row["actions"]) for row in rows.values()),
         "bytes": sum(row["bytes"] for row in rows.values()),

@@ -6,12 +6,12 @@ import base64
 import functools
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..whisperx_common.conditions import BREAKING, STATES
-from ..whisperx_common.wording import named, printable, versions_of
+from ..whisperx_common.wording import hosts_in_words, named, printable, versions_of
 from ..whisperx_libraries import Environment, FileSystemLoader, Markup, StrictUndefined
 from .services import sentence
 
@@ -19,6 +19,9 @@ __all__ = ["data_block", "packed", "render"]
 
 # The label of a state, if it is not its id.
 _LABELS = {BREAKING: "would break"}
+# How packages are written, if not as the index has them; a title names so many.
+_TITLES = {"whisperx": "WhisperX", "ctranslate2": "CTranslate2"}
+_MOST_IN_TITLE = 3
 # Of many hosts with one change or one problem, so many names.
 _NAMES = 6
 
@@ -38,6 +41,7 @@ def render(record: Mapping[str, Any], templates: str) -> str:
         .get_template("report.html.j2")
         .render(
             record=record,
+            title=_title(record["asked"], len(hosts)),
             states=STATES,
             classes=[_class(name, found, hosts) for name, found in record["classes"].items()],
             problems=[{**one, "names": named(one["hosts"], _NAMES)} for one in record["problems"]],
@@ -62,8 +66,16 @@ def _environment(templates: str) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(bytes=_bytes, label=lambda state: _LABELS.get(state, state))
+    environment.filters.update(
+        bytes=_bytes, hosts=hosts_in_words, label=lambda state: _LABELS.get(state, state)
+    )
     return environment
+
+
+def _title(asked: Sequence[str], number: int) -> str:
+    """Return what was asked for, and on how many hosts; an audit asks for nothing and looks at WhisperX."""
+    names = [_TITLES.get(name, name) for name in asked] or ["WhisperX"]
+    return f"{named(names, _MOST_IN_TITLE)} on {hosts_in_words(number)}"
 
 
 def packed(hosts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

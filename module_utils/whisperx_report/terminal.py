@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..whisperx_common.conditions import ABSENT, CHANGED, FAILED, HELD, REFUSED, RETRY, WELL
-from ..whisperx_common.wording import named, printable, versions_of
+from ..whisperx_common.wording import hosts_in_words, named, printable, versions_of
 from .services import counts, sentence
 
 __all__ = ["lines"]
@@ -52,7 +52,7 @@ def _many(record: Mapping[str, Any]) -> Iterator[str]:
         count = len(one["hosts"])
         rule = f" [{one['rule']}]" if one["rule"] else ""
         who = named(one["hosts"], _NAMES)
-        yield f"{one['state']}, {_hosts(count)} ({who}): {one['message']}{rule}"
+        yield f"{one['state']}, {hosts_in_words(count)} ({who}): {one['message']}{rule}"
         yield from (f"  remedy: {sentence}" for sentence in one["remedies"])
     if len(problems) > _PROBLEMS:
         yield f"and {len(problems) - _PROBLEMS} more problems"
@@ -74,7 +74,7 @@ def _well(record: Mapping[str, Any]) -> Iterator[str]:
         runs = f": {versions_of(versions)} on {rows[0]['device']}" if state != ABSENT else ""
         changed = 0 if state == CHANGED else sum(bool(row["actions"]) for row in rows)
         more = f"; {changed} {_word(record)}" if changed else ""
-        yield f"{state}, {_hosts(len(rows))} of {identity or 'no class'}{runs}{more}"
+        yield f"{state}, {hosts_in_words(len(rows))} of {identity or 'no class'}{runs}{more}"
 
 
 def _notes(record: Mapping[str, Any]) -> Iterator[str]:
@@ -88,7 +88,7 @@ def _end(record: Mapping[str, Any]) -> Iterator[str]:
     known = record["changed"] == record["totals"].get(CHANGED, 0)
     changed = "" if known else f"; {record['changed']} {_word(record)}"
     transferred = f", {record['bytes'] / 1e6:.0f} MB transferred" if record["bytes"] else ""
-    yield f"{_hosts(len(record['hosts']))}: {counts}{changed}{transferred}"
+    yield f"{hosts_in_words(len(record['hosts']))}: {counts}{changed}{transferred}"
 
 
 def _check(record: Mapping[str, Any]) -> bool:
@@ -97,7 +97,3 @@ def _check(record: Mapping[str, Any]) -> bool:
 
 def _word(record: Mapping[str, Any]) -> str:
     return "would change" if _check(record) else "changed"
-
-
-def _hosts(count: int) -> str:
-    return f"{count} host" if count == 1 else f"{count} hosts"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..whisperx_common.wording import named
+from ..whisperx_common.wording import hosts_in_words, named
 from ..whisperx_problem import Problem
 
 __all__ = ["OWN", "Failure", "allowance", "held", "turn", "waves"]
@@ -107,7 +107,7 @@ def held(
     allowed = allowance(len(pending), budget)
     if len(lost) > allowed:
         who = named(lost, _NAMED)
-        why = f"{len(lost)} hosts failed ({who}), {_BUDGET} allows {allowed} of {len(pending)}"
+        why = f"{hosts_in_words(len(lost))} failed ({who}), {_BUDGET} allows {allowed} of {len(pending)}"
         return {host: f"the roll-out ended: {why}" for host in pending if host in rest}
     broken: dict[str, str] = {}
     for host, failure in failed.items():

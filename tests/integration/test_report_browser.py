@@ -167,7 +167,9 @@ def test_a_screen_reader_finds_its_way(browser: Browser, small: str) -> None:
     assert any(role == "status" for role, _ in tree)  # the number of hosts is said when it changes
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (500, "light")])
+@pytest.mark.parametrize(
+    ("width", "scheme"), [(1280, "light"), (1280, "dark"), (500, "light"), (420, "light")]
+)
 def test_axe_finds_nothing_to_complain_of(browser: Browser, small: str, width: int, scheme: str) -> None:
     browser.size(width)
     browser.medium(scheme=scheme)
@@ -179,11 +181,23 @@ def test_axe_finds_nothing_to_complain_of(browser: Browser, small: str, width: i
     assert len(found["passes"]) > 20
 
 
-@pytest.mark.parametrize("width", [1280, 500])
+@pytest.mark.parametrize("width", [1280, 500, 420, 320])
 def test_nothing_sticks_out_of_the_window(browser: Browser, small: str, width: int) -> None:
     browser.size(width)
     browser.open(f"{small}#open={FIRST}")
     assert browser.run("document.documentElement.scrollWidth") <= width
+
+
+def test_a_phone_shows_cards(browser: Browser, small: str) -> None:
+    """No class's name breaks over lines, no column scrolls sideways."""
+    browser.size(420)
+    browser.open(small)
+    for what in (".classes th code", "#table tbody th"):
+        lines = f"[...document.querySelectorAll('{what}')].map((one) => one.getClientRects().length)"
+        assert max(browser.run(lines)) <= 2
+    assert browser.run(
+        "document.querySelector('.wide').scrollWidth <= document.querySelector('.wide').clientWidth"
+    )
 
 
 def test_it_prints_what_is_shown(browser: Browser, small: str) -> None:

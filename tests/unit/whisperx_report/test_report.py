@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -307,3 +308,18 @@ def test_one_problem_is_told_once_with_all_its_hosts() -> None:
     (one_problem,) = fleet(20, spoilt=3)["problems"]
     assert one_problem["hosts"] == ["db0000", "db0001", "db0002"]
     assert one_problem["rule"] == "env.disk-space"
+
+
+@pytest.mark.parametrize(
+    ("asked", "title"),
+    [
+        ([{"whisperx": ""}], "WhisperX on 1 host,"),
+        ([{"ctranslate2": "==4.8.5"}, {"faster-whisper": ""}], "CTranslate2, faster-whisper on 2 hosts,"),
+        ([{}, {}], "WhisperX on 2 hosts,"),
+    ],
+)
+def test_the_title_names_what_was_asked_for(asked: list[dict[str, str]], title: str) -> None:
+    names = [f"db{number}" for number in range(len(asked))]
+    plans = {name: {**PLAN, "request": request} for name, request in zip(names, asked, strict=True)}
+    page = render(report(names, {"plan": plans}, RUN), TEMPLATES)
+    assert f"<title>{title}" in page and f"<h1>{title[:-1]}</h1>" in page

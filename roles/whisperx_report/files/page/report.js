@@ -62,7 +62,7 @@ function filter() {
     if (row.details) row.details.hidden = !fits;
     shown += fits;
   }
-  document.getElementById("shown").textContent = `${shown} of ${rows.length} hosts`;
+  document.getElementById("shown").textContent = `${shown} of ${rows.length} ${rows.length === 1 ? "host" : "hosts"}`;
 }
 
 function total(row, key) {
