@@ -70,3 +70,10 @@ def test_every_header_names_a_licence_that_is_there() -> None:
     assert "GNU GENERAL PUBLIC LICENSE" in (ROOT / "LICENSE").read_text("utf-8")[:200]
     files = [path for folder in ("library", "lookup_plugins") for path in (ROOT / folder).glob("*.py")]
     assert [path.name for path in files if "COPYING" in path.read_text("utf-8")] == []
+
+
+def test_the_licence_of_every_locked_package_is_listed() -> None:
+    done = subprocess.run(
+        [sys.executable, "tools/licences.py", "--check"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout.split()) == (0, [])

@@ -13,6 +13,7 @@ import yaml
 
 from tools.collection import ROOT
 from tools.galaxy.artifact import build
+from tools.galaxy.names import CONTROLLER
 from tools.galaxy.stage import names_of, stage
 
 
@@ -29,17 +30,20 @@ def test_every_module_role_and_playbook_is_in_it(staged: Path) -> None:
     assert {path.name for path in (staged / "roles").iterdir()} == names.roles
     assert {path.stem for path in (staged / "playbooks").iterdir()} == names.playbooks
     packages = {path.name for path in (ROOT / "module_utils").iterdir() if path.name.startswith("whisperx_")}
-    assert {path.name for path in (staged / "plugins/module_utils").iterdir()} == packages
+    assert {path.name for path in (staged / "plugins/module_utils").iterdir()} == packages - {CONTROLLER}
+    assert {path.name for path in (staged / "plugins/plugin_utils").iterdir()} == {CONTROLLER}
     assert os.access(staged / "roles/whisperx_bake/files/in_root", os.X_OK)
 
 
 def test_nothing_else_is_in_it(staged: Path) -> None:
-    fixed = {"plugins", "roles", "playbooks", "docs", "meta", "changelogs", "inventory"}
+    fixed = {"plugins", "roles", "playbooks", "docs", "meta", "changelogs", "inventory", "tests"}
     assert {path.name for path in staged.iterdir() if path.is_dir()} <= fixed
     unwanted = ("__pycache__", ".pyc", "locks", "reports", "meta/main.yml", "changelogs/fragments")
     found = [path.relative_to(staged).as_posix() for path in staged.rglob("*")]
     assert [name for name in found if name.endswith(unwanted) and not name.startswith("roles/")] == []
     assert not any(path.is_symlink() for path in staged.rglob("*"))
+    # What ansible-test reads of a collection, and none of the checkout's tests.
+    assert [path.name for path in (staged / "tests").iterdir()] == ["config.yml"]
 
 
 def test_no_task_has_a_name_that_only_a_checkout_resolves(staged: Path) -> None:
