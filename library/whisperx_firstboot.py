@@ -90,7 +90,8 @@ import os
 from importlib import import_module
 from typing import Any, Dict, Tuple
 
-import ansible.module_utils.distro
+# So that Ansible sends the file that is read below.
+import ansible.module_utils.distro  # noqa: F401  # pylint: disable=unused-import
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.whisperx_common.versions import numbers
@@ -139,7 +140,7 @@ def main() -> None:
         given["bin_dir"],
     )
     # The package's attribute of that name is something else.
-    distro = import_module(ansible.module_utils.distro.__name__ + "._distro")
+    distro = import_module("ansible.module_utils.distro._distro")
     old = os.umask(0o022)
     try:
         actions = install(image, given["python"], distro, Places(), module.check_mode)
