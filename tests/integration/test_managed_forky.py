@@ -69,6 +69,7 @@ def test_it_is_installed_upgraded_rolled_back_and_audited(site: Site, start: Cal
     assert "healthy" in audited, audited[-3000:]
 
 
+@pytest.mark.skipif(not FULL, reason="takes minutes; `make attack` runs it")
 def test_a_debian_13_that_becomes_testing_moves_to_one(site: Site, start: Callable[..., Host]) -> None:
     host = start("trixie")
     site.play("site.yml", host, **OLD)
