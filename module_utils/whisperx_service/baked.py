@@ -7,7 +7,7 @@ count, no ports in use.
 from __future__ import annotations
 
 import os
-from typing import List, Sequence
+from typing import Any, List, Mapping, Sequence
 
 from ..whisperx_common.durable import make_directories
 from ..whisperx_common.files import discard, link, names_in, read_json, write_json, write_text
@@ -35,11 +35,12 @@ def install(layout: Layout, services: Sequence[Service], releases: Sequence[str]
         # In a dry run the releases may not be there yet.
         if not check or followed.commands:
             survey.check_job(job, followed, {}, layout.root)
-    gone = sorted(set(noted) - {service.name for service in services})
+    there = {name for name, record in noted.items() if not record.get("dropped")}
+    gone = sorted(there - {service.name for service in services})
     done = ["Removed service {}".format(name) for name in gone]
     if not check:
         for name in gone:
-            _remove(layout, name, noted[name]["units"])
+            _remove(layout, name, noted[name])
     for job in jobs:
         if survey.stale_files(job) or job.record.get("service") != records.raw(job.service):
             done.append("Wrote {}".format(", ".join(unit.name for unit in job.units)))
@@ -85,7 +86,8 @@ def _write(layout: Layout, job: survey.Job) -> None:
     units = [unit.name for unit in job.units]
     record = {"schema": records.SCHEMA, "name": job.service.name, "service": records.raw(job.service)}
     # Not healthy: the first run of site.yml on the machine checks it.
-    record.update(units=units, states=units, release="", healthy=False, dropped=False)
+    states = sorted({*units, *records.states_of(job.record)})
+    record.update(units=units, states=states, release="", healthy=False, dropped=False)
     write_json(records.path(layout, job.service.name), record, 0o600)
     _unlink(job.dropped)
     for path, text in job.files.items():
@@ -96,10 +98,11 @@ def _write(layout: Layout, job: survey.Job) -> None:
         link(path, target)
 
 
-def _remove(layout: Layout, name: str, units: Sequence[str]) -> None:
-    _unlink(units)
+def _remove(layout: Layout, name: str, record: Mapping[str, Any]) -> None:
+    """Remove units and environment; the record stays for what a removal of all will remove, its states."""
+    _unlink(record["units"])
     discard(survey.place_of(layout).environment(name))
-    discard(records.path(layout, name))
+    write_json(records.path(layout, name), dict(record, service={}, healthy=False, dropped=True), 0o600)
 
 
 def _unlink(units: Sequence[str]) -> None:
