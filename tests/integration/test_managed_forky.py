@@ -70,9 +70,13 @@ def test_it_is_installed_upgraded_rolled_back_and_audited(site: Site, start: Cal
 
 
 @pytest.mark.skipif(not FULL, reason="takes minutes; `make attack` runs it")
-def test_a_debian_13_that_becomes_testing_moves_to_one(site: Site, start: Callable[..., Host]) -> None:
+def test_a_debian_13_that_becomes_testing_moves_to_one(
+    site: Site, start: Callable[..., Host], tmp_path: Path
+) -> None:
+    # No lock of another test's, which would be taken as it is.
+    asked = OLD | {"whisperx_plan_lock_dir": str(tmp_path / "locks")}
     host = start("trixie")
-    site.play("site.yml", host, **OLD)
+    site.play("site.yml", host, **asked)
     assert site.plan["python_source"] == "system"
     before = host.versions()
     versions = host.here("cat", "/opt/whisperx/current/release.json")
@@ -89,7 +93,7 @@ def test_a_debian_13_that_becomes_testing_moves_to_one(site: Site, start: Callab
     assert "this run continues (the guard is off), but:" in told
     host.here("/opt/whisperx/current/launch/python", "-c", "pass", fails=True)
 
-    told = site.play("site.yml", host, **OLD)
+    told = site.play("site.yml", host, **asked)
     assert "taken over from the lock" in told, told[-3000:]
     assert site.plan["python_source"] == "managed"
     assert host.versions() == ["4.6.0", site.version]
