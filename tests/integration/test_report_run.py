@@ -69,7 +69,7 @@ def test_a_dry_run_over_three_hosts(base: Path) -> None:
     # On a busy machine ssh ends before it was sent the module.
     assert re.search("Connection refused|Broken pipe", record["hosts"]["gone"]["message"])
     assert (base / "reports/site-check.retry").read_text() == "elsewhere\ngone\n"
-    assert "<h1>WhisperX on 3 hosts</h1>" in (base / "reports/site-check.html").read_text()
+    assert "<h1>CTranslate2 on 3 hosts</h1>" in (base / "reports/site-check.html").read_text()
     # The terminal has each host, the counts, and how to go on.
     assert "gone: unreachable: " in told and "elsewhere: refused: " in told and "here: would build " in told
     assert all(f"elsewhere: remedy: {step}" in told for step in record["hosts"]["elsewhere"]["remedies"])
