@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
+from tests.attack.strength import FULL
 from tools.collection import ROOT
 from tools.galaxy.artifact import build
 from tools.galaxy.sanity import sanity, seed, unpack
 from tools.galaxy.stage import stage
 
-FULL = os.environ.get("WHISPERX_FLEET_ATTACK") == "full"
 # These need no environment of their own, and take seconds.
 QUICK = (
     "action-plugin-docs",

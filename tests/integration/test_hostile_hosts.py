@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +12,9 @@ import pytest
 from hostile_lab import PAYLOADS, ROOT, Fleet, leaves
 from wheelhouse_lab import CountingIndex, serving
 
+from tests.attack.strength import FULL
+
 FACTS = next((ROOT / "tests/fixtures/hosts").glob("debian13-cpu--*.json"))
-FULL = bool(os.environ.get("WHISPERX_FLEET_ATTACK"))
 # Each string in each syntax, or each in the next one.
 TURNS = len(PAYLOADS) if FULL else 1
 # In the short form what is not about hosts that differ is tried with few.

@@ -24,9 +24,9 @@ from env_lab import UV, Lab
 from power_lab import Cut, Device
 
 from module_utils.whisperx_common.files import sha256
+from tests.attack.strength import FULL
 
 ROOT = Path(__file__).parents[2]
-FULL = os.environ.get("WHISPERX_FLEET_ATTACK") == "full"
 # File system, whether the download cache has one of its own, what is on disk at a cut.
 PLACES = [("ext4", False, "mixed")]
 if FULL:

@@ -16,8 +16,9 @@ import power_lab
 import pytest
 from power_lab import Device
 
+from tests.attack.strength import FULL
+
 ROOT = Path(__file__).parents[2]
-FULL = os.environ.get("WHISPERX_FLEET_ATTACK") == "full"
 # Runtime, file system, what is on disk at a cut.
 PLACES = [("venv", "ext4", "stirred"), ("container", "ext4", "as it is")]
 if FULL:

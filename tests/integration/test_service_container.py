@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from systemd_lab import build, podman, wait_for_boot
 
 from tests.attack.strength import FULL
 
@@ -84,15 +84,6 @@ print(told)
 pytestmark = pytest.mark.skipif(not FULL, reason="takes minutes and podman in a host; `make attack` runs it")
 
 
-def podman(*words: str, check: bool = True, given: str | None = None) -> str:
-    settings = os.environ | {"CONTAINERS_CONF": str(ROOT / "tools/lab/containers.conf")}
-    done = subprocess.run(
-        ["podman", *words], capture_output=True, text=True, check=False, env=settings, input=given
-    )
-    assert not check or done.returncode == 0, done.stdout + done.stderr
-    return done.stdout.strip()
-
-
 def host(*words: str, check: bool = True) -> str:
     return podman("exec", "--env", "PODMAN_IGNORE_CGROUPSV1_WARNING=1", NAME, *words, check=check)
 
@@ -119,10 +110,7 @@ def asked(seconds: float = 0) -> str:
 
 def booted() -> None:
     """Wait until the host has started, and let its engine make control groups."""
-    for _ in range(60):
-        if host("systemctl", "is-system-running", check=False) in ("running", "degraded"):
-            break
-        time.sleep(0.5)
+    wait_for_boot(NAME)
     host("sh", "-c", GROUPS)
 
 
@@ -131,8 +119,7 @@ def machine() -> Iterator[None]:
     """One booted host for all tests, in their order."""
     if os.getuid() != 0:
         pytest.skip("takes root")
-    settings = os.environ | {"CONTAINERS_CONF": str(ROOT / "tools/lab/containers.conf")}
-    subprocess.run([ROOT / "tools/lab/build_systemd_images", "trixie"], check=True, env=settings)
+    build("trixie")
     podman("build", "--quiet", "--network", "host", "--tag", IMAGE, "-", given=RECIPE)
     rights = ("SYS_ADMIN", "SYS_PTRACE", "NET_ADMIN", "MKNOD", "SYS_CHROOT", "SETFCAP")
     podman(

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from systemd_lab import build, podman, wait_for_boot
 
 from tests.attack.strength import FULL
 from tests.models import spoken, weights
@@ -28,13 +29,6 @@ ROOT = Path(__file__).resolve().parents[2]
 NAME = f"whisperx-speech-{os.getpid()}"
 WORDS = ("weather", "mountains", "books", "page")
 OLD, NEW = "==3.8.0", ""
-
-
-def podman(*words: str, check: bool = True) -> str:
-    settings = os.environ | {"CONTAINERS_CONF": str(ROOT / "tools/lab/containers.conf")}
-    done = subprocess.run(["podman", *words], capture_output=True, text=True, check=False, env=settings)
-    assert not check or done.returncode == 0, done.stdout + done.stderr
-    return done.stdout.strip()
 
 
 def host(*words: str, check: bool = True) -> str:
@@ -112,7 +106,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """One booted host; the index is reached over the builder's network."""
     if os.getuid() != 0 or "LAB_SHARE" not in os.environ:
         pytest.skip("takes root, and tools/lab/with")
-    subprocess.run([ROOT / "tools/lab/build_systemd_images", "trixie"], check=True)
+    build("trixie")
     weights.base()
     made = Fleet(tmp_path_factory.mktemp("fleet"))
     authority = os.environ.get("LAB_CA")
@@ -133,10 +127,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
         "localhost/whisperx-lab:trixie-systemd",
     )
     try:
-        for _ in range(60):
-            if host("systemctl", "is-system-running", check=False) in ("running", "degraded"):
-                break
-            time.sleep(0.5)
+        wait_for_boot(NAME)
         yield made
     finally:
         podman("rm", "--force", "--time", "1", NAME)

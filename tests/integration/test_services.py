@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from systemd_lab import build, podman, wait_for_boot
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = f"whisperx-services-{os.getpid()}"
@@ -49,13 +49,6 @@ TINY = {
     "secrets": {"TINY_SECRET": SECRET},
     "memory": "512M",
 }
-
-
-def podman(*words: str, check: bool = True) -> str:
-    settings = os.environ | {"CONTAINERS_CONF": str(ROOT / "tools/lab/containers.conf")}
-    done = subprocess.run(["podman", *words], capture_output=True, text=True, check=False, env=settings)
-    assert not check or done.returncode == 0, done.stdout + done.stderr
-    return done.stdout.strip()
 
 
 def host(*words: str, check: bool = True) -> str:
@@ -95,18 +88,14 @@ def machine() -> Iterator[None]:
     """One booted host for all tests, in their order."""
     if os.getuid() != 0:
         pytest.skip("takes root")
-    settings = os.environ | {"CONTAINERS_CONF": str(ROOT / "tools/lab/containers.conf")}
-    subprocess.run([ROOT / "tools/lab/build_systemd_images", "trixie"], check=True, env=settings)
+    build("trixie")
     podman(
         *("run", "--detach", "--name", NAME, "--systemd=always", "--network", "none"),
         *("--cap-add", "SYS_ADMIN", "--cap-add", "SYS_PTRACE", "--volume", f"{ROOT}:/srv/fleet:ro"),
         "localhost/whisperx-lab:trixie-systemd",
     )
     try:
-        for _ in range(60):
-            if host("systemctl", "is-system-running", check=False) in ("running", "degraded"):
-                break
-            time.sleep(0.5)
+        wait_for_boot(NAME)
         yield
     finally:
         podman("rm", "--force", "--time", "1", NAME)
