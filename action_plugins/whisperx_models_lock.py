@@ -84,12 +84,13 @@ class ActionModule(ControllerAction):
             text = result["text"]
         lock = parse(text, str(path))
         sets, chosen = hosts.sets(lock)
-        images = {name: (want(value).identity, value) for name, value in hosts.images(lock).items()}
+        images = hosts.images(lock)
+        named = {name: want(value).identity for name, value in images.items()}
         found = {
             "text": text,
-            "sets": sets | dict(images.values()),
+            "sets": sets | {named[name]: value for name, value in images.items()},
             "of": chosen,
-            "images": {name: identity for name, (identity, _unused) in images.items()},
+            "images": named,
             "notes": notes(rows, lock, hosts, fleet, variables),
         }
         if text != before:
@@ -107,11 +108,9 @@ class ActionModule(ControllerAction):
         else:
             missing = missing_files(fleet, sets, chosen)
         # An image that is built is made of all of its files, which the store may have already.
-        place, images = (
-            store_place({"dir": "", "bundle": "", "cache_dir": "", **given}),
-            made.get("images") or {},
-        )
-        built = {name: size for one in images.values() for name, size in contents(sets[one]).items()}
+        place = store_place({"dir": "", "bundle": "", "cache_dir": "", **given})
+        images = (made.get("images") or {}).values()
+        built = {name: size for one in images for name, size in contents(sets[one]).items()}
         missing |= {name: size for name, size in built.items() if size_of(place / name / NAME) != size}
         files = [
             {"file": NAME, "sha256": name, "path": str(place / name / NAME)}

@@ -1,4 +1,4 @@
-"""Target: what /proc says of other processes, as bytes; what cannot be read is empty: gone, another's.
+"""Target: what /proc says of processes, as bytes; what cannot be read is empty: gone, another's.
 
 Source: proc(5).
 """
@@ -8,16 +8,21 @@ from __future__ import annotations
 import os
 from typing import List
 
-__all__ = ["PROC", "link", "opened", "others", "read"]
+__all__ = ["PROC", "every", "link", "opened", "others", "read"]
 
 PROC = "/proc"
 # Bytes of one file; the mappings of a process of WhisperX take less than one million.
 _MOST = 64 << 20
 
 
+def every(proc: str = PROC) -> List[int]:
+    """Return the ids of all processes, in order."""
+    return sorted(int(name) for name in os.listdir(proc) if name.isdecimal())
+
+
 def others(proc: str = PROC) -> List[int]:
     """Return the ids of all processes but this one, in order."""
-    return sorted(int(name) for name in os.listdir(proc) if name.isdecimal() and int(name) != os.getpid())
+    return [pid for pid in every(proc) if pid != os.getpid()]
 
 
 def read(pid: int, name: str, proc: str = PROC) -> bytes:

@@ -15,7 +15,7 @@ __all__ = ["Taken", "server", "take"]
 
 
 class Taken(NamedTuple):
-    """What came of it: the bytes that ``moved``, whether the file is ``there``, and ``why`` it is not.
+    """The result: the bytes that ``moved``, whether the file is ``there``, and ``why`` it is not.
 
     ``other``: whether the store has another file under that name; ``why`` is "" then if its digest shows it.
     """

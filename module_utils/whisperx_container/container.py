@@ -16,7 +16,7 @@ from ..whisperx_common.models import active
 from ..whisperx_problem import Problem
 from ..whisperx_release import disk, host
 from ..whisperx_release.hooks import Hooks
-from ..whisperx_release.model import LEVELS, SCHEMA, Decision, Layout, Release, State, Step
+from ..whisperx_release.model import SCHEMA, Decision, Layout, Release, State, Step
 from ..whisperx_release.runtime import Deed, Proposal, Run, Runtime
 from . import store
 from .engine import Engine
@@ -238,9 +238,7 @@ class Container(Runtime):
 
     def _is_proved(self, mine: Release) -> bool:
         """Return whether the very image was proved, and far enough."""
-        if self._image_of(mine) is None or mine.level not in LEVELS:
-            return False
-        return LEVELS.index(mine.level) >= LEVELS.index(self.options.verify_level) and self.hears(mine)
+        return self._image_of(mine) is not None and self.is_verified(mine)
 
     def _texts(self) -> Dict[str, str]:
         """Return the scripts of the wanted release, by name."""

@@ -18,8 +18,6 @@ __all__ = ["CURRENT", "LABEL", "REPOSITORY", "Found", "Options", "Result", "Want
 REPOSITORY = "localhost/whisperx-fleet"
 CURRENT = REPOSITORY + ":current"
 LABEL = "whisperx-fleet."
-# Where placed models are on a host if nothing else is said, and in an image beside its releases.
-MODELS = USUAL
 
 
 @dataclass(frozen=True)
@@ -101,7 +99,7 @@ class Options(model.Options):
     storage_driver: str = "overlay"
     network: str = ""
     cache: str = ""
-    models_dir: str = MODELS
+    models_dir: str = USUAL
     shm: str = "1g"
     options: Tuple[str, ...] = ()
     copied: bool = True

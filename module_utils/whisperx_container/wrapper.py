@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Dict, List, Sequence, Tuple
 
 from ..whisperx_common import telemetry
+from ..whisperx_common.models import USUAL
 from ..whisperx_problem import Problem
-from .model import MODELS
 from .script import SCRIPT
 
 __all__ = ["Command", "render"]
@@ -203,7 +203,7 @@ class Command:
     fuse: str = ""
     network: str = ""
     cache: str = ""
-    models: str = MODELS
+    models: str = USUAL
     shm: str = "1g"
     gpu: str = ""
     driver: str = ""
@@ -240,7 +240,8 @@ def _script(command: Command, name: str) -> str:
         "TORCH": caches + "/torch",
         "NLTK": caches + "/nltk_data",
         "PLACED": _fit(command.models.rstrip("/"), "the directory of placed models"),
-        "MODELS": MODELS,
+        # In an image they lie beside its releases.
+        "MODELS": USUAL,
         "ROOTS_STORE": "export CONTAINERS_STORAGE_CONF='{}'".format(command.run_conf)
         if command.store
         else ":",

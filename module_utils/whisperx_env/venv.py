@@ -10,7 +10,7 @@ from ..whisperx_common.models import STORE, USUAL, active
 from ..whisperx_common.standalone import Archive
 from ..whisperx_release import host, state
 from ..whisperx_release.hooks import Hooks
-from ..whisperx_release.model import LEVELS, SCHEMA, Decision, Layout, Release, State, Step
+from ..whisperx_release.model import SCHEMA, Decision, Layout, Release, State, Step
 from ..whisperx_release.runtime import Deed, Proposal, Run, Runtime
 from . import additions, cache, gate, integrity, launch, pythons, room, shelf, supplies
 from .model import Options, Wanted
@@ -204,8 +204,7 @@ class Venv(Runtime):
         steps: List[Step] = []
         if launch.stale(self.wanted, release.path, release.site_packages):
             steps.append(Step("launch", release.name, "Wrote the launch scripts of {}".format(release.name)))
-        known = LEVELS.index(release.level) if release.level in LEVELS else -1
-        if known < LEVELS.index(self.options.verify_level) or not self.hears(release):
+        if not self.is_verified(release):
             steps += self._verification(release.name)
         return steps
 

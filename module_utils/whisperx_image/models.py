@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from ..whisperx_common.models import USUAL
@@ -30,7 +31,7 @@ class Models:
     manifest: Mapping[str, Any] = field(default_factory=lambda: {"schema": 1, "models": []})
     files: Mapping[str, str] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """The name of the set, "" for no models."""
         return want(dict(self.manifest)).identity

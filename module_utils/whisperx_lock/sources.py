@@ -168,6 +168,7 @@ def _index(name: str, url: str, option: str) -> Index:
         known = known or (parts.scheme == "file" and parts.path.startswith("/"))
         username, password = unquote(parts.username or ""), unquote(parts.password or "")
         netloc = parts.netloc.rpartition("@")[2]
+        # Of what is no number, the port raises ValueError.
         known = known and parts.port != 0
     except ValueError:
         known = False

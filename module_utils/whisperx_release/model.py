@@ -13,7 +13,6 @@ __all__ = [
     "LEVELS",
     "SCHEMA",
     "SERVICES",
-    "WITH_MODELS",
     "Asked",
     "Decision",
     "Layout",
@@ -22,15 +21,21 @@ __all__ = [
     "Release",
     "State",
     "Step",
+    "tries_models",
 ]
 
 SCHEMA = 1
 # How far a release is verified, each level including those before it.
 LEVELS = ("import", "kernels", "pipeline", "speech")
-# From this level on a verification tries the models that are placed on the host.
-WITH_MODELS = "pipeline"
+# Of these, the levels that try the models which are placed on the host.
+_WITH_MODELS = LEVELS[LEVELS.index("pipeline") :]
 # The directory in the root that has the records of the services.
 SERVICES = "services"
+
+
+def tries_models(level: object) -> bool:
+    """Return whether a verification of this level tries the models that are placed on the host."""
+    return level in _WITH_MODELS
 
 
 @dataclass(frozen=True)

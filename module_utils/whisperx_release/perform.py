@@ -14,7 +14,7 @@ from typing import Dict
 
 from ..whisperx_common.files import discard, link, make_way, read_json, write_json
 from . import building, outside, state, uses
-from .model import LEVELS, SCHEMA, WITH_MODELS, Layout, Outcome, Step
+from .model import SCHEMA, Layout, Outcome, Step, tries_models
 from .records import RECORD
 from .runtime import Deed, Run, Runtime
 
@@ -93,7 +93,7 @@ def _verify(run: Run, step: Step) -> None:
     path, models = run.path(step), run.runtime.models()
     report = run.runtime.prove(path)
     kept = {key: report.get(key) for key in _KEPT}
-    if models and report.get("level") in LEVELS[LEVELS.index(WITH_MODELS) :]:
+    if models and tries_models(report.get("level")):
         kept["models"] = models
     run.checked["verify"] = dict(kept, at=run.hooks.now())
     run.checked["host"] = run.runtime.host(path)

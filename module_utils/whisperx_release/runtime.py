@@ -11,7 +11,7 @@ from typing import Any, Callable, Dict, FrozenSet, Mapping, Optional, Sequence, 
 
 from . import host
 from .hooks import Hooks
-from .model import LEVELS, WITH_MODELS, Decision, Layout, Options, Outcome, Release, State, Step
+from .model import LEVELS, Decision, Layout, Options, Outcome, Release, State, Step, tries_models
 
 __all__ = ["Deed", "Proposal", "Run", "Runtime", "Together"]
 
@@ -114,11 +114,12 @@ class Runtime:
         """Return the name of the set of models that the programs of the wanted release find, "" for none."""
         return ""
 
-    def hears(self, release: Release) -> bool:
-        """Return whether a release was verified with the models of now, where the level asks for that."""
-        if LEVELS.index(self.common.verify_level) < LEVELS.index(WITH_MODELS):
-            return True
-        return self.models() in ("", release.models)
+    def is_verified(self, release: Release) -> bool:
+        """Return whether a release was verified as far as is asked for, and with the models of now."""
+        level = self.common.verify_level
+        if release.level not in LEVELS or LEVELS.index(release.level) < LEVELS.index(level):
+            return False
+        return not tries_models(level) or self.models() in ("", release.models)
 
     def prove(self, path: str) -> Dict[str, Any]:
         """Verify the release at ``path``; return the report. Raises Problem when it does not work."""

@@ -102,7 +102,7 @@ def _remove(layout: Layout, name: str, record: Mapping[str, Any]) -> None:
     """Remove units and environment; the record stays for what a removal of all will remove, its states."""
     _unlink(record["units"])
     discard(survey.place_of(layout).environment(name))
-    write_json(records.path(layout, name), dict(record, service={}, healthy=False, dropped=True), 0o600)
+    write_json(records.path(layout, name), records.dropped(name, record["units"], record), 0o600)
 
 
 def _unlink(units: Sequence[str]) -> None:

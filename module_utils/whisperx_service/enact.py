@@ -70,10 +70,9 @@ class Enact:
         run.outcome.notes.append("left the state of service {} in {}".format(step.subject, where))
 
     def _drop(self, run: Run, name: str, units: List[str]) -> None:
-        """Note that a service is gone but for its state, which a removal of everything finds so."""
-        states = sorted({*units, *records.states_of(self._records.get(name) or {})})
-        values = {"schema": records.SCHEMA, "name": name, "service": {}, "units": units, "dropped": True}
-        write_json(records.path(run.layout, name), dict(values, states=states, healthy=False), 0o600)
+        """Note that a service is gone but for its state."""
+        gone = records.dropped(name, units, self._records.get(name) or {})
+        write_json(records.path(run.layout, name), gone, 0o600)
 
     def _purge(self, run: Run, step: Step) -> None:
         """Remove a service and everything it wrote in the directories that systemd made for it."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from typing import Collection, Dict, Iterator, List, Sequence, Tuple
+from typing import Collection, Dict, Iterator, List, Tuple
 from urllib.parse import urlsplit
 
+from ..whisperx_common.proc import PROC, every, opened, read
 from ..whisperx_common.wording import printable
 from .contained import MARK
 from .model import Service
@@ -39,7 +40,7 @@ def ports_of(service: Service, unit: Unit) -> List[int]:
     return sorted(found)
 
 
-def listening(proc: str = "/proc") -> Dict[int, Dict[str, int]]:
+def listening(proc: str = PROC) -> Dict[int, Dict[str, int]]:
     """Return port -> the sockets (inodes) that listen on it, each with the user id that opened it."""
     found: Dict[int, Dict[str, int]] = {}
     for name in ("tcp", "tcp6"):
@@ -52,7 +53,7 @@ def listening(proc: str = "/proc") -> Dict[int, Dict[str, int]]:
     return found
 
 
-def user_of(pid: str, proc: str = "/proc") -> int:
+def user_of(pid: str, proc: str = PROC) -> int:
     """Return the user id that a process runs as, -1 for none."""
     try:
         return os.stat(os.path.join(proc, pid)).st_uid if pid.isdecimal() and pid != "0" else -1
@@ -60,14 +61,13 @@ def user_of(pid: str, proc: str = "/proc") -> int:
         return -1
 
 
-def owners(sockets: Collection[str], proc: str = "/proc") -> List[Listener]:
+def owners(sockets: Collection[str], proc: str = PROC) -> List[Listener]:
     """Return the processes that have one of these sockets open, as far as this user may see."""
-    links = {"socket:[{}]".format(inode) for inode in sockets}
+    links = {"socket:[{}]".format(inode).encode() for inode in sockets}
     found = []
-    for number in sorted(int(name) for name in os.listdir(proc) if name.isdecimal()):
-        path = os.path.join(proc, str(number))
-        if links & set(_targets(os.path.join(path, "fd"))):
-            found.append((number, printable(_read(path, "comm").strip()) or "?", _unit(path)))
+    for pid in every(proc):
+        if links & set(opened(pid, proc)):
+            found.append((pid, printable(_text(pid, "comm", proc).strip()) or "?", _unit(pid, proc)))
     return found
 
 
@@ -81,25 +81,12 @@ def _in_command(service: Service, unit: Unit) -> Iterator[int]:
                 yield int(match.group(1))
 
 
-def _targets(directory: str) -> Iterator[str]:
-    names: Sequence[str] = ()
-    with contextlib.suppress(OSError):
-        names = os.listdir(directory)
-    for name in names:
-        with contextlib.suppress(OSError):
-            yield os.readlink(os.path.join(directory, name))
-
-
-def _unit(path: str) -> str:
-    found = re.search(r"/([^/\n]+\.service)$", _read(path, "cgroup"), re.MULTILINE)
+def _unit(pid: int, proc: str) -> str:
+    found = re.search(r"/([^/\n]+\.service)$", _text(pid, "cgroup", proc), re.MULTILINE)
     # What runs in a container says itself whose it is.
-    marked = found or re.search("(?:\\A|\0)" + MARK + "=([^\0]+)", _read(path, "environ"))
+    marked = found or re.search("(?:\\A|\0)" + MARK + "=([^\0]+)", _text(pid, "environ", proc))
     return printable(marked.group(1)) if marked else ""
 
 
-def _read(path: str, name: str) -> str:
-    try:
-        with open(os.path.join(path, name), encoding="utf-8", errors="replace") as stream:
-            return stream.read()
-    except OSError:
-        return ""
+def _text(pid: int, name: str, proc: str) -> str:
+    return read(pid, name, proc).decode("utf-8", "replace")

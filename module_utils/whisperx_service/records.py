@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any, Dict, List, Mapping
+from typing import Any, Dict, List, Mapping, Sequence
 
 from ..whisperx_common import records
 from ..whisperx_common.files import names_in
@@ -16,7 +16,7 @@ from ..whisperx_problem import Problem
 from ..whisperx_release.model import SERVICES, Layout
 from .model import Service, public, services_of
 
-__all__ = ["SCHEMA", "all_of", "compared", "directory", "path", "raw", "service_of", "states_of"]
+__all__ = ["SCHEMA", "all_of", "compared", "directory", "dropped", "path", "raw", "service_of", "states_of"]
 
 SCHEMA = 1
 _END = ".json"
@@ -59,6 +59,16 @@ def all_of(layout: Layout) -> Dict[str, Dict[str, Any]]:
 def states_of(record: Mapping[str, Any]) -> List[str]:
     """Return every unit of a record that has, or had, a state directory."""
     return sorted({*(record.get("units") or []), *(record.get("states") or [])})
+
+
+def dropped(name: str, units: Sequence[str], record: Mapping[str, Any]) -> Dict[str, Any]:
+    """Return the record of a service that is gone but for its state, which a removal of everything finds so.
+
+    ``record`` is the one that it had.
+    """
+    states = sorted({*units, *states_of(record)})
+    values = {"schema": SCHEMA, "name": name, "service": {}, "units": list(units), "dropped": True}
+    return dict(values, states=states, healthy=False)
 
 
 def service_of(record: Dict[str, Any]) -> List[Service]:
