@@ -133,8 +133,9 @@ def assessment(given: Mapping[str, Any], known: Any) -> Optional[Dict[str, Any]]
 
 
 def _shown(options: Mapping[str, Any]) -> Dict[str, Any]:
-    """Return options without secrets. Raises Problem "service.malformed"."""
-    return {**options, "services": compared(options.get("services"))}
+    """Return options without secrets; what this returned stays. Raises Problem "service.malformed"."""
+    services = options.get("services")
+    return {**options, "services": services if isinstance(services, str) else compared(services)}
 
 
 def _texts(options: Mapping[str, Any]) -> Dict[str, str]:

@@ -67,6 +67,14 @@ def test_options_may_be_texts_or_left_out(tmp_path: Path) -> None:
     )
 
 
+def test_the_options_of_a_host_are_those_that_it_was_assessed_with(tmp_path: Path) -> None:
+    """So whisperx_unchanged asks, which knows no others."""
+    _, request, given = installed(tmp_path)
+    for services in ({}, None):
+        known = standing.assess({**given, "services": services})
+        assert standing.assessment({**request, **known["options"]}, known) is not None
+
+
 OTHERS: dict[str, dict[str, Any]] = {
     "python": {"plan": plan(python_path="/opt/python3.11")},
     "environment": {"plan": plan(environment={"A": "2"})},
