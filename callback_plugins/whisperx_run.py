@@ -41,7 +41,8 @@ MARK = "WHISPERX_RUN_CALLBACK"
 _EVERY_S = 60.0
 _NAMES = 3
 # So many reasons of a playbook that has no summary of its own, each so long.
-_REASONS, _LONGEST = 10, 600
+_REASONS = 10
+_LONGEST = 600
 
 
 class CallbackModule(CallbackBase):  # type: ignore[misc]

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import threading
-from typing import IO, Any, Callable, Dict, List, Optional, Sequence, Tuple, cast
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 __all__ = ["PATH", "TIMED_OUT", "run"]
 
@@ -69,10 +69,11 @@ def _give(child: subprocess.Popen[bytes], given: str) -> None:
 
 def _listen(child: subprocess.Popen[bytes], said: List[str], heard: Callable[[str], None]) -> None:
     """Take down what the child and all it started write, until the last of them is done."""
-    with cast("IO[bytes]", child.stdout) as stream:
-        for line in stream:
-            said.append(line.decode("utf-8", "replace"))
-            heard(said[-1])
+    if child.stdout is not None:
+        with child.stdout as stream:
+            for line in stream:
+                said.append(line.decode("utf-8", "replace"))
+                heard(said[-1])
 
 
 def _end(child: subprocess.Popen[bytes], ear: threading.Thread, said: List[str]) -> str:

@@ -11,19 +11,19 @@ from .hosts import plans_of
 
 __all__ = ["unchanged"]
 
-# From options of whisperx_env, and what came with the facts, to its result; None if it has to be asked.
-Assessment = Callable[[Mapping[str, Any], Any], Mapping[str, Any] | None]
-# From a host to the result of whisperx_models; None if it has to be asked.
-Models = Callable[[str], Mapping[str, Any] | None]
-
 
 def unchanged(
-    fleet: Fleet, variables: Mapping[str, Any], assessment: Assessment, models: Models
+    fleet: Fleet,
+    variables: Mapping[str, Any],
+    assessment: Callable[[Mapping[str, Any], Any], Mapping[str, Any] | None],
+    models: Callable[[str], Mapping[str, Any] | None],
 ) -> dict[str, dict[str, Any]]:
     """Return host to the result of whisperx_env, for each host that takes part and stays as it is.
 
-    ``variables``: those of the task, which have plan and lock. A host that runs containers is not among them,
-    nor one that lacks packages of the distribution.
+    ``variables``: those of the task, which have plan and lock. ``assessment``: from options of whisperx_env,
+    and what came with the facts, to its result. ``models``: from a host to the result of whisperx_models.
+    Either gives None if the module has to be asked. A host that runs containers is not among them, nor one
+    that lacks packages of the distribution.
     """
     plans, found = plans_of(variables), {}
     locks = at(variables, ("__whisperx_lock", "locks")) or {}

@@ -7,7 +7,7 @@ import selectors
 import signal
 import subprocess
 import time
-from typing import IO, Callable, Dict, List, NamedTuple, Optional, Sequence, cast
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 
 __all__ = ["Ending", "run_group"]
 
@@ -45,7 +45,7 @@ def run_group(
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
-    output = cast("IO[bytes]", process.stdout)
+    output: Any = process.stdout  # the pipe that was asked for
     tail = _Tail()
     os.set_blocking(output.fileno(), False)
     timed_out = False

@@ -53,3 +53,10 @@ def test_code_keeps_to_what_the_collections_checks_allow(path: Path) -> None:
 @pytest.mark.parametrize("path", MODULES, ids=identity)
 def test_the_path_of_a_persons_home_is_resolved_outside_of_modules(path: Path) -> None:
     assert "expanduser" not in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", [*MODULES, *PLUGINS], ids=identity)
+def test_ansible_doc_reads_plugins_without_a_warning(path: Path) -> None:
+    top = ast.parse(path.read_text(encoding="utf-8")).body
+    targets = [target for node in top if isinstance(node, ast.Assign) for target in node.targets]
+    assert all(isinstance(target, ast.Name) for target in targets), "assign one name on a line"

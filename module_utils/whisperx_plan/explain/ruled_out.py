@@ -170,7 +170,7 @@ def python_findings(chosen: Attempt) -> Iterator[tuple[Interpreter, Finding]]:
             continue
         why = _why_unfit(trial)
         if why:
-            name = next(iter(trial.world.target.request.packages))
+            name = next(iter(trial.world.target.request.packages), "")
             yield (
                 trial.python,
                 finding("python.unfit", f"Python {dotted(trial.python.minor)}", why=why, package=name),
