@@ -145,7 +145,8 @@ lock-requirements: $(VENV)/.controller
 	for name in test ee; do \
 	  uv pip compile -q $$options --custom-compile-command 'make lock-requirements' -c controller.txt $$name.in -o $$name.txt; \
 	done; \
-	uv pip compile -q $$options --custom-compile-command 'make lock-requirements' --no-deps -c test.txt collections.in -o collections.txt
+	uv pip compile -q $$options --custom-compile-command 'make lock-requirements' --no-deps -c test.txt collections.in -o collections.txt; \
+	uv pip compile -q $$options --custom-compile-command 'make lock-requirements' --no-deps data.in -o data.txt
 
 clean:
 	@tools/lab/clean
@@ -173,7 +174,8 @@ $(VENV)/.collections: requirements/collections.txt requirements.yml $(VENV)/.con
 	@$(BIN)/python tools/fetch_collections.py
 	@touch $@
 
-$(VENV)/.test: requirements/test.txt $(VENV)/.controller
+$(VENV)/.test: requirements/test.txt requirements/data.txt $(VENV)/.controller
 	@echo 'Adding what the tests need'
 	@$(BIN)/python -m pip install --quiet --require-hashes -r $<
+	@$(BIN)/python -m pip install --quiet --require-hashes --no-deps -r requirements/data.txt
 	@touch $@

@@ -25,6 +25,7 @@ LOCKS = {
     "collections": "collections",
     "ee": "execution environment",
     "test": "tests",
+    "data": "tests",
 }
 _LOCKED = re.compile(r"(?m)^([A-Za-z0-9._-]+)==")
 _ROW = re.compile(r"(?m)^\| `(.+?)` \| (.+?) \| .+? \|$")
@@ -52,14 +53,16 @@ def locked(folder: Path = ROOT / "requirements") -> dict[str, list[str]]:
     return dict(sorted(found.items()))
 
 
-def licence_of(told: metadata.PackageMetadata) -> str:
-    """Return a licence as SPDX has it (PEP 639), else by classifier, else the first line of the field."""
+def licence_of(package: metadata.Distribution) -> str:
+    """Return a licence as SPDX has it (PEP 639), else by classifier, else the first line of field or file."""
+    told = package.metadata
     values = told.get_all("Classifier") or []
     classified = [value.removeprefix(_CLASSIFIER) for value in values if value.startswith(_CLASSIFIER)]
     named = [
         *(told.get_all("License-Expression") or []),
         ", ".join(classified),
         *(told.get_all("License") or []),
+        *(package.read_text(f"licenses/{name}") or "" for name in told.get_all("License-File") or []),
     ]
     return next((text.strip().partition("\n")[0] for text in named if text.strip()), "not stated")
 
@@ -70,7 +73,7 @@ def page(before: str) -> str:
     rows = []
     for name, users in locked().items():
         try:
-            licence = licence_of(metadata.metadata(name)).replace("|", "/")
+            licence = licence_of(metadata.distribution(name)).replace("|", "/")
         except metadata.PackageNotFoundError:
             licence = known.get(name, "not installed where this was written")
         rows.append(f"| `{name}` | {licence} | {', '.join(users)} |")

@@ -25,12 +25,12 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from module_utils.whisperx_catalogue.catalogue import load  # noqa: E402
-from module_utils.whisperx_plan.decide import decide  # noqa: E402
+from module_utils.whisperx_plan.decide import Decision, decide  # noqa: E402
 from module_utils.whisperx_plan.model import Request  # noqa: E402
 from module_utils.whisperx_report.collect import report  # noqa: E402
 from module_utils.whisperx_report.page import render  # noqa: E402
 
-__all__ = ["TEMPLATES", "browser", "fleet", "main"]
+__all__ = ["TEMPLATES", "browser", "decided", "fleet", "main", "picture"]
 
 TEMPLATES = str(ROOT / "roles/whisperx_report/files/page")
 FIXTURES = ROOT / "tests/fixtures/hosts"
@@ -67,10 +67,9 @@ KINDS = (
 
 def fleet(count: int) -> dict[str, Any]:
     """Return the record of a run over about ``count`` hosts."""
-    known: dict[str, Any] = {"facts": {}, "plan": {}, "result": {}, "held": {}}
     names = list(_named(count))
-    known["facts"] = {name: _facts(kind) for name, kind in names}
-    decision = decide(known["facts"], Request.make({"whisperx": ""}), load(CATALOGUE))
+    facts, decision = decided(count)
+    known: dict[str, Any] = {"facts": facts, "result": {}, "held": {}}
     known["plan"] = {name: dict(record) for name, record in decision.hosts.items()}
     seen: dict[str, int] = {}
     for name, kind in names:
@@ -78,6 +77,12 @@ def fleet(count: int) -> dict[str, Any]:
         _happened(known, name, kind, seen[kind.prefix])
     run = {"at": "2026-11-23 21:00 UTC", "playbook": "site", "check": False}
     return report([name for name, _ in names], known, run)
+
+
+def decided(count: int) -> tuple[dict[str, Any], Decision]:
+    """Return the facts of about ``count`` hosts, and what is decided for them."""
+    facts = {name: _facts(kind) for name, kind in _named(count)}
+    return facts, decide(facts, Request.make({"whisperx": ""}), load(CATALOGUE))
 
 
 def _named(count: int) -> Iterator[tuple[str, Kind]]:

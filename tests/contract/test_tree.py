@@ -32,7 +32,7 @@ def test_no_file_says(phrase: str, tracked: list[Path]) -> None:
 
 
 def test_requirements_are_locked_by_hash(root: Path) -> None:
-    for name in ("controller.txt", "collections.txt", "test.txt", "ee.txt"):
+    for name in ("controller.txt", "collections.txt", "test.txt", "data.txt", "ee.txt"):
         text = (root / "requirements" / name).read_text(encoding="utf-8")
         entries = re.split(r"\n(?=[a-z0-9])", re.sub(r"(?m)^#.*\n", "", text))
         assert [entry for entry in entries if entry.strip() and "--hash=sha256:" not in entry] == []

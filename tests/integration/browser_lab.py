@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import fcntl
+import importlib.resources
 import json
 import os
 import shutil
@@ -16,6 +17,9 @@ from typing import Any
 __all__ = ["BROWSER", "Browser", "opened"]
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+
+# So many of axe-core's rules at least concern a page of ours.
+_PASSES = 20
 
 
 class Browser:
@@ -80,6 +84,18 @@ class Browser:
             for node in nodes
             if not node["ignored"]
         ]
+
+    def complaints(self) -> list[tuple[str, list[str]]]:
+        """Return what axe-core finds wrong with the page: its rule, and the elements.
+
+        RuntimeError if it finds next to nothing right either.
+        """
+        axe = importlib.resources.files("axe_playwright_python") / "axe.min.js"
+        self.run(axe.read_text("utf-8") + "; 0")
+        found: dict[str, Any] = self.run("axe.run()")
+        if len(found["passes"]) < _PASSES:
+            raise RuntimeError(f"axe-core looked at nothing: {found['passes']}")
+        return [(one["id"], [node["html"][:200] for node in one["nodes"]]) for one in found["violations"]]
 
     def picture(self, path: Path, whole: bool = False) -> None:
         """Write what the page shows as a PNG."""
