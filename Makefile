@@ -131,6 +131,7 @@ docs: $(VENV)/.test
 	@$(RUN) python tools/support_matrix.py
 	@$(RUN) python tools/troubleshooting.py
 	@$(RUN) python tools/report_example.py
+	@$(RUN) python tools/screenshots.py plan
 	@$(RUN) python tools/licences.py
 
 collection: $(VENV)/.controller

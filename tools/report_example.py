@@ -40,7 +40,7 @@ _UNPROVED = (
     "the environment does not work: pipeline: whisperx ended with signal 4 (illegal instruction); wanted: "
     "level pipeline to succeed on cpu. What was in use is untouched."
 )
-# What the picture shows, in pixels of the page, and how many of its own each takes.
+# What a picture shows, in pixels of the page, and how many of its own each takes.
 _WIDTH, _HEIGHT, _SCALE = 1280, 1800, 0.7
 
 
@@ -137,8 +137,8 @@ def browser() -> str | None:
     return shutil.which("chromium") or shutil.which("google-chrome")
 
 
-def picture(page: Path, target: Path) -> None:
-    """Write what a browser shows of a page."""
+def picture(page: Path, target: Path, width: int = _WIDTH, height: int = _HEIGHT) -> None:
+    """Write what a window of that size, in pixels of the page, shows of it."""
     program = browser()
     if program is None:
         raise SystemExit(
@@ -147,7 +147,7 @@ def picture(page: Path, target: Path) -> None:
     with tempfile.TemporaryDirectory() as profile:
         options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
         options += [f"--force-device-scale-factor={_SCALE}"]
-        size = [f"--user-data-dir={profile}", f"--window-size={_WIDTH},{_HEIGHT}"]
+        size = [f"--user-data-dir={profile}", f"--window-size={width},{height}"]
         command = [program, *options, *size, f"--screenshot={target}", page.as_uri()]
         subprocess.run(command, check=True, capture_output=True, timeout=120)
 

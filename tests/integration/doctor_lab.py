@@ -107,12 +107,15 @@ class Lab:
             subprocess.run(["podman", "rm", "-f", name], env=self._podman(), check=False, capture_output=True)
         return taken
 
-    def ask_in(self, suite: str, interpreter: Path, venv: Path, *words: str) -> tuple[int, dict[str, Any]]:
-        """Ask in a container of ``suite``, with the environment mounted where it lies, writable."""
+    def ask_in(
+        self, suite: str, interpreter: Path, venv: Path, *words: str, at: str = ""
+    ) -> tuple[int, dict[str, Any]]:
+        """Ask in a container of ``suite``, with the environment mounted where it lies or ``at``, writable."""
+        at = at or str(venv)
         command = ["podman", "run", "--rm", "--network", "none", "--label", "whisperx-lab=doctor"]
         command += ["--volume", f"{ROOT}:/checkout:ro", "--volume", f"{interpreter}:{OTHER}:ro"]
-        command += ["--volume", f"{venv}:{venv}", f"{IMAGE}:{suite}"]
-        command += ["/checkout/tools/doctor", "--json", str(venv), *words]
+        command += ["--volume", f"{venv}:{at}", f"{IMAGE}:{suite}"]
+        command += ["/checkout/tools/doctor", "--json", at, *words]
         done = subprocess.run(command, env=self._podman(), capture_output=True, text=True, check=False)
         assert done.stdout, done.stderr
         return done.returncode, json.loads(done.stdout)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ...whisperx_common.wording import printable
+from ...whisperx_common.wording import hosts_in_words, printable
 from ...whisperx_libraries import Environment, FileSystemLoader, Markup, StrictUndefined, TemplateError
 from ...whisperx_problem import Problem
 from ..decide import Decision
@@ -80,15 +80,17 @@ def _view(decision: Decision, changes: Mapping[str, Any] | None) -> dict[str, An
     """Return what the templates show: totals, answers with their hosts, the hosts with theirs, changes."""
     answers = _answers(decision)
     records = list(decision.hosts.values())
-    totals = {
-        "hosts": len(records),
-        "planned": sum(record["verdict"] == "plan" for record in records),
-        "refused": sum(record["verdict"] != "plan" for record in records),
-        "on a GPU": sum(record.get("device") == "cuda" for record in records),
-        "on the CPU": sum(record.get("device") == "cpu" for record in records),
-        "classes": len(decision.classes),
-    }
+    planned = sum(record["verdict"] == "plan" for record in records)
+    classes = len(decision.classes)
+    totals = [
+        f"{planned} planned",
+        f"{len(records) - planned} refused",
+        f"{sum(record.get('device') == 'cuda' for record in records)} on a GPU",
+        f"{sum(record.get('device') == 'cpu' for record in records)} on the CPU",
+        "1 class" if classes == 1 else f"{classes} classes",
+    ]
     return {
+        "count": hosts_in_words(len(records)),
         "totals": totals,
         "answers": answers,
         "hosts": sorted(
@@ -119,6 +121,7 @@ def _answer(number: int, names: list[str], record: Mapping[str, Any]) -> dict[st
     return {
         "number": number,
         "hosts": names,
+        "count": hosts_in_words(len(names)),
         "planned": planned,
         "verdict": "plan" if planned else "refused",
         "class": record["class"] or "refused",

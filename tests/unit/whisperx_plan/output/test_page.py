@@ -77,6 +77,13 @@ def test_html_says_it_all():
     assert {value for name, value in reader.attributes if name == "href"} <= {f"#{name}" for name in named}
 
 
+@pytest.mark.parametrize("name", ["p.html", "p.md"])
+def test_one_is_no_plural(name):
+    page = render_page(decide({"cpu": facts()}, REQUEST, catalogue()), None, name, TEMPLATES)
+    assert "1 host, 1 planned, 0 refused, 0 on a GPU, 1 on the CPU, 1 class." in page
+    assert not re.search(r"\b1 (?:hosts|classes)\b", page)
+
+
 def test_what_hosts_say_is_text_in_html():
     decision = fleet()
     found = changes({HOSTILE: {"verdict": "refused", "class": None, "pins": {}, "reason": HOSTILE}}, decision)
