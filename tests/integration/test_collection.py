@@ -141,23 +141,43 @@ def test_a_role_alone_says_what_comes_before(stranger: Stranger) -> None:
     assert "wanted: role whisperx_plan, and its tasks_from lock, earlier in the play" in told
 
 
-def test_the_repository_itself_installs_as_a_collection_and_hints_as_a_role(tmp_path: Path) -> None:
-    """What `git+ADDRESS` gets: the tree as git has it, without the steps of `make collection`."""
-    repository = tmp_path / "whisperx-fleet"
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The address of a repository with the tree as git has it, without the steps of `make collection`."""
+    folder = tmp_path_factory.mktemp("repository") / "whisperx-fleet"
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split("\0")
     for name in filter(None, names):
-        (repository / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         if (ROOT / name).is_symlink() or (ROOT / name).is_file():
-            shutil.copy2(ROOT / name, repository / name, follow_symlinks=False)
-    stranger = Stranger(tmp_path / "base", str(repository))
+            shutil.copy2(ROOT / name, folder / name, follow_symlinks=False)
+    commit = ["-c", "user.name=x", "-c", "user.email=x@example.org", "commit", "--quiet", "--message=All"]
+    for words in (["init", "--quiet", "--initial-branch=main"], ["add", "--all", "--force"], commit):
+        subprocess.run(["git", *words], cwd=folder, check=True)
+    return f"git+{folder.as_uri()}"
+
+
+def test_the_repository_installs_as_a_collection(repository: str, tmp_path: Path) -> None:
+    stranger = Stranger(tmp_path, f"{repository},main")
     told = stranger.run("ansible-playbook", "whisperx.fleet.plan", "-i", str(stranger.inventory))
     assert "whisperx 3." in told
     stranger.verify()
-    (stranger.base / "roles").mkdir()
-    (stranger.base / "roles/whisperx-fleet").symlink_to(repository)
+
+
+@pytest.mark.parametrize("listed", [False, True], ids=["address", "requirements"])
+def test_installed_as_a_role_it_names_the_collection(
+    stranger: Stranger, repository: str, tmp_path: Path, listed: bool
+) -> None:
+    """Only its task can say so: ansible-galaxy installs any repository with a meta/main.yml as a role."""
+    wanted = [f"{repository},main"]
+    if listed:
+        listing = {"roles": [{"src": repository, "version": "main"}]}
+        (tmp_path / "requirements.yml").write_text(yaml.safe_dump(listing))
+        wanted = ["-r", str(tmp_path / "requirements.yml")]
+    stranger.run("ansible-galaxy", "role", "install", *wanted)
     told = stranger.play({"name": "x", "ansible.builtin.import_role": {"name": "whisperx-fleet"}}, code=2)
-    assert "is a collection, and was installed as a role" in told and "whisperx.fleet.whisperx." in told
-    assert (
-        yaml.safe_load((repository / "meta/main.yml").read_text())["galaxy_info"]["namespace"] == "whisperx"
-    )
+    assert "is a collection, and was installed as a role" in told
+    assert "ansible-galaxy collection install git+" in told and "whisperx.fleet.whisperx." in told
+    # The first of its steps works.
+    assert "`ansible-galaxy role remove whisperx-fleet`" in told
+    stranger.run("ansible-galaxy", "role", "remove", "whisperx-fleet")
