@@ -136,7 +136,7 @@ def _compile(python: str, site_packages: str, layers: Sequence[Any]) -> None:
         groups.setdefault(what, []).append(os.path.join(site_packages, path))
 
     def compiled(paths: list[str]) -> None:
-        subprocess.run(
+        subprocess.run(  # no AnsibleModule here  # pylint: disable=ansible-bad-function
             [
                 python,
                 "-I",

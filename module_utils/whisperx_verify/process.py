@@ -36,7 +36,7 @@ def run_group(
 
     OSError when it cannot be started. Afterwards no process of its group is left, nor any zombie.
     """
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # no AnsibleModule here  # pylint: disable=ansible-bad-function
         list(command),
         cwd=directory,
         env=environment,
