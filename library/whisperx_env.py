@@ -305,7 +305,8 @@ from typing import Any, Mapping
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.whisperx_common.secrets import secrets_of
-from ..module_utils.whisperx_env.run import ARGUMENTS, layout_of, result_of, run, unexpected
+from ..module_utils.whisperx_env.options import ARGUMENTS, layout_of, result_of
+from ..module_utils.whisperx_env.run import run, unexpected
 from ..module_utils.whisperx_metrics.watch import Watch
 from ..module_utils.whisperx_problem import Problem
 from ..module_utils.whisperx_release.model import Outcome

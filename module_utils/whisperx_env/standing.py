@@ -13,14 +13,14 @@ from typing import Any, Dict, Mapping, Optional, Sequence
 from ..whisperx_common import lockfile
 from ..whisperx_common.files import read_text
 from ..whisperx_problem import Problem
-from ..whisperx_release import disk, state
+from ..whisperx_release import disk, engine, state
 from ..whisperx_release.followers import Followers
 from ..whisperx_release.hooks import Hooks
 from ..whisperx_release.model import Layout
 from ..whisperx_service.records import compared
-from . import apply
+from .deciding import Deciding
 from .model import Options, Wanted, placed, want
-from .run import ARGUMENTS, PATHS, followers_of, layout_of, result_of
+from .options import ARGUMENTS, PATHS, followers_of, layout_of, result_of
 
 __all__ = ["OPTIONS", "asked", "assess", "assessment", "recorded"]
 
@@ -99,7 +99,7 @@ def assess(given: Mapping[str, Any], more: Sequence[Followers] = ()) -> Dict[str
             return {}
         options = Options(keep=given["keep"], verify_level=given["verify_level"], hashes=given["hashes"])
         hooks = Hooks(followers=followers_of(given["services"], more))
-        outcome = apply.present(layout, wanted, options, hooks, check=True)
+        outcome = engine.present(layout, Deciding(layout, options, hooks, wanted), hooks, check=True)
         result = result_of(layout, outcome, started, check=True)
     except (Problem, OSError):
         return {}

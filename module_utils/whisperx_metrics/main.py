@@ -9,11 +9,9 @@ from typing import Sequence
 from ..whisperx_common.files import write_text
 from ..whisperx_service.systemd import Systemd
 from .collect import families
-from .samples import render
+from .samples import FILE, render
 
-__all__ = ["FILE", "main", "write"]
-
-FILE = "whisperx.prom"
+__all__ = ["main", "write"]
 
 
 def write(root: str, directory: str) -> None:

@@ -8,7 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import List, Mapping, Sequence, Tuple
 
-__all__ = ["Family", "render"]
+__all__ = ["FILE", "Family", "render"]
+
+# In the directory that node_exporter reads.
+FILE = "whisperx.prom"
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from ..whisperx_release.runtime import Run
 from ..whisperx_service.systemd import Systemd
 from ..whisperx_service.units import DIRECTORY
 from ..whisperx_service.words import quoted, setting
-from . import main
+from .samples import FILE
 
 __all__ = ["SERVICE", "TIMER", "Watch"]
 
@@ -88,7 +88,7 @@ class Watch(Followers):
         stale = [path for path, text in self._units(layout, directory).items() if read_text(path) != text]
         whole = read_text(_path(layout, _WHOLE)) is not None and is_same(_path(layout, ""), _PACKAGE)
         if stale or not whole or not os.path.lexists(_LINK) or noted != directory:
-            sentence = "Wrote {}, which writes {}".format(TIMER, os.path.join(directory, main.FILE))
+            sentence = "Wrote {}, which writes {}".format(TIMER, os.path.join(directory, FILE))
             return [
                 *steps,
                 Step("metrics-write", directory, sentence),
@@ -139,6 +139,8 @@ class Watch(Followers):
         return found
 
     def _write(self, run: Run, step: Step) -> None:
+        from . import main  # needs the whole audit, which a host that stays as it is does not
+
         make_directories(_path(run.layout, ""))
         discard(_path(run.layout, _WHOLE))
         discard(_path(run.layout, _PACKAGE), run.layout.root)
@@ -156,6 +158,8 @@ class Watch(Followers):
 
     def _now(self, run: Run, step: Step) -> None:
         """Write the metrics of what is there now."""
+        from . import main
+
         main.write(run.layout.root, step.subject)
 
     def _remove(self, run: Run, step: Step) -> None:
@@ -168,7 +172,7 @@ class Watch(Followers):
         if self.systemd.is_there():
             self.systemd.reload()
         if os.path.isdir(step.subject):
-            discard(os.path.join(step.subject, main.FILE))
+            discard(os.path.join(step.subject, FILE))
         discard(_path(run.layout, ""), run.layout.root)
 
 

@@ -12,7 +12,7 @@ from env_hosts import Host, lock_text, plan, wanted
 from module_utils.whisperx_common.files import write_json
 from module_utils.whisperx_env import launch, standing
 from module_utils.whisperx_env.model import want
-from module_utils.whisperx_env.run import ARGUMENTS
+from module_utils.whisperx_env.options import ARGUMENTS
 from module_utils.whisperx_release import state
 
 GPU = {

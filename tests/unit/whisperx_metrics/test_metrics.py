@@ -20,7 +20,7 @@ import yaml
 from module_utils.whisperx_common.files import write_json
 from module_utils.whisperx_metrics import main
 from module_utils.whisperx_metrics.collect import families
-from module_utils.whisperx_metrics.samples import Family, render
+from module_utils.whisperx_metrics.samples import FILE, Family, render
 from module_utils.whisperx_service import records
 from module_utils.whisperx_service.systemd import Systemd
 from tests.unit.whisperx_release.release_hosts import VenvHost
@@ -111,8 +111,8 @@ def test_the_file_is_readable_whatever_the_umask(host: VenvHost, tmp_path: Path)
         main.main([str(host.root), str(tmp_path)])
     finally:
         os.umask(old)
-    assert (tmp_path / main.FILE).stat().st_mode & 0o777 == 0o644
-    assert os.listdir(tmp_path).count(main.FILE) == 1
+    assert (tmp_path / FILE).stat().st_mode & 0o777 == 0o644
+    assert os.listdir(tmp_path).count(FILE) == 1
     assert main.main([str(host.root), str(tmp_path / "none")]) == 1
 
 
