@@ -115,6 +115,10 @@ def test_an_image_chooses_and_proves_where_it_boots_and_says_so_where_it_cannot(
             "cpu": {"device": "cpu"},
         },
         "whisperx_bake_disk": str(lab.disk),
+        # Containers enforce no limits, this kernel does.
+        "whisperx_services": {
+            "greedy": {"command": ["python", "-c", "b'x' * (256 << 20)"], "memory": "64M", "gpu": False}
+        },
     }
     before = traces(lab.root)
     plans_do_not_depend_on_the_builder(lab, image)
@@ -140,6 +144,7 @@ def test_an_image_chooses_and_proves_where_it_boots_and_says_so_where_it_cannot(
     assert said["journal"] == said["message"] + "|"
     assert said["message"] in said["console"].split("lab-report")[0]
     assert re.match(r"exit 0: \d+\.\d+", said["python"])
+    assert said["memory"].split() == [str(64 << 20), "oom-kill"]
     assert (found["verdict"], found["profile"], found["level"]) == ("fit", "cpu", "pipeline")
     assert found["facts"]["kernel"]["release"].endswith("cloud-amd64")
     assert found["misfits"] == {"gpu": ["baked for an NVIDIA GPU, this machine has none"]}
