@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
+from module_utils.whisperx_host.osrelease import family_of
+
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = sorted(path for path in (ROOT / "roles").iterdir() if path.is_dir())
 
@@ -65,6 +67,16 @@ class TestRole:
 
     def test_specification_has_a_short_description(self, role: Path) -> None:
         assert load(role / "meta" / "argument_specs.yml")["argument_specs"]["main"]["short_description"]
+
+
+def test_every_known_distribution_has_packages_of_the_engines() -> None:
+    rows = load(ROOT / "roles/whisperx_plan/files/catalogue/distros.yml")["distros"]
+    families = {family_of(row["id"], "") for row in rows}
+    packages = load(ROOT / "roles/whisperx_container/vars/main.yml")["__whisperx_container_packages"]
+    assert {engine: set(named) for engine, named in packages.items()} == {
+        "podman": families,
+        "docker": families,
+    }
 
 
 def test_the_entry_role_runs_what_site_runs() -> None:
