@@ -8,6 +8,7 @@ import pytest
 
 from module_utils.whisperx_doctor.match import fact, match
 from tests.unit.whisperx_doctor.patients import HOST, patient, symptom
+from tools.troubleshooting import knowledge
 
 
 def row(*signs: dict[str, Any], **other: Any) -> dict[str, Any]:
@@ -146,3 +147,11 @@ def test_other_conditions_hold_or_do_not(sign: dict[str, Any]) -> None:
         symptom("words", signal="SIGILL", kind=sign.get("kind", "check")), python="3.13.1", device="cuda"
     )
     assert match([row(sign)], fit)
+
+
+@pytest.mark.parametrize(("family", "name"), [("glibc", "failure.half-copied"), ("musl", "failure.musl")])
+def test_compiled_parts_that_are_not_found_have_one_reason_on_each_libc(family: str, name: str) -> None:
+    words = "AttributeError: module 'ctranslate2' has no attribute 'get_supported_compute_types'"
+    facts = {**HOST, "libc": {"family": family}}
+    sick = patient(symptom(words), packages={"ctranslate2": "4.8.5"}, facts=facts)
+    assert named(knowledge()["failures"], sick) == [(name, True)]
