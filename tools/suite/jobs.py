@@ -50,7 +50,7 @@ INTEGRATION = (
 )
 # Scenarios in the order in which they start. `container` is the longest; `default`, the next, finds in the
 # cache what it has downloaded, which two that begin together would both download.
-_ORDER = ("container", "default", "fleet", "models", "upgrade", "glibc", "bake")
+_ORDER = ("container", "default", "fleet", "models", "upgrade", "glibc", "bake", "distributions")
 # What takes hours or tens of gigabytes, each on a machine of its own.
 PROOFS = ("attack", "doctor-proof", "truth", "boot-proof")
 _HOURS = 6 * 3600.0
