@@ -47,14 +47,25 @@ Each table shows for one device what `whisperx_plan_packages: {whisperx: ""}` gi
 The last column has the ids of the rules that rule out a newer whisperx or ctranslate2, or the GPU.
 Their sentences and sources are in [rules.yml](../roles/whisperx_plan/files/catalogue/rules.yml).
 
-These are predictions; [truth.md](truth.md) says which were tried.
+These are predictions; [truth.md](truth.md) says which sets of versions were tried.
 No GPU row was tried on that GPU.
+The column "tried" is about CPUs of x86_64, and names the distribution where it is not the whole row:
+
+- *run*: `make test` installs WhisperX there and transcribes, on a root of the distribution itself.
+- *run on a stand-in*: `make test` installs CTranslate2, or sees that it is refused, on a root of \
+Debian's programs with the distribution's names and layout; [how near](testing.md#how-near-are-the-stand-ins).
+- *decided from facts*: the planner was asked, and nothing was run.
 
 Distributions with the same C library and the same Pythons share a row.
 A Python marked "managed" is installed with the environment, see [python.md](python.md).
 A Python in *italics* is another one of the distribution's: install its package first.
 The remedy "driver" is an advice: a newer branch would give newer versions."""
+# What is not tried at all.
+_DECIDED = "decided from facts"
 _HEAD = "| distribution | glibc | Python | WhisperX | ctranslate2 | torch | remedies | rules |"
+
+# How it was tried -> the names of distributions, "debian 12".
+Tried = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -85,11 +96,24 @@ class Cell:
     @property
     def name(self) -> str:
         """The distributions in words."""
-        return ", ".join(f"{row.id} {row.version}".strip() for row in self.distros)
+        return ", ".join(map(_name, self.distros))
+
+    def tried(self, tried: Tried) -> str:
+        """How the row was tried, with the distributions for which that holds unless it does for all."""
+        names = [_name(row) for row in self.distros]
+        marks = []
+        for mark, those in tried.items():
+            mine = [name for name in names if name in those]
+            if mine:
+                marks.append(mark if mine == names else f"{mark} ({', '.join(mine)})")
+        return ", ".join(marks) or _DECIDED
 
 
-def render(catalogue: Catalogue, devices: Sequence[Mapping[str, Any]]) -> str:
-    """Return the page."""
+def render(catalogue: Catalogue, devices: Sequence[Mapping[str, Any]], tried: Tried) -> str:
+    """Return the page. Raises ValueError for one that was tried and is not in the catalogue."""
+    known = {_name(row) for row in catalogue.rows.distros}
+    if strangers := sorted({name for those in tried.values() for name in those} - known):
+        raise ValueError(f"{DEVICES.name}: tried, but not in the catalogue: {', '.join(strangers)}")
     tables = {str(device["name"]): _cells(device, catalogue) for device in devices}
     lines = [
         _INTRO,
@@ -99,9 +123,9 @@ def render(catalogue: Catalogue, devices: Sequence[Mapping[str, Any]]) -> str:
         "`cpu` on a host with a GPU: the GPU cannot be used, the CPU can.",
         "",
     ]
-    lines += [_row(["distribution", *tables]), "|" + "---|" * (len(tables) + 1)]
+    lines += [_row(["distribution", "tried", *tables]), "|" + "---|" * (len(tables) + 2)]
     for cells in zip(*tables.values(), strict=True):
-        lines.append(_row([cells[0].name, *(cell.mark for cell in cells)]))
+        lines.append(_row([cells[0].name, cells[0].tried(tried), *(cell.mark for cell in cells)]))
     for name, rows in tables.items():
         lines += ["", f"## {name}", "", _HEAD, "|" + "---|" * (_HEAD.count("|") - 1)]
         lines += [cell.row() for cell in rows]
@@ -174,6 +198,10 @@ def _decides(reason: Mapping[str, Any], pins: Mapping[str, str]) -> bool:
     return package in _ASKED and package in pins and Version(version) > Version(pins[package])
 
 
+def _name(row: Distro) -> str:
+    return f"{row.id} {row.version}".strip()
+
+
 def _row(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
@@ -183,8 +211,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Write docs/support-matrix.md from the catalogue.")
     parser.add_argument("--check", action="store_true", help="only say whether the page is up to date")
     options = parser.parse_args(arguments)
-    devices = yaml.safe_load(DEVICES.read_text(encoding="utf-8"))["devices"]
-    text = render(load(CATALOGUE), devices)
+    described = yaml.safe_load(DEVICES.read_text(encoding="utf-8"))
+    text = render(load(CATALOGUE), described["devices"], described["tried"])
     if not options.check:
         PAGE.write_text(text, encoding="utf-8")
         return 0

@@ -19,9 +19,10 @@ def test_the_committed_page_is_up_to_date() -> None:
         assert support_matrix.main(["--check"]) == 0, remedy
         return
     page = support_matrix.PAGE.read_text(encoding="utf-8")
-    devices = yaml.safe_load(support_matrix.DEVICES.read_text(encoding="utf-8"))["devices"]
+    described = yaml.safe_load(support_matrix.DEVICES.read_text(encoding="utf-8"))
+    devices, tried = described["devices"], described["tried"]
     assert page.count("\n## ") == len(devices) + 1, remedy
-    head, *tables = support_matrix.render(load(support_matrix.CATALOGUE), devices[::5]).split("\n## ")
+    head, *tables = support_matrix.render(load(support_matrix.CATALOGUE), devices[::5], tried).split("\n## ")
     assert page.startswith(head), remedy
     for table in tables[1:]:
         assert f"\n## {table.rstrip()}\n" in page, remedy
@@ -31,7 +32,7 @@ def test_a_stale_page_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     devices = tmp_path / "devices.yml"
-    devices.write_text("devices: [{name: CPU}]\n")
+    devices.write_text("devices: [{name: CPU}]\ntried: {}\n")
     monkeypatch.setattr(support_matrix, "DEVICES", devices)
     monkeypatch.setattr(support_matrix, "PAGE", tmp_path / "page.md")
     assert support_matrix.main(["--check"]) == 1
@@ -44,7 +45,7 @@ def test_an_answer_names_its_versions_and_rules() -> None:
     gpu = {"name": "NVIDIA H100", "compute_capability": "9.0", "driver": "nvidia"}
     driver = {"version": "535.183.01", "cuda": "12.2", "state": "running"}
     page = support_matrix.render(
-        load(support_matrix.CATALOGUE), [{"name": "H100", "gpu": gpu, "driver": driver}]
+        load(support_matrix.CATALOGUE), [{"name": "H100", "gpu": gpu, "driver": driver}], {}
     )
     debian = next(line for line in page.splitlines() if line.startswith("| debian 12 | 2.36"))
     assert "driver.ptx" in debian
@@ -52,3 +53,21 @@ def test_an_answer_names_its_versions_and_rules() -> None:
     alpine = next(line for line in page.splitlines() if line.startswith("| alpine | 1.2"))
     assert "| refused |" in alpine
     assert "libc.musl" in alpine
+
+
+def test_a_row_says_how_it_was_tried() -> None:
+    catalogue = load(support_matrix.CATALOGUE)
+    tried = {"run": ["debian 12"], "run on a stand-in": ["rocky 9"]}
+    page = support_matrix.render(catalogue, [{"name": "CPU"}], tried)
+
+    def mark(name: str) -> str:
+        return next(line for line in page.splitlines() if name in line).split(" | ")[1]
+
+    assert mark("| debian 12 |") == "run"
+    assert mark("rocky 9 |") == "run on a stand-in (rocky 9)"
+    assert mark("| arch |") == "decided from facts"
+
+
+def test_what_was_tried_is_in_the_catalogue() -> None:
+    with pytest.raises(ValueError, match="not in the catalogue: debain 12"):
+        support_matrix.render(load(support_matrix.CATALOGUE), [], {"run": ["debain 12"]})
