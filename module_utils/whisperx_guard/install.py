@@ -20,6 +20,7 @@ from ..whisperx_common.files import (
 )
 from ..whisperx_problem import Problem
 from . import hold, hold_dnf, sources
+from .dnf_conf import hindrance
 from .main import CONFIG, STOP
 from .managed import managed
 from .model import Config, Row, rows
@@ -210,19 +211,25 @@ def _managers(places: Places) -> List[str]:
     found = ["apt"] if places.has_apt() else []
     if newer and not found:
         raise _unguarded(places, "dnf 5, which calls no plugin of dnf 4")
-    found += ["dnf"] if places.dnf_plugins() else []
+    plugins = places.dnf_plugins()
+    hindered = hindrance(plugins, places.base) if plugins else ""
+    if hindered:
+        raise _unguarded(
+            places, "dnf 4, which calls no plugin of ours: " + hindered, "Change that setting, or leave"
+        )
+    found += ["dnf"] if plugins else []
     if found:
         return found
     raise _unguarded(places, "neither apt nor dnf 4")
 
 
-def _unguarded(places: Places, found: str) -> Problem:
+def _unguarded(places: Places, found: str, remedy: str = "Leave") -> Problem:
     return Problem(
         "guard.no-package-manager",
         found,
         places.base,
         "a package manager that calls hooks before it replaces packages",
-        "Leave the host out of playbooks/guard.yml; playbooks/audit.yml reports beforehand what would break.",
+        remedy + " the host out of playbooks/guard.yml; playbooks/audit.yml reports what would break.",
     )
 
 

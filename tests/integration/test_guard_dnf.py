@@ -62,6 +62,28 @@ def test_a_file_with_a_hostile_name_hides_no_other_package(box: Box, name: str) 
     box.run("rm", path)
 
 
+@pytest.mark.parametrize(
+    ("file", "setting"),
+    [
+        ("dnf.conf", "plugins=no"),
+        ("dnf.conf", "pluginpath=/usr/share/dnf/plugins"),
+        ("plugins/whisperx_guard.conf", "enabled=0"),
+    ],
+)
+def test_where_dnf_would_not_call_it_it_is_refused(box: Box, file: str, setting: str) -> None:
+    path = f"/etc/dnf/{file}"
+    box.shell(f"test ! -e {path} || cp {path} /tmp/kept; printf '[main]\\n{setting}\\n' > {path}")
+    try:
+        # So it is: dnf does what the guard stops.
+        assert "whisperx-guard" not in dnf(box, "upgrade", "glibc") + dnf(box, "downgrade", "glibc-2.36")
+        with pytest.raises(AssertionError, match="calls no plugin of ours"):
+            box.guard()
+    finally:
+        box.shell(f"if test -e /tmp/kept; then mv /tmp/kept {path}; else rm {path}; fi")
+    assert box.guard()["actions"] == []
+    dnf(box, "upgrade", "glibc", code=1)
+
+
 def test_a_hold_is_a_line_of_versionlock(box: Box) -> None:
     box.shell(f"echo 'other-0:1-1.*' >> {_LIST}")
     # dpkg's libc6 is on this host too.

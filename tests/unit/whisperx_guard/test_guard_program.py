@@ -251,6 +251,47 @@ class TestInstall:
             install.install(install.Places(base=str(tmp_path)), self.config(), [], False)
         assert raised.value.rule == "guard.no-package-manager" and "dnf 5" in raised.value.found
 
+    @pytest.mark.parametrize(
+        ("file", "text", "found"),
+        [
+            ("dnf.conf", "[main]\nplugins=0\n", "plugins = 0 in /etc/dnf/dnf.conf"),
+            ("dnf.conf", "[main]\nplugins = False\nbest=1\n", "plugins = False in /etc/dnf/dnf.conf"),
+            (
+                "dnf.conf",
+                "[main]\npluginpath=/opt/plugins, /srv/plugins\n",
+                "pluginpath = /opt/plugins /srv/plugins in /etc/dnf/dnf.conf, without {plugins}",
+            ),
+            (
+                "plugins/whisperx_guard.conf",
+                "[main]\nenabled=no\n",
+                "enabled = no in /etc/dnf/plugins/whisperx_guard.conf",
+            ),
+            ("dnf.conf", "", ""),
+            ("dnf.conf", "no section\n", ""),
+            ("dnf.conf", "[main]\nplugins=1\ngpgcheck=1\n", ""),
+            ("dnf.conf", "[main]\npluginpath=/opt/plugins\n    {plugins}/\n", ""),
+        ],
+    )
+    def test_a_dnf_that_would_not_call_it_is_refused(
+        self, tmp_path: Path, file: str, text: str, found: str
+    ) -> None:
+        beside = "/usr/lib/python3.9/site-packages"
+        (tmp_path / beside[1:] / "dnf").mkdir(parents=True)
+        path = tmp_path / "etc/dnf" / file
+        path.parent.mkdir(parents=True)
+        plugins = beside + "/dnf-plugins"
+        path.write_text(text.format(plugins=plugins))
+        places = install.Places(base=str(tmp_path))
+        if not found:
+            assert install.install(places, self.config(), [], False).actions
+            return
+        before = files_of(places)
+        with pytest.raises(Problem) as raised:
+            install.install(places, self.config(), [], False)
+        assert raised.value.rule == "guard.no-package-manager"
+        assert raised.value.found.endswith(found.format(plugins=plugins))
+        assert files_of(places) == before
+
     def test_the_program_runs_from_its_files_alone(self, places: install.Places) -> None:
         install.install(places, self.config(), [], False)
         entry = os.path.join(places.path(places.directory), "guard.py")
