@@ -58,6 +58,33 @@ def fleet(repeat: int) -> list[Row]:
     return [Row("converged run over 10 hosts", ours, "ping of the same hosts", theirs, "<= 2.0")]
 
 
+def models(repeat: int) -> list[Row]:
+    """A converged run over ten hosts with three placed models against one without, on the same hosts."""
+    weights = run([sys.executable, "-m", "tests.models.weights", "tiny.en"]).stdout.strip()
+    three = [{"whisper": name, "path": weights} for name in ("one", "two", "three")]
+    with_models, without = beside("models", whisperx_models=three), beside("bare")
+    for site in (with_models, without):
+        run(site)
+    for site in (with_models, without):
+        if "10 hosts: 10 unchanged" not in run(site).stdout:
+            raise RuntimeError("a converged run over the fleet changed something")
+    ours, theirs = pairs(max(repeat, 5), lambda: timed(with_models), lambda: timed(without))
+    return [Row("converged run with three models on each host", ours, "without models", theirs, "<= 1.05")]
+
+
+def beside(name: str, **more: object) -> list[str]:
+    """Return a run over the fleet for an environment of its own, with a store of models of its own."""
+    places = {
+        "whisperx_venv_root": f"/opt/{name}",
+        "whisperx_venv_bin_dir": "",
+        "whisperx_venv_facts_dir": "",
+        "whisperx_models_dir": f"/srv/{name}",
+        "whisperx_plan_lock_dir": f"{os.environ['LAB_SHARE']}/bench-locks-{name}",
+        "whisperx_wheelhouse_mode": "connection",
+    }
+    return playbook("site.yml", "--limit", "fleet", *variables(**places, **more))
+
+
 def facts(repeat: int) -> list[Row]:
     """The facts module against ping, on one host and one module run each."""
     ours, theirs = pairs(
@@ -255,6 +282,7 @@ FIGURES: dict[str, Callable[[int], list[Row]]] = {
     "facts": facts,
     "rollback": rollback,
     "fleet": fleet,
+    "models": models,
     "ssh": ssh,
     "install": install,
     "pip": pip,
@@ -275,7 +303,7 @@ def measured(names: list[str], repeat: int) -> list[Row]:
     if not others:
         return rows
     run(["tools/lab/build_images", "trixie"])
-    wanted = ["--limit", "lab" if "fleet" in others else "single"]
+    wanted = ["--limit", "lab" if {"fleet", "models"} & set(others) else "single"]
     try:
         run(playbook("molecule/shared/destroy.yml"))
         run(playbook("molecule/shared/create.yml", *wanted))
