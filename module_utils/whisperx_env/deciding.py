@@ -1,6 +1,6 @@
 """The half of a managed environment that decides: what is wanted, what makes it ready, whether it fits.
 
-Apart from venv.py, which acts: the assessment, sent to every host in every run, is a quarter smaller without.
+Apart from venv.py, which acts: the assessment, sent to every host in every run, is a sixth smaller without.
 """
 
 from __future__ import annotations

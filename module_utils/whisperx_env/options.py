@@ -8,6 +8,7 @@ from typing import Any, Dict, Mapping, Sequence
 
 from ..whisperx_common.index_options import index_options
 from ..whisperx_common.models import USUAL
+from ..whisperx_common.site_options import site_options
 from ..whisperx_release import state, summary
 from ..whisperx_release.followers import Followers, Several
 from ..whisperx_release.model import Layout, Outcome
@@ -40,17 +41,7 @@ ARGUMENTS: Dict[str, Any] = {
         "type": "dict",
         "options": {"sha256": {"required": True}, "path": {"type": "path", "default": ""}},
     },
-    "files": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {
-            "sha256": {"required": True},
-            "file": {"required": True},
-            "path": {"type": "path", "default": ""},
-        },
-    },
-    "wheelhouse_url": {"default": "", "no_log": True},
+    **site_options(named=True),
     "services": {"type": "dict"},
     "metrics_dir": {"type": "path"},
     "assess": {"type": "bool", "default": False},

@@ -10,6 +10,7 @@ from typing import Any, Dict, Iterator, List, Mapping
 from ..whisperx_common import trust
 from ..whisperx_common.files import discard, open_umask
 from ..whisperx_common.locking import Held, exclusive
+from ..whisperx_common.site_options import site_options
 from ..whisperx_problem import Problem
 from ..whisperx_release import disk
 from ..whisperx_release.disk import MIB
@@ -26,16 +27,7 @@ ARGUMENTS: Dict[str, Any] = {
     "state": {"choices": ["present", "absent"], "default": "present"},
     "keep": {"type": "int", "default": 1},
     "hashes": {"type": "bool", "default": False},
-    "files": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {
-            "sha256": {"required": True},
-            "path": {"type": "path", "default": ""},
-        },
-    },
-    "wheelhouse_url": {"default": "", "no_log": True},
+    **site_options(named=False),
     "assess": {"type": "bool", "default": False},
     "staging": {"type": "path", "default": ""},
 }
