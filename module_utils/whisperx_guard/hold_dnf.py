@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import configparser
 import os
 from typing import Dict, List, Mapping, Optional, Sequence
 
 from ..whisperx_common.files import read_text, write_text
 from ..whisperx_problem import Problem
+from .dnf_conf import settings
 from .hold import Holds
 from .model import Row, row_of
 from .rpm import versions
@@ -19,7 +19,7 @@ SETTINGS = "/etc/dnf/plugins/versionlock.conf"
 
 
 def decide(
-    known: Sequence[Row], kinds: Sequence[str], ours: Mapping[str, Sequence[str]], settings: str
+    known: Sequence[Row], kinds: Sequence[str], ours: Mapping[str, Sequence[str]], place: str
 ) -> Holds:
     """Compare the locks with what shall be; the answer is as for dpkg, its names are lines of the list.
 
@@ -27,7 +27,7 @@ def decide(
     """
     if not kinds and not any(ours.values()):
         return Holds({}, {}, ())
-    path = _list(settings)
+    path = _list(place)
     lines = (read_text(path) or "").splitlines() if path else []
     after: Dict[str, List[str]] = {}
     mine = {line for names in ours.values() for line in names}
@@ -36,7 +36,7 @@ def decide(
         if row is None or row.kind not in kinds:
             continue
         if path is None:
-            raise _no_plugin(name, settings)
+            raise _no_plugin(name, place)
         foreign = [line for line in lines if line.startswith(name + "-") and line not in mine]
         if not foreign:
             after.setdefault(row.kind, []).append("{}-{}.*".format(name, version))
@@ -48,10 +48,10 @@ def decide(
     return Holds(after, words, tuple(actions))
 
 
-def apply(holds: Holds, word: str, settings: str) -> None:
+def apply(holds: Holds, word: str, place: str) -> None:
     """Write the list anew with the words that are ``word``; every other line stays."""
     names = sorted(name for name, wanted in holds.words.items() if wanted == word)
-    path = _list(settings)
+    path = _list(place)
     if not names or path is None:
         return
     lines = (read_text(path) or "").splitlines()
@@ -59,22 +59,19 @@ def apply(holds: Holds, word: str, settings: str) -> None:
     write_text(path, "".join(line + "\n" for line in lines))
 
 
-def _list(settings: str) -> Optional[str]:
+def _list(place: str) -> Optional[str]:
     """Return the path of the plugin's list, None without the plugin."""
-    text = read_text(settings)
+    text = read_text(place)
     if text is None:
         return None
-    parser = configparser.ConfigParser(interpolation=None)
-    parser.read_string(text)
-    default = os.path.join(os.path.dirname(settings), "versionlock.list")
-    return parser.get("main", "locklist", fallback=default)
+    return settings(text).get("locklist", os.path.join(os.path.dirname(place), "versionlock.list"))
 
 
-def _no_plugin(name: str, settings: str) -> Problem:
+def _no_plugin(name: str, place: str) -> Problem:
     return Problem(
         "guard.hold",
         "no plugin versionlock, which holds {}".format(name),
-        settings,
+        place,
         "dnf's plugin versionlock",
         "Run dnf install python3-dnf-plugin-versionlock, or leave whisperx_guard_hold empty.",
     )
