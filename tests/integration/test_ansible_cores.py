@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from local_lab import counted, inventory
 
 from tests.attack.strength import FULL
 
@@ -27,20 +27,8 @@ class Controller:
 
     def site(self, *arguments: str) -> str:
         """Run site.yml for this machine alone; return what it printed."""
-        places = {
-            "whisperx_venv_root": "root",
-            "whisperx_venv_bin_dir": "bin",
-            "whisperx_venv_facts_dir": "facts.d",
-            "whisperx_plan_lock_dir": "locks",
-            "whisperx_report_dir": "reports",
-        }
-        given: dict[str, object] = {name: str(self.base / place) for name, place in places.items()}
-        given |= {"whisperx_plan_packages": {"ctranslate2": ""}, "whisperx_venv_ffmpeg": False}
-        given |= {"ansible_connection": "local", "ansible_python_interpreter": "/usr/bin/python3"}
-        hosts = self.base / "hosts.json"
-        hosts.write_text(json.dumps({"all": {"hosts": {"here": given}}}))
         done = subprocess.run(
-            [self.base / "venv/bin/ansible-playbook", "site.yml", "-i", hosts, *arguments],
+            [self.base / "venv/bin/ansible-playbook", "site.yml", "-i", inventory(self.base), *arguments],
             cwd=ROOT,
             env=os.environ | {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
             capture_output=True,
@@ -75,9 +63,9 @@ def controller(request: pytest.FixtureRequest, uv: str, as_root: None, tmp_path:
 
 
 def test_it_predicts_installs_and_stays(controller: Controller) -> None:
-    assert "1 host: 1 planned; 1 would change\n" in controller.site("--check")
+    assert counted(controller.site("--check")) == "1 host: 1 planned; 1 would change"
     assert not (controller.base / "root").exists()
-    assert "1 host: 1 changed\n" in controller.site()
+    assert counted(controller.site()) == "1 host: 1 changed"
     launcher = controller.base / "root/current/launch/python"
     said = subprocess.run(
         [launcher, "-c", "import ctranslate2; print(ctranslate2.__version__)"],
@@ -86,4 +74,4 @@ def test_it_predicts_installs_and_stays(controller: Controller) -> None:
         check=True,
     )
     assert re.fullmatch(r"\d+\.\d+\.\d+\n", said.stdout)
-    assert "1 host: 1 unchanged\n" in controller.site()
+    assert counted(controller.site()) == "1 host: 1 unchanged"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import stat
@@ -13,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from local_lab import counted, inventory
 
 ROOT = Path(__file__).resolve().parents[2]
 NOBODY = 23458
@@ -37,20 +37,9 @@ def folder(as_root: None) -> Iterator[Path]:
 
 def site(folder: Path) -> str:
     """Run site.yml as a root who lets nobody read what he writes; return what it printed."""
-    places = {
-        "whisperx_venv_root": "root",
-        "whisperx_venv_bin_dir": "bin",
-        "whisperx_venv_facts_dir": "facts.d",
-        "whisperx_plan_lock_dir": "locks",
-        "whisperx_plan_cache_dir": "cache",
-        "whisperx_report_dir": "reports",
-    }
-    given = {name: str(folder / place) for name, place in places.items()}
-    given |= {"whisperx_plan_packages": {"ctranslate2": ""}, "whisperx_venv_ffmpeg": False}
-    given |= {"ansible_connection": "local", "ansible_python_interpreter": "/usr/bin/python3"}
-    (folder / "hosts.json").write_text(json.dumps({"all": {"hosts": {"here": given}}}))
+    hosts = inventory(folder, whisperx_plan_cache_dir="cache")
     done = subprocess.run(
-        [Path(sys.executable).parent / "ansible-playbook", "site.yml", "-i", str(folder / "hosts.json")],
+        [Path(sys.executable).parent / "ansible-playbook", "site.yml", "-i", str(hosts)],
         cwd=folder / "checkout",
         env=os.environ | {"ANSIBLE_NOCOLOR": "1"},
         capture_output=True,
@@ -62,7 +51,7 @@ def site(folder: Path) -> str:
 
 
 def test_what_root_installs_with_umask_077_runs_for_every_user(folder: Path) -> None:
-    assert "1 host: 1 changed\n" in site(folder)
+    assert counted(site(folder)) == "1 host: 1 changed"
     done = subprocess.run(
         [
             *("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"),
@@ -87,6 +76,6 @@ def test_what_root_installs_with_umask_077_runs_for_every_user(folder: Path) -> 
     assert closed == []
     assert {stat.S_IMODE((folder / name).stat().st_mode) for name in ("locks", "reports")} == {0o700}
     again = site(folder)
-    assert "1 host: 1 unchanged\n" in again
+    assert counted(again) == "1 host: 1 unchanged"
     # The facts came with the assessment: nothing of the roll-out is run.
     assert "TASK [End where every host stays as it is]" in again and "Build, verify" not in again
