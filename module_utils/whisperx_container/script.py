@@ -47,8 +47,12 @@ command -v @ENGINE@ >/dev/null ||
     die "found no @ENGINE@ on the PATH; wanted: the engine of this release. @INSTALL@"
 @ACCESS@
 # A service's container outlives an engine that was killed (whisperx_service/contained.py).
-# shellcheck disable=SC2086
-[ -z "${WHISPERX_CONTAINER_REMOVE:-}" ] || exec @ENGINE@ $store rm --force "$WHISPERX_CONTAINER_REMOVE"
+if [ -n "${WHISPERX_CONTAINER_REMOVE:-}" ]; then
+    # Docker complains of one that is not there, at each start, and succeeds.
+    # shellcheck disable=SC2086
+    told=$(@ENGINE@ $store rm --force "$WHISPERX_CONTAINER_REMOVE" 2>&1) || die "$told"
+    exit 0
+fi
 # What the packages would report to their makers, unless the caller set it.
 @TELEMETRY@
 here=$(pwd)

@@ -132,7 +132,7 @@ class Enact:
 
     def _undone(self, run: Run, step: Step, wrong: str) -> Problem:
         """Take the host back to what it was; return what went wrong, and how far the host came back."""
-        lines = self._systemd.journal(step.subject, _LINES)
+        lines = self._systemd.said(step.subject, _LINES)
         said = "; its last lines: " + " | ".join(lines) if lines else ""
         found = "{} did not become healthy: {}{}".format(step.subject, wrong, said)
         wanted = "a service that passes its check"

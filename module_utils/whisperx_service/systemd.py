@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import shutil
 from typing import Dict, List, Sequence, Tuple
@@ -30,6 +32,8 @@ _PROPERTIES = (
 _ANSWER = 60
 _STOP = 150
 _LINES = 20
+# Of the lines about a failing unit, systemd writes so many times as many as the unit itself.
+_ATTEMPTS = 10
 
 
 class Systemd:
@@ -84,12 +88,38 @@ class Systemd:
 
     def journal(self, unit: str, lines: int = _LINES) -> List[str]:
         """Return the last lines of a unit's journal, fit to be shown; none where there is no journal."""
-        argv = ["journalctl", "--unit=" + unit, "--lines={}".format(lines), "--output=cat", "--no-pager"]
+        return [line for _whose, line in self._journal(unit, lines)]
+
+    def said(self, unit: str, lines: int) -> List[str]:
+        """Return the last lines that a unit's own processes wrote; systemd's about it where there are none.
+
+        After some attempts systemd's own would be the last ones, and hide why each of them failed.
+        """
+        found = self._journal(unit, lines * _ATTEMPTS)
+        return [line for whose, line in found if whose != "systemd"][-lines:] or [
+            line for _whose, line in found[-lines:]
+        ]
+
+    def _journal(self, unit: str, lines: int) -> List[Tuple[str, str]]:
+        """Return who wrote each of the last lines, and the line."""
+        argv = ["journalctl", "--unit=" + unit, "--lines={}".format(lines), "--output=json", "--all"]
         try:
-            code, told = self._run([*argv, "--quiet"], _ANSWER)
+            code, told = self._run([*argv, "--no-pager", "--quiet"], _ANSWER)
         except Problem:
             return []
-        return [printable(line) for line in told.splitlines() if line.strip()] if code == 0 else []
+        found: List[Tuple[str, str]] = []
+        for line in told.splitlines() if code == 0 else []:
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                entry = json.loads(line)
+                # What is no text is a list of bytes.
+                words = entry["MESSAGE"]
+                words = words if isinstance(words, str) else bytes(words).decode("utf-8", "replace")
+                found += [
+                    (str(entry.get("SYSLOG_IDENTIFIER")), printable(one))
+                    for one in words.splitlines()
+                    if one.strip()
+                ]
+        return found
 
     def _call(self, arguments: List[str], seconds: int) -> str:
         code, told = self._run(["systemctl", "--no-ask-password", *arguments], seconds)

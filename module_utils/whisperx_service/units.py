@@ -153,6 +153,8 @@ def unit_text(
         "Wants=network-online.target",
         "After=network-online.target" + (" systemd-modules-load.service nvidia-persistenced.service" * gpu),
         *(["Requires=" + waits, "After=" + waits] if waits else []),
+        # Stopped before its engine, if that has a daemon, and started after it.
+        *(["After=docker.service"] if inside else []),
         # Before systemd 230 these two are unknown, and ignored.
         "StartLimitIntervalSec=300",
         "StartLimitBurst=5",

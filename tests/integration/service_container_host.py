@@ -1,6 +1,6 @@
-"""Runs inside a host that systemd booted: the engine of releases with services, on images in real podman.
+"""Runs inside a host that systemd booted: the engine of releases with services, on images in a real engine.
 
-    python3 service_container_host.py '{"deed": "2.0", "services": {...}, "check": false}'
+    python3 service_container_host.py '{"engine": "podman", "deed": "2.0", "services": {...}, "check": false}'
 
 The images are a busybox and a server of theirs; versions that end in .9 say nothing. SIMULATED: the proof,
 and the role, whose part (naming and removing images) is done here. Everything else is real: units,
@@ -65,12 +65,12 @@ def image(version: str) -> bytes:
 
 
 class ContainedHost(release_hosts.ContainerHost):
-    """The host itself, with podman's own storage."""
+    """The host itself, with the engine's own storage."""
 
-    def __init__(self, services: Any) -> None:
+    def __init__(self, engine: str, services: Any) -> None:
         super().__init__(Path("/srv/services-lab"))
         self.layout = Layout("/opt/whisperx", "/usr/local/bin", "/etc/ansible/facts.d")
-        self.engine = Engine("podman", "/usr/bin/podman", "", "")
+        self.engine = Engine(engine, f"/usr/bin/{engine}", "", "")
         self.options = Options(verify_level="import")
         self.followers = followers_of(services)
 
@@ -82,7 +82,7 @@ class ContainedHost(release_hosts.ContainerHost):
 
     def wanted(self, version: str) -> Any:
         labels = {"whisperx-fleet.versions": json.dumps({"tiny": version}), "whisperx-fleet.lock": "l"}
-        plan = release_hosts.PLAN | {"runtime": "container", "container": {"engine": "podman"}}
+        plan = release_hosts.PLAN | {"runtime": "container", "container": {"engine": self.engine.name}}
         return want(plan, {"release": f"tiny-{version}", "labels": labels, "bytes": 1000}, "")
 
     def load(self, version: str) -> None:
@@ -91,16 +91,16 @@ class ContainedHost(release_hosts.ContainerHost):
             return
         labels = {"schema": "1", "release": f"tiny-{version}"}
         changes = [f"--change=LABEL whisperx-fleet.{key}={value}" for key, value in labels.items()]
-        command = ["podman", "import", "--quiet", *changes, "-", f"{REPOSITORY}:tiny-{version}"]
+        command = [self.engine.path, "import", *changes, "-", f"{REPOSITORY}:tiny-{version}"]
         subprocess.run(command, input=image(version), check=True, capture_output=True)
 
     def finish(self, result: Any) -> None:
         """Name and remove images as the role does."""
         assert isinstance(result, Result) and not result.load
         if result.tag:
-            subprocess.run(["podman", "tag", result.image, CURRENT], check=True)
+            subprocess.run([self.engine.path, "tag", result.image, CURRENT], check=True)
         for name in result.surplus:
-            subprocess.run(["podman", "rmi", name], check=True, capture_output=True)
+            subprocess.run([self.engine.path, "rmi", name], check=True, capture_output=True)
 
 
 def main() -> None:
@@ -108,7 +108,7 @@ def main() -> None:
     given = json.loads(sys.argv[1])
     check = given.get("check", False)
     try:
-        host = ContainedHost(given.get("services"))
+        host = ContainedHost(given["engine"], given.get("services"))
         if given["deed"][0].isdigit():
             host.load(given["deed"])
         outcome = host.do(given["deed"], check)

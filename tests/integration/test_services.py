@@ -199,6 +199,8 @@ def test_a_unit_that_is_ill_is_taken_back_alone() -> None:
     worse = {**TINY, "command": ["tiny", "no-number"]}
     found = do("2.0", {"tiny": worse})
     assert found["rule"] == "service.unhealthy" and "units are as they were" in found["remedy"], found
+    # What it printed, which systemd's own lines of each attempt follow.
+    assert "ValueError" in found["found"], found
     assert asked()[0].startswith("tiny-2.0") and do("2.0", {"tiny": TINY}, check=True)["actions"] == []
 
 

@@ -205,6 +205,7 @@ Description=WhisperX service one@0
 PartOf=whisperx.target
 Wants=network-online.target
 After=network-online.target
+After=docker.service
 StartLimitIntervalSec=300
 StartLimitBurst=5
 
