@@ -1,4 +1,4 @@
-"""Action plugin of whisperx_host_inventory: fills in the facts of all hosts of the play, as data."""
+"""Action plugin of whisperx_host_inventory: writes the facts of the play's hosts, in Ansible's process."""
 
 from __future__ import annotations
 
@@ -6,27 +6,28 @@ import typing as t
 from pathlib import Path
 
 import ansible.plugins
-from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 
 # In a checkout, plugins are loaded below ansible.plugins; a collection has module_utils beside them already.
 _ROOT = str(Path(__file__).resolve().parents[1])
 if _ROOT not in ansible.plugins.__path__:
     ansible.plugins.__path__.append(_ROOT)
 
+from ..module_utils.whisperx_action.action import ControllerAction, validated  # noqa: E402
+from ..module_utils.whisperx_fleet.described import ARGUMENTS, write_described  # noqa: E402
 from ..module_utils.whisperx_fleet.variables import Fleet  # noqa: E402
 
 
-class ActionModule(ActionBase):
+class ActionModule(ControllerAction):
     """Runs whisperx_host_inventory."""
 
-    TRANSFERS_FILES = False
-
-    def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        """Return the module's result."""
-        result = super().run(tmp, task_vars)
-        given = dict(self._task.args)
+    def answer(
+        self, given: dict[str, t.Any], variables: t.Mapping[str, t.Any], fleet: Fleet
+    ) -> dict[str, t.Any]:
+        """Write the inventory of the hosts that the task names, else of those of the play."""
         if "hosts" not in given:
-            fleet = Fleet(task_vars or {})
             given["hosts"] = fleet.recorded("ansible_facts.whisperx_host", fleet.active)
-        result.update(self._execute_module(module_args=given, task_vars=task_vars))
+        result, left_out = write_described(validated(given, ARGUMENTS))
+        for sentence in left_out:
+            Display().warning(sentence)
         return result

@@ -57,33 +57,22 @@ left_out:
   sample: ["'one': left out the field '{{ name }}' in os: no name of a fact"]
 """
 
-import json
-
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.whisperx_common.output import Output
-from ..module_utils.whisperx_common.outside import inventory
+from ..module_utils.whisperx_fleet.described import ARGUMENTS, write_described
 from ..module_utils.whisperx_problem import Problem
 
 
 def main() -> None:
     """Read the options and write the file."""
-    module = AnsibleModule(
-        argument_spec={
-            "hosts": {"type": "dict", "default": {}},
-            "output": {"type": "path", "required": True},
-        },
-        supports_check_mode=True,
-    )
-    known, left_out = inventory(module.params["hosts"])
+    module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
     try:
-        output = Output("whisperx_host_output", module.params["output"])
-        output.write(json.dumps({"all": {"hosts": known}}, indent=1) + "\n")
+        result, left_out = write_described(module.params)
     except Problem as problem:
         module.fail_json(msg=problem.sentence(), **problem.record())
     for sentence in left_out:
         module.warn(sentence)
-    module.exit_json(changed=False, hosts=list(known), left_out=left_out)
+    module.exit_json(changed=False, **result)
 
 
 if __name__ == "__main__":

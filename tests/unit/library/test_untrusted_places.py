@@ -210,7 +210,7 @@ UNREAD = {"whisperx_report_dir"}
 HOW = {
     "whisperx_plan": (run, act),
     "whisperx_report": (run, act),
-    "whisperx_host_inventory": (run,),
+    "whisperx_host_inventory": (run, act),
     "whisperx_collect": (act,),
 }
 FILES = [

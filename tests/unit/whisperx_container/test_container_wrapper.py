@@ -135,7 +135,8 @@ class TestConfinement:
             assert host.words(command, **told) == []
             (host.base / "bin" / engine).write_text(RECORDER + "exit 1\n")
             failed = host.run(command, **told)
-            assert failed.returncode == 125 and failed.stderr.split()[-3:] == ["rm", "--force", "whisperx-one"]
+            assert failed.returncode == 125
+            assert failed.stderr.split()[-3:] == ["rm", "--force", "whisperx-one"]
 
     def test_secrets_are_named_and_not_told(self, host: Host) -> None:
         words = host.words(PLAIN, HF_TOKEN="hf_secret")

@@ -1,4 +1,4 @@
-"""What is shown of a unit's journal. SIMULATED: journalctl, as systemd 257 prints a docker client that fails."""
+"""What is shown of a unit's journal. SIMULATED: journalctl, as systemd 257 prints a failing docker client."""
 
 from __future__ import annotations
 
