@@ -30,6 +30,15 @@ options:
         is started; on the machine they start after C(whisperx-firstboot.service), if its verdict is good.
     type: list
     elements: str
+  image_plans:
+    description:
+      - Plans of an image that is being made. Then services that its releases could not run are refused before
+        those are built, and nothing is changed.
+    type: list
+    elements: dict
+  image_locks:
+    description: The locks of O(image_plans), RV(whisperx_lock#module:locks).
+    type: dict
 attributes:
   check_mode:
     support: full
@@ -91,9 +100,12 @@ import os
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.whisperx_common import trust
+from ..module_utils.whisperx_env.launch import commands
+from ..module_utils.whisperx_env.model import want
 from ..module_utils.whisperx_problem import Problem
+from ..module_utils.whisperx_release.followers import Followed
 from ..module_utils.whisperx_release.model import Layout
-from ..module_utils.whisperx_service.apply import baked, present
+from ..module_utils.whisperx_service.apply import baked, inspected, present
 from ..module_utils.whisperx_service.follow import Services
 from ..module_utils.whisperx_service.model import secret_values, services_of
 
@@ -105,7 +117,11 @@ def main() -> None:
             "root": {"type": "path", "default": "/opt/whisperx"},
             "services": {"type": "dict", "required": True},
             "image_releases": {"type": "list", "elements": "str"},
+            "image_plans": {"type": "list", "elements": "dict"},
+            "image_locks": {"type": "dict"},
         },
+        mutually_exclusive=[("image_releases", "image_plans")],
+        required_together=[("image_plans", "image_locks")],
         supports_check_mode=True,
     )
     given = module.params
@@ -114,10 +130,15 @@ def main() -> None:
         trust.check({given["root"]: "whisperx_service_root"}, "service.untrusted-directory")
         layout = Layout(os.path.normpath(given["root"]), "", "", role="whisperx_service")
         services = services_of(given["services"])
-        if given["image_releases"] is None:
-            result = present(layout, Services(services), bool(services), module.check_mode)
-        else:
+        if given["image_plans"] is not None:
+            locks = given["image_locks"]
+            wanted = [want(plan, locks[plan["class"]]["text"]) for plan in given["image_plans"]]
+            promised = [Followed(one.name, commands(one), one.device) for one in wanted]
+            result = inspected(layout, services, promised)
+        elif given["image_releases"] is not None:
             result = baked(layout, services, given["image_releases"], module.check_mode)
+        else:
+            result = present(layout, Services(services), bool(services), module.check_mode)
     except Problem as problem:
         module.fail_json(msg=problem.sentence(), **problem.record())
     module.exit_json(**result)

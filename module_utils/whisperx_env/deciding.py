@@ -69,7 +69,7 @@ class Deciding(Runtime):
             new={**_python(wanted.archive), **wanted.lock.versions},
             damaged=damaged,
             notes=tuple(self._lost(current, name)),
-            commands=tuple(sorted({launch.PYTHON, *wanted.commands, *_launchers(ready)})),
+            commands=tuple(sorted({*launch.commands(wanted), *_launchers(ready)})),
             device=wanted.device,
             awaits=self._awaits(edited, bool(unpacks)) if builds else (),
         )

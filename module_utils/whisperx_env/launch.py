@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from typing import Dict, List, Pattern, Sequence
+from typing import Dict, Pattern, Tuple
 
 from ..whisperx_common import telemetry
 from ..whisperx_common.durable import make_directories
@@ -66,7 +66,7 @@ def render(wanted: Wanted, release: str, site_packages: str) -> Dict[str, str]:
     head = "\n".join(lines) + "\n" + telemetry.shell(wanted.environment)
     head += _CUDA_CACHE if wanted.device == "cuda" else ""
     texts: Dict[str, str] = {}
-    for name in _names(wanted.commands):
+    for name in commands(wanted):
         _check(_COMMAND, name, "command")
         program = shlex.quote(os.path.join(release, "bin", name))
         about = "# {} of the whisperx-fleet release {}.\n".format(name, os.path.basename(release))
@@ -107,8 +107,9 @@ def stale(wanted: Wanted, release: str, site_packages: str) -> bool:
     return sources.stale(site_packages)
 
 
-def _names(scripts: Sequence[str]) -> List[str]:
-    return [PYTHON] + [name for name in scripts if name != PYTHON]
+def commands(wanted: Wanted) -> Tuple[str, ...]:
+    """Return every command that a release will have a launch script for."""
+    return tuple(dict.fromkeys((PYTHON, *wanted.commands)))
 
 
 def _check(pattern: Pattern[str], name: str, what: str) -> None:

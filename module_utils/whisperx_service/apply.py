@@ -9,13 +9,13 @@ from typing import Any, Dict, Sequence
 from ..whisperx_common.files import names_in
 from ..whisperx_problem import Problem
 from ..whisperx_release import engine, state
-from ..whisperx_release.followers import Followers
+from ..whisperx_release.followers import Followed, Followers
 from ..whisperx_release.hooks import Hooks
 from ..whisperx_release.model import Layout, Options, Outcome, State
 from ..whisperx_release.runtime import Proposal, Runtime
 from .model import Service
 
-__all__ = ["Active", "baked", "present"]
+__all__ = ["Active", "baked", "inspected", "present"]
 
 # No release is surplus here.
 _KEEP = 1 << 30
@@ -55,6 +55,15 @@ def baked(
 
     started = time.monotonic()
     return _result(Outcome(actions=install(layout, services, releases, check)), started)
+
+
+def inspected(layout: Layout, services: Sequence[Service], promised: Sequence[Followed]) -> Dict[str, Any]:
+    """Look at services of an image that is not built yet; return the module's result. Raises Problem."""
+    from .baked import inspect
+
+    started = time.monotonic()
+    inspect(layout, services, promised)
+    return _result(Outcome(), started)
 
 
 def present(layout: Layout, followers: Followers, wanted: bool, check: bool) -> Dict[str, Any]:

@@ -19,7 +19,15 @@ from . import records, survey
 from .model import Service
 from .units import DIRECTORY, TARGET
 
-__all__ = ["install"]
+__all__ = ["inspect", "install"]
+
+
+def inspect(layout: Layout, services: Sequence[Service], promised: Sequence[Followed]) -> None:
+    """Raise Problem "service.…" for what the image's releases could not run, before they are built.
+
+    ``promised``: the releases with the commands that their plans and locks bring.
+    """
+    _check(layout, _jobs(layout, services, promised, {}), promised)
 
 
 def install(layout: Layout, services: Sequence[Service], releases: Sequence[str], check: bool) -> List[str]:
@@ -27,14 +35,10 @@ def install(layout: Layout, services: Sequence[Service], releases: Sequence[str]
 
     ``releases``: those of the image, any of which the first boot may choose. Raises Problem "service.…".
     """
-    for service in services:
-        _refuse(service)
-    followed, noted = _followed(layout, releases), records.all_of(layout)
-    jobs = [survey.job_of(layout, one, followed, noted.get(one.name, {})) for one in services]
-    for job in jobs:
-        # In a dry run the releases may not be there yet.
-        if not check or followed.commands:
-            survey.check_job(job, followed, {}, layout.root)
+    followed, noted = [_followed(layout, name) for name in releases], records.all_of(layout)
+    jobs = _jobs(layout, services, followed, noted)
+    # In a dry run the releases may not be there yet.
+    _check(layout, jobs, [one for one in followed if one.commands or not check])
     there = {name for name, record in noted.items() if not record.get("dropped")}
     gone = sorted(there - {service.name for service in services})
     done = ["Removed service {}".format(name) for name in gone]
@@ -47,6 +51,28 @@ def install(layout: Layout, services: Sequence[Service], releases: Sequence[str]
             if not check:
                 _write(layout, job)
     return done
+
+
+def _jobs(
+    layout: Layout,
+    services: Sequence[Service],
+    followed: Sequence[Followed],
+    noted: Mapping[str, Mapping[str, Any]],
+) -> List[survey.Job]:
+    """Return the services as they should be, on whichever release."""
+    for service in services:
+        _refuse(service)
+    device = "cuda" if "cuda" in {one.device for one in followed} else "cpu"
+    any_of = Followed(" or ".join(one.release for one in followed), (), device)
+    return [survey.job_of(layout, service, any_of, noted.get(service.name, {})) for service in services]
+
+
+def _check(layout: Layout, jobs: Sequence[survey.Job], followed: Sequence[Followed]) -> None:
+    """Raise Problem for the first service that could not run on one of the releases."""
+    for job in jobs:
+        for one in followed:
+            survey.check_job(job, one, {}, layout.root)
+    survey.check_shared(jobs)
 
 
 def _refuse(service: Service) -> None:
@@ -69,15 +95,11 @@ def _refuse(service: Service) -> None:
         )
 
 
-def _followed(layout: Layout, releases: Sequence[str]) -> Followed:
-    """Return what is true of every release of the image: a service has to work with whichever is chosen."""
-    found = [set(names_in(os.path.join(layout.release(name), "launch"))) for name in releases]
-    commands = set.intersection(*found) if found else set()
-    devices = {
-        (read_json(os.path.join(layout.release(name), RECORD)) or {}).get("device") for name in releases
-    }
-    device = "cuda" if "cuda" in devices else "cpu"
-    return Followed(" or ".join(releases), tuple(sorted(commands)), device)
+def _followed(layout: Layout, release: str) -> Followed:
+    """Return what is true of a release that was built."""
+    record = read_json(os.path.join(layout.release(release), RECORD)) or {}
+    commands = sorted(names_in(os.path.join(layout.release(release), "launch")))
+    return Followed(release, tuple(commands), "cuda" if record.get("device") == "cuda" else "cpu")
 
 
 def _write(layout: Layout, job: survey.Job) -> None:

@@ -7,7 +7,7 @@ import glob
 import os
 import re
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ..whisperx_common import trust
 from ..whisperx_common.files import read_text
@@ -23,6 +23,7 @@ __all__ = [
     "check_host",
     "check_job",
     "check_jobs",
+    "check_shared",
     "gpus",
     "job_of",
     "links_of",
@@ -151,6 +152,7 @@ def check_jobs(
     """
     for job in jobs:
         check_job(job, followed, shown, root)
+    check_shared(jobs)
     running = {listeners.user_of(state.get("MainPID", "")) for name, state in shown.items() if name in ours}
     _check_ports(jobs, ours, running - {-1, 0})
 
@@ -217,25 +219,33 @@ def _check_foreign(name: str, state: Mapping[str, str], root: str) -> None:
     )
 
 
+def check_shared(jobs: Sequence[Job]) -> None:
+    """Raise Problem "service.port-in-use" where two instances would listen on one port."""
+    taken: Dict[int, str] = {}
+    for job, unit, port in _ports(jobs):
+        if port in taken:
+            raise _in_use(port, job.service, "{}, also in whisperx_services".format(taken[port]))
+        taken[port] = unit.name
+
+
 def _check_ports(jobs: Sequence[Job], ours: Set[str], users: Set[int]) -> None:
     """Raise Problem "service.port-in-use". Where the process of a socket cannot be seen, its user tells."""
-    taken: Dict[int, str] = {}
+    wanted = list(_ports(jobs))
+    open_ports = listeners.listening() if wanted else {}
+    for job, _unit, port in wanted:
+        if port not in open_ports:
+            continue
+        found = listeners.owners(open_ports[port])
+        unseen = not found and not users.issuperset(open_ports[port].values())
+        if unseen or any(owner[2] not in ours for owner in found):
+            raise _in_use(port, job.service, _owner(found))
+
+
+def _ports(jobs: Sequence[Job]) -> Iterator[Tuple[Job, Unit, int]]:
     for job in jobs:
         for unit in job.units:
             for port in listeners.ports_of(job.service, unit):
-                if port in taken:
-                    raise _in_use(port, job.service, "{}, also in whisperx_services".format(taken[port]))
-                taken[port] = unit.name
-    open_ports = listeners.listening() if taken else {}
-    for job in jobs:
-        for unit in job.units:
-            for port in listeners.ports_of(job.service, unit):
-                if port not in open_ports:
-                    continue
-                found = listeners.owners(open_ports[port])
-                unseen = not found and not users.issuperset(open_ports[port].values())
-                if unseen or any(owner[2] not in ours for owner in found):
-                    raise _in_use(port, job.service, _owner(found))
+                yield job, unit, port
 
 
 def _owner(found: Sequence[listeners.Listener]) -> str:

@@ -123,6 +123,12 @@ def test_an_image_chooses_and_proves_where_it_boots_and_says_so_where_it_cannot(
     before = traces(lab.root)
     plans_do_not_depend_on_the_builder(lab, image)
 
+    # Of two profiles' packages, before any is built.
+    wrong = {"wyoming": {"command": "wyoming-faster-whisper"}}
+    told = lab.bake(code=2, **image | {"whisperx_services": wrong})
+    assert "rule: service.unknown-command" in told and "no command 'wyoming-faster-whisper'" in told
+    assert not (lab.root / "opt" / "whisperx").exists()
+
     # Killed, then ended by what must not be in an image: nothing is left, and the next run completes it.
     kill_while_it_builds(lab, **image)
     assert traces(lab.root) == before

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,15 @@ import pytest
 
 from module_utils.whisperx_common.files import write_json
 from module_utils.whisperx_problem import Problem
+from module_utils.whisperx_release.followers import Followed
 from module_utils.whisperx_release.model import Layout
 from module_utils.whisperx_service import baked, records, survey, units
 from module_utils.whisperx_service.model import services_of
 
-RELEASES = ("r-cuda", "r-cpu")
+COMMANDS = {"r-cuda": ("serve", "python"), "r-cpu": ("serve", "python", "other")}
+RELEASES = tuple(COMMANDS)
+# What plans and locks say of them.
+PROMISED = [Followed(name, commands, name[2:]) for name, commands in COMMANDS.items()]
 
 
 class Tree:
@@ -26,7 +31,7 @@ class Tree:
         self.layout, self.units = Layout(str(top / "whisperx"), "", ""), top / "systemd"
         for module in (baked, survey):
             monkeypatch.setattr(module, "DIRECTORY", str(self.units))
-        for name, commands in (("r-cuda", ("serve", "python")), ("r-cpu", ("serve", "python", "other"))):
+        for name, commands in COMMANDS.items():
             launch = Path(self.layout.release(name)) / "launch"
             launch.mkdir(parents=True)
             for command in commands:
@@ -75,22 +80,55 @@ def test_a_service_that_is_no_longer_named_goes(tree: Tree) -> None:
 
 
 @pytest.mark.parametrize(
-    ("service", "rule"),
+    ("services", "rule", "told"),
     [
-        ({"command": "other"}, "service.unknown-command"),  # the other release does not have it
-        ({"command": "serve {instance}", "instances": "gpu"}, "service.no-gpu"),
-        ({"command": "serve", "secrets": {"TOKEN": "x"}}, "service.secret-in-image"),
-        ({"command": "serve", "user": "nobody-here"}, "service.no-user"),
+        # The other release does not have it, and is the one that is named.
+        ({"one": {"command": "other"}}, "service.unknown-command", "release r-cuda has no command 'other'"),
+        (
+            {"one": {"command": "serve", "health": {"command": "othr"}}},
+            "service.unknown-command",
+            "release r-cuda has no command 'othr'",
+        ),
+        (
+            {"one": {"command": "serve", "health": {"command": "/nonexistent"}}},
+            "service.unknown-command",
+            "no program /nonexistent",
+        ),
+        ({"one": {"command": "serve {instance}", "instances": "gpu"}}, "service.no-gpu", "one instance per"),
+        ({"one": {"command": "serve", "secrets": {"A": "x"}}}, "service.secret-in-image", "secrets"),
+        ({"one": {"command": "serve", "user": "nobody-here"}}, "service.no-user", "nobody-here"),
+        ({"one": {"command": "serve", "writable": "/nonexistent"}}, "service.no-directory", "/nonexistent"),
+        ({"foreign": {"command": "serve"}}, "service.foreign-unit", "whisperx-foreign.service"),
+        (
+            {"a": {"command": "serve --port 7000"}, "b": {"command": "serve", "health": {"tcp": 7000}}},
+            "service.port-in-use",
+            "port 7000 is in use by whisperx-a.service, also in whisperx_services",
+        ),
     ],
 )
-def test_what_no_image_can_have_is_refused_before_anything_changes(
-    tree: Tree, service: dict[str, Any], rule: str
+def test_what_no_image_can_have_is_refused_before_anything_is_built_or_changed(
+    tree: Tree, services: dict[str, Any], rule: str, told: str
 ) -> None:
-    for check in (True, False):
+    (tree.units / "whisperx-foreign.service").write_text("[Service]\nExecStart=/bin/true\n")
+    before = sorted(os.listdir(tree.units))
+
+    def refused(act: Callable[[], object]) -> None:
         with pytest.raises(Problem) as caught:
-            tree.install(check, one=service)
-        assert caught.value.rule == rule
-    assert sorted(os.listdir(tree.units)) == [survey.FIRST_BOOT]
+            act()
+        assert caught.value.rule == rule and told in caught.value.found and caught.value.remedy
+        assert sorted(os.listdir(tree.units)) == before
+
+    for check in (True, False):
+        refused(lambda check=check: tree.install(check, **services))
+    shutil.rmtree(tree.layout.path("releases"))
+    refused(lambda: baked.inspect(tree.layout, services_of(services), PROMISED))
+
+
+def test_what_an_image_can_have_is_not_refused_before_it_is_built(tree: Tree) -> None:
+    shutil.rmtree(tree.layout.path("releases"))
+    good = {"one": {"command": "serve", "port": 7000, "health": {"command": "python -m x"}}}
+    baked.inspect(tree.layout, services_of(good), PROMISED)
+    assert tree.install(check=True, **good) == ["Wrote whisperx-one.service"]
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not on this machine")
