@@ -178,9 +178,8 @@ options:
     type: path
   cache_dir:
     description:
-      - Directory that keeps what was read from O(container_root) and O(wheels), by digest. By default nothing
-        of the first is kept, and of the second in C($XDG_CACHE_HOME/whisperx-fleet) or
-        C(~/.cache/whisperx-fleet).
+      - Directory that keeps what was read from O(container_root) and O(wheels), by digest. By default it is
+        C($XDG_CACHE_HOME/whisperx-fleet) or C(~/.cache/whisperx-fleet).
     type: path
   compare:
     description:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tarfile
 import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from ..whisperx_common.files import read_json, sha256, write_json
-from ..whisperx_host.probe import probe
+from ..whisperx_common.cache_dir import cache_dir_of
+from ..whisperx_common.digests import Digests
+from ..whisperx_common.noted import noted
+from ..whisperx_host import probe as reader
 from ..whisperx_problem import Problem
 
 __all__ = ["root_facts"]
@@ -24,18 +28,16 @@ def root_facts(path: str, distribution: Callable[..., Any], cache: str = "") -> 
     """Return the facts of the root in the tar at ``path``, plain or compressed.
 
     ``distribution``: the class LinuxDistribution of the package distro. ``cache``: a directory that keeps
-    them by
-    the tar's digest, "" for none. Raises Problem "image.base" for what is no tar, "host.…" for what is in it.
+    them by the digests of the tar and of what reads it, "" for the toolkit's own. Raises Problem "image.base"
+    for what is no tar, "host.…" for what is in it.
     """
     path = os.path.abspath(os.path.expanduser(path))
     try:
-        kept = os.path.join(cache, "bases", sha256(path) + ".json") if cache else ""
-        found = read_json(kept) if kept else None
-        if found is None:
-            found = _read(path, distribution)
-            if kept:
-                os.makedirs(os.path.dirname(kept), exist_ok=True)
-                write_json(kept, found)
+        kept = cache_dir_of(cache)
+        digests = Digests(str(kept / "digests.json"))
+        recipe = {"kind": "root", "sha256": digests.of(path), "reader": _reader_digest()}
+        found = noted(str(kept / "known"), recipe, lambda: _read(path, distribution))
+        digests.save()
         return found
     except (OSError, tarfile.TarError) as error:
         raise Problem(
@@ -45,6 +47,12 @@ def root_facts(path: str, distribution: Callable[..., Any], cache: str = "") -> 
             "the tar of a root file system on the controller",
             "Correct whisperx_plan_container_root.",
         ) from None
+
+
+def _reader_digest() -> str:
+    """Return the SHA-256 of the program that reads facts: another version may read others."""
+    files = [Path(__file__), *sorted(Path(reader.__file__).parent.glob("*.py"))]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def _read(path: str, distribution: Callable[..., Any]) -> dict[str, Any]:
@@ -57,7 +65,7 @@ def _read(path: str, distribution: Callable[..., Any]) -> dict[str, Any]:
                 member.name = name
                 if member.isdir() or member.issym() or member.isreg() or member.islnk():
                     _unpack(archive, member, root)
-        facts = probe(root, 1.0, {}, distribution)
+        facts = reader.probe(root, 1.0, {}, distribution)
     return {key: facts[key] for key in _KEPT if facts.get(key)}
 
 

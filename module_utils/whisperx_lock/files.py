@@ -3,7 +3,7 @@
 Everything here is a cache: below ``cache_dir``, made again when it is gone, and the same bytes each time.
 
     digests.json               path -> size, time, SHA-256, so that a converged run reads no big file
-    known/<recipe>.json        what was read in a wheel; <recipe> has its digest
+    known/<recipe>.json        what was read in a wheel or a root file system; <recipe> has its digest
     site/<sha256>/<wheel>      links to wheels that the user built, each alone in a directory for the resolver
     made/<recipe>/<wheel>      built or repaired wheels; <recipe> is a digest of all that goes in
     uv/<key>-<platform>/       uv for machines that the controller's own does not fit
@@ -36,7 +36,7 @@ from ..whisperx_common.download import TooLong, TooSlow, Unwritable
 from ..whisperx_common.download import download as fetch
 from ..whisperx_common.durable import make_directories, replace
 from ..whisperx_common.files import link as make_link
-from ..whisperx_common.files import write_text
+from ..whisperx_common.noted import noted
 from ..whisperx_common.versions import numbers
 from ..whisperx_problem import Problem
 from .sources import Sources
@@ -73,21 +73,8 @@ class Store:
             return self._once(self.root / "made" / key, make, "*.whl")
 
     def noted(self, recipe: Mapping[str, Any], read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """Return the record that ``recipe`` stands for; ``read`` makes it where it is not kept.
-
-        A cache that cannot be written, or a record that cannot be read, costs time, nothing else.
-        """
-        key = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
-        path = self.root / "known" / f"{key}.json"
-        with suppress(OSError, ValueError, RecursionError):
-            found = json.loads(path.read_text("utf-8"))
-            if isinstance(found, dict) and found.get("recipe") == recipe:
-                return dict(found["record"])
-        record = read()
-        with suppress(OSError):
-            make_directories(str(path.parent), None)
-            write_text(str(path), json.dumps({"recipe": recipe, "record": record}) + "\n")
-        return record
+        """Return the record that ``recipe`` stands for; ``read`` makes it where it is not kept."""
+        return noted(str(self.root / "known"), recipe, read)
 
     def shown(self, file: str, sha256: str, path: str) -> Path:
         """Return a link to one of the user's wheels, alone in a directory; its bytes are compared later."""

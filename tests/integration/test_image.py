@@ -151,7 +151,9 @@ def test_the_facts_of_a_root_are_those_of_its_distribution(shop: Shop) -> None:
     assert facts["libc"] == {"family": "glibc", "version": "2.36"}
     assert (facts["os"]["id"], facts["os"]["version"], facts["machine"]) == ("debian", "12", "x86_64")
     assert [python["path"] for python in facts["pythons"]] == ["/usr/bin/python3.11"]
-    assert list((shop.folder / "cache" / "bases").iterdir())
+    assert shop.facts(str(shop.base), str(shop.folder / "cache")) == facts
+    kept = [json.loads(path.read_text()) for path in (shop.folder / "cache" / "known").iterdir()]
+    assert facts in [one["record"] for one in kept if one["recipe"]["kind"] == "root"]
 
 
 def test_an_image_loads_runs_reproduces_and_upgrades(shop: Shop) -> None:
