@@ -113,13 +113,11 @@ gpu-proof: $(VENV)/.controller
 	status=$$?; echo $$status > reports/$@.exit; exit $$status
 
 # Attacks that are tests of their own stand in tests/attack; the others belong to what they attack.
-ATTACKS := tests/attack tests/unit/library/test_untrusted_places.py tests/unit/library/test_removal.py tests/unit/whisperx_common \
-	tests/unit/whisperx_release tests/unit/whisperx_catalogue tests/unit/whisperx_plan/test_properties.py \
-	tests/unit/tools/test_mutation.py tests/unit/tools/test_support_matrix.py \
+ATTACKS := tests/attack tests/unit \
 	$(wildcard tests/integration/test_env_kill.py tests/integration/test_env_failures.py tests/integration/test_env_trust.py \
 	tests/integration/test_power*.py tests/integration/test_*_power*.py tests/integration/test_container_failures.py tests/integration/test_container_rollback.py \
 	tests/integration/test_hostile_hosts.py tests/integration/test_wheelhouse_fleet.py tests/integration/test_guard_apt.py \
-	tests/integration/test_collection_sanity.py \
+	tests/integration/test_collection_sanity.py tests/integration/test_boot.py \
 	tests/integration/test_guard_dnf.py tests/integration/test_secrets.py tests/integration/test_service_speech.py tests/integration/test_service_container.py \
 	tests/integration/test_managed_forky.py)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import json
 import subprocess
@@ -62,6 +63,15 @@ def test_there_are_modules() -> None:
     } <= set(MODULES)
 
 
+@functools.cache
+def rendered() -> dict[str, Any]:
+    """Return the page of every module, as ansible-doc makes them in one call."""
+    command = [Path(sys.executable).parent / "ansible-doc", "--type", "module", "--json"]
+    command += ["--module-path", ROOT / "library", *MODULES]
+    pages: dict[str, Any] = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    return pages
+
+
 @pytest.mark.parametrize("name", MODULES)
 class TestModule:
     def test_documented_options_are_the_specified_ones(
@@ -78,21 +88,7 @@ class TestModule:
         assert documentation(name)["attributes"]["check_mode"]["support"] == "full"
 
     def test_ansible_doc_renders_it_with_examples_and_returns(self, name: str) -> None:
-        rendered = subprocess.run(
-            [
-                Path(sys.executable).parent / "ansible-doc",
-                "--type",
-                "module",
-                "--module-path",
-                str(ROOT / "library"),
-                "--json",
-                name,
-            ],
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout
-        page = json.loads(rendered)[name]
+        page = rendered()[name]
         assert page["doc"]["short_description"] and page["examples"].strip() and page["return"]
 
     def test_main_is_short(self, name: str) -> None:
