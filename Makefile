@@ -138,8 +138,9 @@ collection: $(VENV)/.controller
 release: $(VENV)/.test
 	@$(RUN) python tools/release.py $(VERSION)
 
+# Pins stay, but for what an .in file has new; ARGS=--upgrade takes the newest of all.
 lock-requirements: $(VENV)/.controller
-	@cd requirements && set -e; $(RUN); options="--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate"; \
+	@cd requirements && set -e; $(RUN); options="--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate $(ARGS)"; \
 	uv pip compile -q $$options --custom-compile-command 'make lock-requirements' controller.in -o controller.txt; \
 	for name in test ee; do \
 	  uv pip compile -q $$options --custom-compile-command 'make lock-requirements' -c controller.txt $$name.in -o $$name.txt; \
