@@ -117,7 +117,7 @@ ATTACKS := tests/attack tests/unit \
 	$(wildcard tests/integration/test_env_kill.py tests/integration/test_env_failures.py tests/integration/test_env_trust.py \
 	tests/integration/test_power*.py tests/integration/test_*_power*.py tests/integration/test_container_failures.py tests/integration/test_container_rollback.py \
 	tests/integration/test_hostile_hosts.py tests/integration/test_wheelhouse_fleet.py tests/integration/test_guard_apt.py \
-	tests/integration/test_collection_sanity.py tests/integration/test_boot.py \
+	tests/integration/test_collection_sanity.py tests/integration/test_ansible_cores.py tests/integration/test_boot.py \
 	tests/integration/test_guard_dnf.py tests/integration/test_secrets.py tests/integration/test_service_speech.py tests/integration/test_service_container.py \
 	tests/integration/test_managed_forky.py)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -75,3 +76,22 @@ def test_the_exit_status_of_ansible_is_in_a_file(tmp_path: Path) -> None:
     assert status.read_text() == "1\n"
     assert made("plan", "INVENTORY=web1,", "ARGS=--list-hosts", folder=tmp_path).returncode == 0
     assert status.read_text() == "0\n"
+
+
+def test_all_that_has_a_full_form_is_run_in_full() -> None:
+    """By name, by its folder, or by the file of the laboratory that it takes its cases from."""
+    words = made("-n", "-o", ".venv/.test", "-o", "packages", "attack").stdout.split()
+    places = [ROOT / word for word in words if word.startswith("tests/")]
+    labs = {
+        path.stem
+        for path in (ROOT / "tests/integration").glob("*_lab.py")
+        if "import FULL" in path.read_text("utf-8")
+    }
+    sources = {"tests.attack.strength", *labs}
+    missing = [
+        path.name
+        for path in (ROOT / "tests").rglob("test_*.py")
+        if sources & set(re.findall(r"(?m)^from (\S+) import", path.read_text("utf-8")))
+        if not any(path == place or place in path.parents for place in places)
+    ]
+    assert labs and missing == []

@@ -1,4 +1,4 @@
-"""site.yml with every ansible-core that is supported, on the Pythons that this machine has for it."""
+"""site.yml with every ansible-core that is supported."""
 
 from __future__ import annotations
 
@@ -9,14 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from core_lab import CORES, core_id, make_environment
 from local_lab import counted, inventory
 
-from tests.attack.strength import FULL
-
 ROOT = Path(__file__).resolve().parents[2]
-# The oldest and the newest; the other tests run with the locked one. `make attack` tries those between.
-USUAL = (("3.12", "2.16"), ("3.13", "2.21"))
-CORES = (*USUAL, ("3.12", "2.17"), ("3.12", "2.18"), ("3.12", "2.19"), ("3.13", "2.20")) if FULL else USUAL
 
 
 @dataclass(frozen=True)
@@ -39,26 +35,12 @@ class Controller:
         return done.stdout
 
 
-def interpreter(version: str) -> Path:
-    """Return a Python of this machine, of its own packages or of pyenv."""
-    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
-    found = [Path(f"/usr/bin/python{version}"), *pyenv.glob(f"versions/{version}.*/bin/python3")]
-    for path in found:
-        if path.exists():
-            return path
-    pytest.skip(f"no Python {version} on this machine")
-
-
-@pytest.fixture(params=CORES, ids=[f"core{core}-python{python}" for python, core in CORES])
+@pytest.fixture(params=CORES, ids=core_id)
 def controller(request: pytest.FixtureRequest, uv: str, as_root: None, tmp_path: Path) -> Controller:
-    python, core = request.param
-    venv = tmp_path / "venv"
-    subprocess.run([uv, "venv", "--quiet", "--python", interpreter(python), venv], check=True)
     # What the controller needs, but for the ansible-core that is tried.
     wanted = (ROOT / "requirements/controller.in").read_text().splitlines()
     others = [line for line in wanted if re.match(r"(?!ansible-core)\w", line)]
-    install = [uv, "pip", "install", "--quiet", "--python", venv / "bin/python"]
-    subprocess.run([*install, f"ansible-core~={core}.0", *others], check=True)
+    make_environment(uv, tmp_path / "venv", request.param, *others)
     return Controller(tmp_path)
 
 

@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 __all__ = ["sanity", "seed", "unpack"]
@@ -38,12 +37,12 @@ def unpack(archive: Path, base: Path) -> Path:
     return target
 
 
-def seed(home: Path) -> None:
-    """Put the pip that ansible-test wants into its cache below ``home``."""
-    spec = find_spec("ansible_test")
-    if spec is None or not spec.submodule_search_locations:
+def seed(programs: Path, home: Path) -> None:
+    """Put the pip that the ansible-test beside other ``programs`` wants into its cache below ``home``."""
+    sources = sorted(programs.parent.glob("lib/python*/site-packages/ansible_test/_internal"))
+    if not sources:
         raise SystemExit("tools/galaxy/sanity.py: no ansible-test; wanted: an ansible-core that has it.")
-    source = Path(spec.submodule_search_locations[0], "_internal/python_requirements.py").read_text("utf-8")
+    source = (sources[0] / "python_requirements.py").read_text("utf-8")
     cache = home / ".ansible/test/cache"
     cache.mkdir(parents=True, exist_ok=True)
     for version in re.findall(r"pip='([\d.]+)'", source):
@@ -53,11 +52,14 @@ def seed(home: Path) -> None:
         (cache / f"get_pip_{version.replace('.', '_')}.py").write_text(_PIP.format(wheel=wheel), "utf-8")
 
 
-def sanity(folder: Path, home: Path, options: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    """Run ansible-test sanity in an unpacked collection; return what it says."""
-    bin_ = Path(sys.executable).parent
+def sanity(
+    programs: Path, folder: Path, home: Path, options: Sequence[str] = ()
+) -> subprocess.CompletedProcess[str]:
+    """Run the ansible-test beside other ``programs`` in an unpacked collection; return what it says."""
     env = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
-    env |= {"HOME": str(home), "PATH": f"{bin_}:{env['PATH']}"}
-    python = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    command = [str(bin_ / "ansible-test"), "sanity", "--python", python, "--color", "no", *options]
+    env |= {"HOME": str(home), "PATH": f"{programs}:{env['PATH']}"}
+    # ansible-test looks for its Python by name.
+    command = [str(programs / "python"), "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+    python = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    command = [str(programs / "ansible-test"), "sanity", "--python", python, "--color", "no", *options]
     return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)

@@ -19,6 +19,7 @@ LINT = (
     Job("ruff", ("ruff", "check", "--quiet", ".")),
     Job("yamllint", ("yamllint", "--strict", ".")),
     Job("mypy", ("mypy",)),
+    Job("changelog fragments", ("antsibull-changelog", "lint")),
     Job("ansible-lint", ("ansible-lint", "--offline", "--strict", "-q")),
 )
 UNIT = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import shutil
@@ -72,6 +73,14 @@ def test_no_task_has_a_name_that_only_a_checkout_resolves(staged: Path) -> None:
     } == {}
 
 
+def test_packages_of_module_utils_have_empty_beginnings(staged: Path) -> None:
+    """In a checkout each has a docstring and no code, so that nothing is lost."""
+    begun = sorted((ROOT / "module_utils").rglob("__init__.py"))
+    assert [path for path in begun if len(ast.parse(path.read_text(encoding="utf-8")).body) > 1] == []
+    files = list((staged / "plugins/module_utils").rglob("__init__.py"))
+    assert len(files) > 30 and {path.stat().st_size for path in files} == {0}
+
+
 def test_no_plugin_needs_what_only_a_checkout_has(staged: Path) -> None:
     plugins = [path for folder in ("action", "lookup") for path in (staged / "plugins" / folder).glob("*.py")]
     assert len(plugins) > 10
@@ -99,3 +108,5 @@ def test_the_same_files_give_the_same_bytes(
         listing = json.load(archive.extractfile("FILES.json"))  # type: ignore[arg-type]
         listed = {item["name"] for item in listing["files"]} - {"."}
         assert listed == set(archive.getnames()) - {"MANIFEST.json", "FILES.json"}
+        # What was staged, and so ansible-test's own settings too, is all in it.
+        assert {path.relative_to(staged).as_posix() for path in staged.rglob("*")} - listed == {"galaxy.yml"}
