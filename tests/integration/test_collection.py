@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from local_lab import inventory
 
 from tools.collection import ROOT
 from tools.galaxy.artifact import build
@@ -123,6 +124,27 @@ def test_runs_write_beside_the_inventory_and_never_into_the_collection(stranger:
     stranger.verify()
 
 
+def test_it_installs_and_the_doctor_finds_it_fit(stranger: Stranger, as_root: None, tmp_path: Path) -> None:
+    hosts = str(inventory(tmp_path))
+    for verb, said in (
+        ("site", "1 host: 1 changed"),
+        ("site", "1 host: 1 unchanged"),
+        ("doctor", "FIT: it works"),
+    ):
+        assert said in stranger.run("ansible-playbook", f"whisperx.fleet.{verb}", "-i", hosts)
+    assert (tmp_path / "root/current/launch/python").exists()
+    stranger.verify()
+
+
+def test_a_playbook_of_ones_own_imports_a_verb_for_some_hosts(stranger: Stranger) -> None:
+    imported = {"ansible.builtin.import_playbook": "whisperx.fleet.plan", "vars": {"whisperx_hosts": "one"}}
+    (stranger.work / "importing.yml").write_text(json.dumps([{"name": "Plan", **imported}]))
+    hosts = stranger.base / "two.json"
+    hosts.write_text(json.dumps({"all": {"hosts": {"one": HOST, "two": HOST}}}))
+    told = stranger.run("ansible-playbook", "importing.yml", "-i", str(hosts))
+    assert '"one plan cpu' in told and '"two plan' not in told
+
+
 def test_one_role_in_a_play_of_ones_own(stranger: Stranger) -> None:
     role = {
         "name": "Install",
@@ -159,6 +181,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def test_the_repository_installs_as_a_collection(repository: str, tmp_path: Path) -> None:
     stranger = Stranger(tmp_path, f"{repository},main")
+    assert [path.name for path in (stranger.installed / "tests").iterdir()] == ["config.yml"]
     told = stranger.run("ansible-playbook", "whisperx.fleet.plan", "-i", str(stranger.inventory))
     assert "whisperx 3." in told
     stranger.verify()
