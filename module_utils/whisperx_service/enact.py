@@ -169,7 +169,8 @@ class Enact:
         ill = [name for name in sorted(self._records) if not self._revive(run, name, active)]
         for unit in self._followers.others if release else []:
             self._systemd.restart([unit])
-        return _came_back(release, ill, bool(self._records))
+        had = any(not record.get("dropped") for record in self._records.values())
+        return _came_back(release, ill, had)
 
     def _revive(self, run: Run, name: str, release: str) -> bool:
         """Restart a service as it was before the run; return whether it is healthy."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 from urllib.parse import urlsplit
 
+from ..whisperx_common.extras import COMMAND
+from ..whisperx_common.records import text
 from ..whisperx_common.secrets import secrets_of
 from ..whisperx_common.wording import printable
 from . import words
@@ -19,7 +21,14 @@ __all__ = ["GPU", "Health", "Service", "public", "secret_values", "services_of",
 GPU = "gpu"
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
-_MEMORY = re.compile(r"[1-9][0-9]{0,15}[KMGT]?")
+# Of systemd's form, and what is meant by others.
+_MEMORY = re.compile(r"([1-9][0-9]{0,15}) *([KMGT]?)(?:i|i?B)?", re.IGNORECASE)
+# No program starts with less than the first; the kernel counts no more than the last.
+_LEAST_MEMORY, _MOST_MEMORY = 1 << 20, 1 << 62
+# Units of the toolkit that have such names.
+_RESERVED = ("firstboot",)
+# What the units themselves say to launch scripts.
+_OURS = re.compile(r"WHISPERX_(?:CONTAINER_.*|SERVICE)")
 _MOST = 64
 _SHOWN = 80
 _WITHIN = 60
@@ -38,6 +47,11 @@ _KEYS = (
 )
 _CHECKS = ("command", "http", "tcp")
 _HEALTH_KEYS = (*_CHECKS, "status", "within")
+# What an address is, and what to write.
+_TARGETS = {
+    "http": ("an address such as http://127.0.0.1:8000/health", 'Write `{http: "http://127.0.0.1:8000"}`.'),
+    "tcp": ("an address such as 127.0.0.1:10300", 'Write `{tcp: "127.0.0.1:10300"}`.'),
+}
 
 
 @dataclass(frozen=True)
@@ -124,12 +138,19 @@ def _service(name: Any, given: Any) -> Service:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise malformed(
             str(name),
-            "a service named '{}'".format(name),
+            "a service named " + words.shown(name),
             "a name of at most 40 lower-case letters, digits and hyphens",
             "Rename it; its unit is called whisperx-NAME.service.",
         )
+    if name in _RESERVED:
+        raise malformed(
+            name,
+            "a service named '{}'".format(name),
+            "another name: whisperx-{}.service is the toolkit's own".format(name),
+            "Rename it.",
+        )
     if not isinstance(given, Mapping):
-        raise malformed(name, "'{}'".format(given), "a mapping with at least a command", "Add `command:`.")
+        raise malformed(name, words.shown(given), "a mapping with at least a command", "Add `command:`.")
     if "socket" in given:
         raise malformed(
             name + ".socket",
@@ -141,12 +162,12 @@ def _service(name: Any, given: Any) -> Service:
     if given.get("command") in (None, ""):
         raise malformed(name, "no command", "the command that the service runs", "Add `command:`.")
     argv = words.words_of(given["command"], name + ".command")
-    if "/" in argv[0] or "{" in argv[0]:
+    if not COMMAND.fullmatch(argv[0]):
         raise malformed(
             name + ".command",
-            "'{}'".format(argv[0]),
+            words.shown(argv[0]),
             "the name of a command of the release, without a directory",
-            "Name a command of whisperx_plan_packages or whisperx_plan_extras.",
+            "Name one of whisperx_plan_packages or whisperx_plan_extras; variables go into `environment`.",
         )
     counted, numbered = _instances(given.get("instances", 1), name)
     service = Service(
@@ -156,8 +177,8 @@ def _service(name: Any, given: Any) -> Service:
         instances=counted,
         port=_number(given.get("port", 0), name + ".port", 0, 65535),
         gpu=_gpu(given.get("gpu", "auto"), name + ".gpu"),
-        user=_matching(given.get("user"), _USER, name + ".user", "the name of a user of the host"),
-        memory=_matching(given.get("memory"), _MEMORY, name + ".memory", "bytes, such as 2G or 800M"),
+        user=_user(given.get("user"), name + ".user"),
+        memory=_memory(given.get("memory"), name + ".memory"),
         writable=_paths(given.get("writable"), name + ".writable"),
         environment=words.checked_values(given.get("environment"), name + ".environment"),
         secrets=words.checked_values(given.get("secrets"), name + ".secrets"),
@@ -188,6 +209,12 @@ def _check_together(service: Service) -> None:
         raise malformed(
             name + ".instances", "one instance per GPU, and gpu: false", "a GPU", "Remove one of them."
         )
+    _check_variables(service)
+
+
+def _check_variables(service: Service) -> None:
+    """Raise Problem for variables that would undo what the units say, or say nothing."""
+    name = service.name
     both = sorted(set(service.environment) & set(service.secrets))
     if both:
         raise malformed(
@@ -196,6 +223,20 @@ def _check_together(service: Service) -> None:
             "each variable once",
             "Remove it from environment.",
         )
+    for key in variables(service):
+        if _OURS.fullmatch(key) or (key == "CUDA_VISIBLE_DEVICES" and service.instances == 0):
+            place = "environment" if key in service.environment else "secrets"
+            wanted = "a variable that the units do not set themselves"
+            raise malformed("{}.{}".format(name, place), "'{}'".format(key), wanted, "Remove it.")
+    for key, value in service.environment.items():
+        for placeholder in ("{" + one + "}" for one in words.PLACEHOLDERS):
+            if placeholder in value:
+                raise malformed(
+                    "{}.environment.{}".format(name, key),
+                    placeholder,
+                    "placeholders in command and health alone: all instances have the same variables",
+                    "Hand the value to the command as an argument.",
+                )
 
 
 def _check_keys(given: Mapping[Any, Any], keys: Sequence[str], where: str) -> None:
@@ -203,16 +244,14 @@ def _check_keys(given: Mapping[Any, Any], keys: Sequence[str], where: str) -> No
         if key not in keys:
             close = difflib.get_close_matches(str(key), keys, 1)
             remedy = "Did you mean '{}'?".format(close[0]) if close else "Remove it."
-            raise malformed(where, "an unknown key '{}'".format(key), ", ".join(keys), remedy)
+            raise malformed(where, "an unknown key " + words.shown(str(key)), ", ".join(keys), remedy)
 
 
 def _health(given: Any, where: str) -> Health:
     if given is None or given == {}:
         return Health()
     if not isinstance(given, Mapping):
-        raise malformed(
-            where, "'{}'".format(given), "command, http or tcp", "Write `{tcp: 127.0.0.1:10300}`."
-        )
+        raise malformed(where, words.shown(given), "command, http or tcp", _TARGETS["tcp"][1])
     _check_keys(given, _HEALTH_KEYS, where)
     kinds = [kind for kind in _CHECKS if given.get(kind) not in (None, "")]
     if len(kinds) != 1:
@@ -224,7 +263,7 @@ def _health(given: Any, where: str) -> Health:
         raise malformed(where + ".status", "a status without http", "http", "Remove it.")
     status = _number(given.get("status", 200), where + ".status", 100, 599)
     if kind == "command":
-        return Health(kind, words.words_of(given[kind], where + ".command"), within=within)
+        return Health(kind, _checking(given[kind], where + ".command"), within=within)
     target = given[kind]
     if kind == "tcp" and isinstance(target, int) and not isinstance(target, bool):
         target = "127.0.0.1:{}".format(target)
@@ -232,20 +271,40 @@ def _health(given: Any, where: str) -> Health:
     return Health(kind, (), target, status, within)
 
 
-def _check_target(kind: str, target: Any, where: str) -> None:
-    words.words_of([target] if isinstance(target, str) else target, "{}.{}".format(where, kind))
-    trial = words.filled(target, {"port": "1", "instance": "0", "state": "s"})
-    try:
-        parts = urlsplit(trial if kind == "http" else "tcp://" + trial)
-        good = bool(parts.hostname) and (kind == "http" or parts.port is not None)
-        good = good and parts.scheme in ("http", "https", "tcp") and not re.search(r"\s", trial)
-    except ValueError:
-        good = False
-    if not good:
-        wanted = "an address such as " + (
-            "http://127.0.0.1:8000/health" if kind == "http" else "127.0.0.1:10300"
+def _checking(value: Any, where: str) -> Tuple[str, ...]:
+    """Return the words of a check's command."""
+    argv = words.words_of(value, where)
+    if not argv[0].startswith("/") and not COMMAND.fullmatch(argv[0]):
+        raise malformed(
+            where,
+            words.shown(argv[0]),
+            "a command of the release, or the absolute path of a program on the host",
+            "Write for example `/usr/local/bin/check`, or put it into a script.",
         )
-        raise malformed("{}.{}".format(where, kind), "'{}'".format(target), wanted, "Correct it.")
+    return argv
+
+
+def _check_target(kind: str, target: Any, where: str) -> None:
+    where, good = "{}.{}".format(where, kind), False
+    if isinstance(target, str):
+        words.check_braces(target, where, "Use one of these.")
+        trial = words.filled(target, {"port": "1", "instance": "0", "state": "s"})
+        good = text(target) and _is_address(kind, trial)
+    if not good:
+        wanted, remedy = _TARGETS[kind]
+        raise malformed(where, words.shown(target), wanted, remedy)
+
+
+def _is_address(kind: str, target: str) -> bool:
+    try:
+        parts = urlsplit(target if kind == "http" else "tcp://" + target)
+        port = parts.port
+    except ValueError:
+        return False
+    schemes = ("http", "https") if kind == "http" else ("tcp",)
+    plain = re.fullmatch(r"[^\s\x00-\x1f\x7f]+", target)
+    reached = port != 0 and (kind == "http" or (port is not None and target.endswith(":{}".format(port))))
+    return bool(parts.hostname and plain and reached and parts.scheme in schemes)
 
 
 def _instances(value: Any, name: str) -> Tuple[int, bool]:
@@ -261,7 +320,7 @@ def _number(value: Any, where: str, least: int, most: int, wanted: str = "") -> 
     number = int(text) if re.fullmatch(r"[0-9]{1,9}", text) and not isinstance(value, bool) else -1
     if not least <= number <= most:
         wanted = wanted or "a number from {} to {}".format(least, most)
-        raise malformed(where, "'{}'".format(value), wanted, "Correct it.")
+        raise malformed(where, words.shown(value), wanted, "Write the number alone, or leave it out.")
     return number
 
 
@@ -269,25 +328,41 @@ def _gpu(value: Any, where: str) -> Optional[bool]:
     text = str(value).strip().lower()
     if text in ("auto", "true", "yes", "false", "no"):
         return None if text == "auto" else text in ("true", "yes")
-    raise malformed(where, "'{}'".format(value), "auto, true or false", "Correct it.")
+    raise malformed(where, words.shown(value), "auto, true or false", "Write one of these, or leave it out.")
 
 
-def _matching(value: Any, pattern: Any, where: str, wanted: str) -> str:
+def _user(value: Any, where: str) -> str:
     if value in (None, ""):
         return ""
-    if not pattern.fullmatch(str(value)):
-        raise malformed(where, "'{}'".format(value), wanted, "Correct it.")
-    return str(value)
+    if not isinstance(value, str) or not _USER.fullmatch(value):
+        remedy = "Write the name, not the number, or leave it out: systemd makes a user for the service."
+        raise malformed(where, words.shown(value), "the name of a user of the host", remedy)
+    return value
+
+
+def _memory(value: Any, where: str) -> str:
+    """Return a size as systemd writes it."""
+    text = str(value).strip()
+    near = _MEMORY.fullmatch(text)
+    wanted = near.group(1) + near.group(2).upper() if near else ""
+    size = int(near.group(1)) << 10 * " KMGT".index(near.group(2).upper() or " ") if near else 0
+    fits = _LEAST_MEMORY <= size <= _MOST_MEMORY
+    if value in (None, "") or (fits and text == wanted):
+        return wanted
+    remedy = "Write {}.".format(wanted) if fits else "Write a whole number and one of K, M, G and T."
+    raise malformed(where, words.shown(value), "bytes, at least 1M, such as 2G or 800M", remedy)
 
 
 def _paths(value: Any, where: str) -> Tuple[str, ...]:
     found: List[str] = []
     for path in value if isinstance(value, (list, tuple)) else [value] if value else []:
         good = isinstance(path, str) and re.fullmatch(r"/[^\x00-\x1f\x7f]*", path)
-        if not good or ".." in path.split("/"):
-            raise malformed(where, "'{}'".format(path), "absolute paths on the host", "Correct it.")
-        found.append(path)
-    return tuple(found)
+        parts = [part for part in path.split("/") if part not in ("", ".")] if good else []
+        if not parts or ".." in parts or not text(path):
+            remedy = "Write for example `[/srv/recordings]`; no directory of its own has to be named."
+            raise malformed(where, words.shown(path), "absolute paths on the host", remedy)
+        found.append("/" + "/".join(parts))
+    return tuple(dict.fromkeys(found))
 
 
 def variables(service: Service) -> Dict[str, str]:

@@ -34,6 +34,9 @@ __all__ = [
 _GPUS = "/proc/driver/nvidia/gpus"
 # Of whisperx_firstboot, whose unit says by its state whether the machine fits.
 FIRST_BOOT = "whisperx-firstboot.service"
+# The unit hides these, or gives the service its own of them; a container has its own of the last ones.
+_HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")
+_APART = ("/proc", "/sys", "/dev")
 _WANTS = "{}/{}.wants/{}"
 
 
@@ -163,17 +166,41 @@ def check_job(job: Job, followed: Followed, shown: Mapping[str, Mapping[str, str
     if job.service.user:
         health.account(job.service.user)
     for path in job.service.writable:
-        if not os.path.isdir(path):
-            raise Problem(
-                "service.no-directory",
-                "no directory {}".format(path),
-                "whisperx_services.{}.writable".format(job.service.name),
-                "a directory that exists",
-                "Make it first, owned by the service's user.",
-            )
+        _check_writable(job.service, path, root, followed.runtime == "container")
     for unit in job.units:
         _check_foreign(unit.name, shown.get(unit.name, {}), root)
     _check_foreign(TARGET, {}, root)
+
+
+def _check_writable(service: Service, path: str, root: str, inside: bool) -> None:
+    """Raise Problem for what is no directory to write to. ``inside``: whether it is a container that does."""
+    where = "whisperx_services.{}.writable".format(service.name)
+    if not os.path.isdir(path):
+        raise Problem(
+            "service.no-directory",
+            "no directory {}".format(path),
+            where,
+            "a directory that exists",
+            "Make it first, and let the service's user write to it.",
+        )
+    real, releases = os.path.realpath(path), os.path.realpath(root)
+    wrong = [top for top in (*_APART, *(() if inside else _HIDDEN)) if _overlap(real, top)]
+    if _overlap(real, releases):
+        wrong = [releases]
+    if wrong or real == "/":
+        raise Problem(
+            "service.unfit-directory",
+            path if real == path else "{}, which is {}".format(path, real),
+            where,
+            "a directory outside of {}".format(wrong[0] if wrong else "the system's own"),
+            "Use one such as /srv/{0}; /var/lib/whisperx-{0} is the service's own.".format(service.name),
+        )
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Return whether one of two real paths lies in the other."""
+    common = os.path.commonpath([one, other])
+    return common in (one, other) and one != "/"
 
 
 def _check_commands(service: Service, followed: Followed) -> None:

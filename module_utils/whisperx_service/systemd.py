@@ -32,6 +32,8 @@ _PROPERTIES = (
 _ANSWER = 60
 _STOP = 150
 _LINES = 20
+# Who writes about the processes of a unit: systemd of its jobs, podman of each event of its container.
+_KEEPERS = ("systemd", "podman", "conmon")
 # Of the lines about a failing unit, systemd writes so many times as many as the unit itself.
 _ATTEMPTS = 10
 
@@ -91,14 +93,13 @@ class Systemd:
         return [line for _whose, line in self._journal(unit, lines)]
 
     def said(self, unit: str, lines: int) -> List[str]:
-        """Return the last lines that a unit's own processes wrote; systemd's about it where there are none.
+        """Return the last lines that a unit's own processes wrote; where there are none, those about it.
 
-        After some attempts systemd's own would be the last ones, and hide why each of them failed.
+        After some attempts the others would be the last ones, and hide why each of them failed.
         """
         found = self._journal(unit, lines * _ATTEMPTS)
-        return [line for whose, line in found if whose != "systemd"][-lines:] or [
-            line for _whose, line in found[-lines:]
-        ]
+        own = [line for whose, line in found if whose not in _KEEPERS]
+        return own[-lines:] or [line for _whose, line in found[-lines:]]
 
     def _journal(self, unit: str, lines: int) -> List[Tuple[str, str]]:
         """Return who wrote each of the last lines, and the line."""

@@ -11,11 +11,13 @@ import shlex
 from typing import Any, Dict, Mapping, Sequence, Tuple
 
 from ..whisperx_common.records import text
+from ..whisperx_common.wording import printable
 from ..whisperx_problem import Problem
 
 __all__ = [
     "PLACEHOLDERS",
     "assignment",
+    "check_braces",
     "checked_values",
     "command_line",
     "environment_text",
@@ -23,11 +25,15 @@ __all__ = [
     "malformed",
     "quoted",
     "setting",
+    "shown",
     "words_of",
 ]
 
 PLACEHOLDERS = ("instance", "port", "state")
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
+# What looks like one.
+_BRACED = re.compile(r"\{\s*([A-Za-z_]\w*)\s*\}", re.ASCII)
+_LONGEST = 80
 # What a user writes who expects a shell.
 _SHELL = ("|", "||", "&", "&&", ";", ">", ">>", "<", "2>", "2>&1", "`")
 # Control characters; systemd's own escapes exist for them in unit files, but not in environment files.
@@ -37,7 +43,20 @@ _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 def malformed(where: str, found: str, wanted: str, remedy: str) -> Problem:
     """Return what is wrong with a value of whisperx_services."""
-    return Problem("service.malformed", found, "whisperx_services." + where, wanted, remedy)
+    place = "whisperx_services." + printable(where)
+    return Problem("service.malformed", found, place.rstrip("."), wanted, remedy)
+
+
+def shown(value: Any) -> str:
+    """Return a value for a sentence; of one that has others in it the kind alone, for they may be secret."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, Mapping):
+        return "a mapping"
+    if isinstance(value, (list, tuple)):
+        return "a list"
+    told = printable(str(value))
+    return "'{}'".format(told if len(told) <= _LONGEST else told[: _LONGEST - 1] + "…")
 
 
 def words_of(value: Any, where: str) -> Tuple[str, ...]:
@@ -47,14 +66,17 @@ def words_of(value: Any, where: str) -> Tuple[str, ...]:
     """
     remedy = "Write the program and its arguments; quote words that hold spaces, or write a list of words."
     if isinstance(value, str):
+        check_braces(value, where, "Use one of these, or write a list of words: those stand as they are.")
         try:
             found, bare = shlex.split(value), shlex.split(value, posix=False)
         except ValueError as error:
-            raise malformed(where, "{} in '{}'".format(error, value), "quotes in pairs", remedy) from None
+            raise malformed(
+                where, "{} in {}".format(error, shown(value)), "quotes in pairs", remedy
+            ) from None
     elif isinstance(value, (list, tuple)) and all(isinstance(word, (str, int, float)) for word in value):
         found, bare = [str(word) for word in value], []
     else:
-        raise malformed(where, "'{}'".format(value), "a command", remedy)
+        raise malformed(where, shown(value), "a command", remedy)
     if not found or not found[0]:
         raise malformed(where, "an empty command", "a command", remedy)
     _check_words(found, bare, where)
@@ -74,15 +96,20 @@ def _check_words(words: Sequence[str], bare: Sequence[str], where: str) -> None:
     for word in words:
         if not text(word) or "\0" in word:
             raise malformed(where, "a NUL or half a character", "text in UTF-8", "Remove it.")
-        for name in _PLACEHOLDER.findall(word):
-            close = difflib.get_close_matches(name, PLACEHOLDERS, 1)
-            if close and name not in PLACEHOLDERS:
-                raise malformed(
-                    where,
-                    "{{{}}}".format(name),
-                    ", ".join("{{{}}}".format(one) for one in PLACEHOLDERS),
-                    "Did you mean {{{}}}?".format(close[0]),
-                )
+        check_braces(word, where)
+
+
+def check_braces(word: str, where: str, otherwise: str = "") -> None:
+    """Raise Problem "service.malformed" for what is meant as a placeholder and is none.
+
+    With ``otherwise``, the next step, that is each name in braces; without, what is nearly a placeholder.
+    """
+    known = ["{" + one + "}" for one in PLACEHOLDERS]
+    for found in _BRACED.finditer(word):
+        close = difflib.get_close_matches(found.group(1).lower(), PLACEHOLDERS, 1)
+        if found.group(0) not in known and (close or otherwise):
+            remedy = "Did you mean {{{}}}?".format(close[0]) if close else otherwise
+            raise malformed(where, found.group(0), ", ".join(known), remedy)
 
 
 def filled(word: str, values: Mapping[str, str]) -> str:
@@ -126,13 +153,15 @@ def checked_values(values: Any, where: str) -> Dict[str, str]:
     if values is None:
         return {}
     if not isinstance(values, Mapping):
-        raise malformed(where, "'{}'".format(type(values).__name__), "names and values", remedy)
+        # No text: it may be a secret.
+        found_kind = "a text" if isinstance(values, str) else shown(values)
+        raise malformed(where, found_kind, "names and values", remedy)
     found: Dict[str, str] = {}
     for name, value in dict(values).items():
         if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-            raise malformed(where, "a variable '{}'".format(name), "letters, digits and underscores", remedy)
+            raise malformed(where, "a variable " + shown(name), "letters, digits and underscores", remedy)
         if isinstance(value, (Mapping, list, tuple)) or value is None:
-            raise malformed("{}.{}".format(where, name), "no text", "a text", remedy)
+            raise malformed("{}.{}".format(where, name), shown(value), "a text", remedy)
         told = str(value).lower() if isinstance(value, bool) else str(value)
         if not text(told) or _CONTROL.search(told):
             raise malformed(

@@ -108,6 +108,8 @@ def machine() -> Iterator[None]:
         ({"tiny": {"command": "tiny 1", "health": {"command": "/nonexistent"}}}, "service.unknown-command"),
         ({"tiny": {"command": "tiny 1", "user": "nobody-here"}}, "service.no-user"),
         ({"tiny": {"command": "tiny 1", "writable": "/nonexistent"}}, "service.no-directory"),
+        ({"tiny": {"command": "tiny 1", "writable": "/home"}}, "service.unfit-directory"),
+        ({"tiny": {"command": "tiny 1", "writable": "/opt"}}, "service.unfit-directory"),
         ({"tiny": {"command": "tiny 1", "instances": "gpu", "port": 1}}, "service.malformed"),
         ({"tiny": {"command": "tiny {port}", "instances": "gpu", "port": 1}}, "service.no-gpu"),
         ({"tiny": {"command": "tiny --port 7199"}}, "service.port-in-use"),
@@ -229,6 +231,10 @@ def test_a_service_that_is_no_longer_named_goes_and_its_state_stays() -> None:
     assert active("whisperx-tiny@0.service") == "inactive"
     assert "whisperx" not in host("ls", "/etc/systemd/system")
     assert host("ls", "/var/lib/whisperx-tiny@0") == "starts"
+    # A record of its state alone is no service that could be healthy again.
+    found = do("1.0", {"tiny": {**TINY, "command": ["tiny", "no-number"]}})
+    assert found["remedy"].endswith("The units are as they were; the services were removed."), found
+    assert "whisperx" not in host("ls", "/etc/systemd/system")
 
 
 def test_on_a_baked_machine_a_service_starts_after_a_good_verdict_only() -> None:

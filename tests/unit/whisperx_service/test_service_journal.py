@@ -30,6 +30,11 @@ def test_the_words_of_the_service_are_not_hidden_by_those_of_systemd() -> None:
     assert Told(*attempts(("tiny", OWN))).said("whisperx-tiny.service", 2) == [OWN, OWN]
 
 
+def test_podman_s_events_are_not_what_the_service_said() -> None:
+    events = [("podman", "container create 9d353f"), ("conmon", "Failed to open cgroups file")] * 3
+    assert Told(("tiny", OWN), *events).said("whisperx-tiny.service", 2) == [OWN]
+
+
 def test_what_systemd_s_child_says_of_a_command_that_does_not_start_is_the_service_s() -> None:
     told = "whisperx-tiny.service: Failed at step EXEC spawning /x: No such file or directory"
     assert Told(*attempts(("(tiny)", told))).said("whisperx-tiny.service", 1) == [told]

@@ -51,7 +51,7 @@ def test_a_user_replaces_the_dynamic_one() -> None:
 
 
 def test_instances_have_numbers_ports_and_gpus() -> None:
-    service = one(command="serve {port} {instance} {state} {other}", port=7000, instances="gpu")
+    service = one(command=["serve", "{port}", "{instance}", "{state}", "{other}"], port=7000, instances="gpu")
     found = units.units_of(service, ["GPU-a", "GPU-b"])
     assert [(unit.name, unit.port, unit.gpu) for unit in found] == [
         ("whisperx-one@0.service", 7000, "GPU-a"),
@@ -251,7 +251,9 @@ def test_a_unit_of_a_release_in_a_container_hands_everything_to_the_launch_scrip
     assert text == IN_CONTAINER
 
 
-@pytest.mark.parametrize(("size", "told"), [("1", "1b"), ("800M", "800m"), ("2G", "2g"), ("3K", "3k")])
+@pytest.mark.parametrize(
+    ("size", "told"), [("1048577", "1048577b"), ("800M", "800m"), ("2G", "2g"), ("2000K", "2000k")]
+)
 def test_engines_get_sizes_as_they_write_them(size: str, told: str) -> None:
     assert contained.environment(one(memory=size), "u", "n")[contained.OPTIONS].endswith(f"--memory={told}")
 
