@@ -30,15 +30,19 @@ options:
         is started; on the machine they start after C(whisperx-firstboot.service), if its verdict is good.
     type: list
     elements: str
-  image_plans:
+  plans:
     description:
-      - Plans of an image that is being made. Then services that its releases could not run are refused before
-        those are built, and nothing is changed.
+      - Plans that are not built yet. Then services that could not run with one of them are refused, and
+        nothing is changed.
     type: list
     elements: dict
-  image_locks:
-    description: The locks of O(image_plans), RV(whisperx_lock#module:locks).
+  locks:
+    description: The locks of O(plans), RV(whisperx_lock#module:locks).
     type: dict
+  image:
+    description: Whether O(plans) are those of an image that is being made.
+    type: bool
+    default: false
 attributes:
   check_mode:
     support: full
@@ -96,6 +100,7 @@ rule:
 """
 
 import os
+from typing import Any, Dict
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -117,11 +122,12 @@ def main() -> None:
             "root": {"type": "path", "default": "/opt/whisperx"},
             "services": {"type": "dict", "required": True},
             "image_releases": {"type": "list", "elements": "str"},
-            "image_plans": {"type": "list", "elements": "dict"},
-            "image_locks": {"type": "dict"},
+            "plans": {"type": "list", "elements": "dict"},
+            "locks": {"type": "dict"},
+            "image": {"type": "bool", "default": False},
         },
-        mutually_exclusive=[("image_releases", "image_plans")],
-        required_together=[("image_plans", "image_locks")],
+        mutually_exclusive=[("image_releases", "plans")],
+        required_together=[("plans", "locks")],
         supports_check_mode=True,
     )
     given = module.params
@@ -130,11 +136,9 @@ def main() -> None:
         trust.check({given["root"]: "whisperx_service_root"}, "service.untrusted-directory")
         layout = Layout(os.path.normpath(given["root"]), "", "", role="whisperx_service")
         services = services_of(given["services"])
-        if given["image_plans"] is not None:
-            locks = given["image_locks"]
-            wanted = [want(plan, locks[plan["class"]]["text"]) for plan in given["image_plans"]]
-            promised = [Followed(one.name, commands(one), one.device) for one in wanted]
-            result = inspected(layout, services, promised)
+        if given["plans"] is not None:
+            promised = [_promised(plan, given["locks"]) for plan in given["plans"]]
+            result = inspected(layout, services, promised, given["image"])
         elif given["image_releases"] is not None:
             result = baked(layout, services, given["image_releases"], module.check_mode)
         else:
@@ -142,6 +146,13 @@ def main() -> None:
     except Problem as problem:
         module.fail_json(msg=problem.sentence(), **problem.record())
     module.exit_json(**result)
+
+
+def _promised(plan: Dict[str, Any], locks: Dict[str, Any]) -> Followed:
+    """Return the release that a plan and its lock will become. Raises Problem for a plan that is none."""
+    wanted = want(plan, locks[plan["class"]]["text"])
+    runtime = str(plan.get("runtime") or "venv")
+    return Followed(wanted.name, commands(wanted), wanted.device, runtime, moves=True)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from ..whisperx_release.followers import Followed, Followers
 from ..whisperx_release.hooks import Hooks
 from ..whisperx_release.model import Layout, Options, Outcome, State
 from ..whisperx_release.runtime import Proposal, Runtime
+from .follow import Services
 from .model import Service
 
 __all__ = ["Active", "baked", "inspected", "present"]
@@ -57,12 +58,22 @@ def baked(
     return _result(Outcome(actions=install(layout, services, releases, check)), started)
 
 
-def inspected(layout: Layout, services: Sequence[Service], promised: Sequence[Followed]) -> Dict[str, Any]:
-    """Look at services of an image that is not built yet; return the module's result. Raises Problem."""
-    from .baked import inspect
+def inspected(
+    layout: Layout, services: Sequence[Service], promised: Sequence[Followed], image: bool
+) -> Dict[str, Any]:
+    """Refuse what could not run with releases that are not built yet; return the module's result.
 
+    ``image``: whether they are those of an image. Raises Problem.
+    """
     started = time.monotonic()
-    inspect(layout, services, promised)
+    if image:
+        from .baked import inspect
+
+        inspect(layout, services, promised)
+    else:
+        found = state.read(layout)
+        for followed in promised:
+            Services(services).present(layout, found, followed)
     return _result(Outcome(), started)
 
 
