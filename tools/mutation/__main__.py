@@ -29,6 +29,8 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     chosen, ends = draw(ROOT, options.number, options.seed, options.only), Counter[tuple[str, str]]()
     with tempfile.TemporaryDirectory(prefix="whisperx-mutants-") as folder:
+        # Some tests act as other users, who have to come to what they make below.
+        Path(folder).chmod(0o711)
         roots: SimpleQueue[Path] = SimpleQueue()
         for number in range(options.jobs):
             roots.put(copied(ROOT, Path(folder) / str(number) / "tree"))
