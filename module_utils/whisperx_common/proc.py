@@ -6,9 +6,9 @@ Source: proc(5).
 from __future__ import annotations
 
 import os
-from typing import List
+from typing import List, Tuple, Union
 
-__all__ = ["PROC", "every", "link", "opened", "others", "read"]
+__all__ = ["PROC", "every", "link", "opened", "others", "read", "root"]
 
 PROC = "/proc"
 # Bytes of one file; the mappings of a process of WhisperX take less than one million.
@@ -49,3 +49,12 @@ def opened(pid: int, proc: str = PROC) -> List[bytes]:
     except OSError:
         return []
     return [link(pid, os.path.join("fd", name), proc) for name in names]
+
+
+def root(pid: Union[int, str], proc: str = PROC) -> Tuple[int, int]:
+    """Return device and inode of the root directory of a process; ``pid``: also "self". (0, 0): not known."""
+    try:
+        found = os.stat(os.path.join(proc, str(pid), "root"))
+    except OSError:
+        return (0, 0)
+    return (found.st_dev, found.st_ino)

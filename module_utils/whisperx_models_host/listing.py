@@ -142,7 +142,7 @@ def _spare(layout: Layout, sets: Dict[str, Optional[Wanted]], current: str, keep
     complete.sort(key=lambda name: os.stat(layout.manifest(name)).st_mtime, reverse=True)
     others = [name for name in complete if name != current]
     old = others[max(0, keep - 1) :] if current else others
-    busy = used(old) if old else {}
+    busy = used(layout.path("sets"), old) if old else {}
     return [name for name in old if name not in busy]
 
 

@@ -1,32 +1,37 @@
-"""Which sets of models running processes use.
+"""Which sets of a store of models running processes use.
 
 A program reads its weights and closes them, but it was started with the set's path, or has files of it open
-or mapped. A process of a container has the same paths.
+or mapped. A container may have the store in another place, so of its processes the end of the path counts;
+of those that share this host's root the whole one does, for the host may have several stores.
 """
 
 from __future__ import annotations
 
+import os
 from typing import Dict, Iterator, Sequence
 
-from ..whisperx_common.proc import PROC, opened, others, read
+from ..whisperx_common.proc import PROC, opened, others, read, root
 
 __all__ = ["used"]
 
 
-def used(identities: Sequence[str], proc: str = PROC) -> Dict[str, int]:
+def used(folder: str, identities: Sequence[str], proc: str = PROC) -> Dict[str, int]:
     """Return set to the id of a process that uses it, of those among ``identities`` that any uses.
 
-    What cannot be read, as of another user where this is not root, is taken for unused.
+    ``folder``: the directory of the sets. What cannot be read, as of another user where this is not root, is
+    taken for unused.
     """
-    marks = {name: "sets/{}".format(name).encode("ascii") for name in identities}
+    folders = {os.fsencode(path) for path in (folder, os.path.realpath(folder))}
     found: Dict[str, int] = {}
+    ours = root("self", proc)
     for pid in others(proc):
-        left = [name for name in marks if name not in found]
+        left = [name for name in identities if name not in found]
         if not left:
             break
+        tops = folders if root(pid, proc) == ours else {os.fsencode(os.path.basename(folder))}
         for text in _texts(pid, proc):
             for name in left:
-                if marks[name] in text:
+                if any(top + b"/" + name.encode("ascii") in text for top in tops):
                     found.setdefault(name, pid)
     return found
 

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import Dict, Iterator, List, Mapping, Optional, Pattern, Sequence, Set, Tuple
 
-from ..whisperx_common.proc import PROC, link, others, read
+from ..whisperx_common.proc import PROC, link, others, read, root
 from ..whisperx_common.wording import named, printable
 from .model import Layout, State
 
@@ -84,9 +84,9 @@ def _processes(layout: Layout, marks: Mapping[str, str], proc: str) -> Iterator[
     pattern = re.compile(b"(?:" + b"|".join(map(re.escape, tops)) + b")([^/\\0\\n:]+)")
     # In a container that may not look into processes of others, this is all that can be seen of them.
     program = re.compile(pattern.pattern.join((b"\\A(?:[^\0]*\0)?", b"/bin/")))
-    root = _place(os.path.join(proc, "self", "root"))
+    ours = root("self", proc)
     for pid in others(proc):
-        if _place(os.path.join(proc, str(pid), "root")) != root:
+        if root(pid, proc) != ours:
             continue
         command = read(pid, "cmdline", proc)
         mapped = _named(pattern, read(pid, "maps", proc) + b"\n" + link(pid, "exe", proc))
@@ -117,11 +117,3 @@ def _unit(groups: bytes) -> str:
         if parts and _UNIT.match(parts[-1]) and not any(part.startswith("user@") for part in parts):
             return printable(parts[-1])
     return ""
-
-
-def _place(path: str) -> Tuple[int, int]:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return (0, 0)
-    return (found.st_dev, found.st_ino)
