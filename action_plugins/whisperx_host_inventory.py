@@ -27,7 +27,7 @@ class ActionModule(ControllerAction):
         """Write the inventory of the hosts that the task names, else of those of the play."""
         if "hosts" not in given:
             given["hosts"] = fleet.recorded("ansible_facts.whisperx_host", fleet.active)
-        result, left_out = write_described(validated(given, ARGUMENTS))
-        for sentence in left_out:
+        result = write_described(validated(given, ARGUMENTS))
+        for sentence in result["left_out"]:
             Display().warning(sentence)
         return result

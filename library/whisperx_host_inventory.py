@@ -67,10 +67,10 @@ def main() -> None:
     """Read the options and write the file."""
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
     try:
-        result, left_out = write_described(module.params)
+        result = write_described(module.params)
     except Problem as problem:
         module.fail_json(msg=problem.sentence(), **problem.record())
-    for sentence in left_out:
+    for sentence in result["left_out"]:
         module.warn(sentence)
     module.exit_json(changed=False, **result)
 

@@ -16,19 +16,20 @@ __all__ = ["noted"]
 _UNREADABLE = (OSError, ValueError, RecursionError, TypeError, KeyError)
 
 
-def noted(folder: str, recipe: Mapping[str, Any], read: Callable[[], Dict[str, Any]]) -> Dict[str, Any]:
-    """Return the record that ``recipe`` stands for; ``read`` makes it where ``folder`` does not keep it.
+def noted(cache: str, recipe: Mapping[str, Any], read: Callable[[], Dict[str, Any]]) -> Dict[str, Any]:
+    """Return the record that ``recipe`` stands for; ``read`` makes it where ``cache`` does not keep it.
 
-    A folder that cannot be written, or a record that cannot be read, costs time, nothing else.
+    ``cache``: the directory that keeps it, below known/. One that cannot be written, or a record that cannot
+    be read, costs time, nothing else.
     """
     key = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
-    path = os.path.join(folder, key + ".json")
+    path = os.path.join(cache, "known", key + ".json")
     with suppress(*_UNREADABLE), open(path, encoding="utf-8") as stream:
         found = json.load(stream)
         if found["recipe"] == recipe:
             return dict(found["record"])
     record = read()
     with suppress(OSError):
-        make_directories(folder, None)
+        make_directories(os.path.dirname(path), None)
         write_text(path, json.dumps({"recipe": recipe, "record": record}) + "\n")
     return record

@@ -8,7 +8,7 @@ __all__ = ["site_options"]
 
 
 def site_options(named: bool) -> Dict[str, Dict[str, Any]]:
-    """Return the argument spec of these options. ``named``: whether a file is told by its name too.
+    """Return the argument spec of these options. ``named``: whether a file has a name beside its digest.
 
     A file's path is empty if it did not travel with the run.
     """

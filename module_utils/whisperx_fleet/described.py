@@ -16,12 +16,12 @@ ARGUMENTS: dict[str, Any] = {
 }
 
 
-def write_described(options: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Write the inventory; return the module's result, and what is not in the file, one sentence each.
+def write_described(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the inventory; return the module's result.
 
     ``options``: those of the module, as ARGUMENTS has them. Raises Problem where the file cannot be written.
     """
     known, left_out = inventory(options["hosts"])
     output = Output("whisperx_host_output", options["output"])
     output.write(json.dumps({"all": {"hosts": known}}, indent=1) + "\n")
-    return {"hosts": list(known), "left_out": left_out}, left_out
+    return {"hosts": list(known), "left_out": left_out}

@@ -36,7 +36,7 @@ def root_facts(path: str, distribution: Callable[..., Any], cache: str = "") -> 
         kept = cache_dir_of(cache)
         digests = Digests(str(kept / "digests.json"))
         recipe = {"kind": "root", "sha256": digests.of(path), "reader": _reader_digest()}
-        found = noted(str(kept / "known"), recipe, lambda: _read(path, distribution))
+        found = noted(str(kept), recipe, lambda: _read(path, distribution))
         digests.save()
         return found
     except (OSError, tarfile.TarError) as error:

@@ -36,7 +36,6 @@ from ..whisperx_common.download import TooLong, TooSlow, Unwritable
 from ..whisperx_common.download import download as fetch
 from ..whisperx_common.durable import make_directories, replace
 from ..whisperx_common.files import link as make_link
-from ..whisperx_common.noted import noted
 from ..whisperx_common.versions import numbers
 from ..whisperx_problem import Problem
 from .sources import Sources
@@ -71,10 +70,6 @@ class Store:
         key = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
         with self._making:  # classes are locked side by side, and two of them may need the same wheel
             return self._once(self.root / "made" / key, make, "*.whl")
-
-    def noted(self, recipe: Mapping[str, Any], read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """Return the record that ``recipe`` stands for; ``read`` makes it where it is not kept."""
-        return noted(str(self.root / "known"), recipe, read)
 
     def shown(self, file: str, sha256: str, path: str) -> Path:
         """Return a link to one of the user's wheels, alone in a directory; its bytes are compared later."""

@@ -13,6 +13,7 @@ from ..whisperx_abi.repair import TOOL, clear_execstack
 from ..whisperx_common.extras import Extra
 from ..whisperx_common.lockfile import Lock, LockedPackage
 from ..whisperx_common.names import normalise
+from ..whisperx_common.noted import noted
 from ..whisperx_libraries import Version, parse_wheel_filename
 from ..whisperx_problem import Problem
 from .contents import read_contents
@@ -97,7 +98,8 @@ class Wheels:
         found = []
         for wheel in wheels:
             if wheel.name in asked:
-                known = self.store.noted({"kind": "contents", "sha256": wheel.sha256}, self._contents(wheel))
+                recipe = {"kind": "contents", "sha256": wheel.sha256}
+                known = noted(str(self.store.root), recipe, self._contents(wheel))
                 found.append(
                     Extra(wheel.name, asked[wheel.name], tuple(known["modules"]), tuple(known["commands"]))
                 )

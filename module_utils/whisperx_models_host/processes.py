@@ -8,7 +8,7 @@ of those that share this host's root the whole one does, for the host may have s
 from __future__ import annotations
 
 import os
-from typing import Dict, Iterator, Sequence
+from typing import Dict, Iterator, List, Sequence
 
 from ..whisperx_common.proc import PROC, opened, others, read, root
 
@@ -21,19 +21,25 @@ def used(folder: str, identities: Sequence[str], proc: str = PROC) -> Dict[str, 
     ``folder``: the directory of the sets. What cannot be read, as of another user where this is not root, is
     taken for unused.
     """
-    folders = {os.fsencode(path) for path in (folder, os.path.realpath(folder))}
+    here = _marks(identities, folder, os.path.realpath(folder))
+    elsewhere = _marks(identities, os.path.basename(folder))
     found: Dict[str, int] = {}
     ours = root("self", proc)
     for pid in others(proc):
         left = [name for name in identities if name not in found]
         if not left:
             break
-        tops = folders if root(pid, proc) == ours else {os.fsencode(os.path.basename(folder))}
+        marks = here if root(pid, proc) == ours else elsewhere
         for text in _texts(pid, proc):
             for name in left:
-                if any(top + b"/" + name.encode("ascii") in text for top in tops):
+                if any(mark in text for mark in marks[name]):
                     found.setdefault(name, pid)
     return found
+
+
+def _marks(identities: Sequence[str], *folders: str) -> Dict[str, List[bytes]]:
+    """Return set to the paths by which it is known in one of these folders."""
+    return {name: [os.fsencode(os.path.join(top, name)) for top in folders] for name in identities}
 
 
 def _texts(pid: int, proc: str) -> Iterator[bytes]:

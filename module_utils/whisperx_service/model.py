@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 from ..whisperx_common.extras import COMMAND
 from ..whisperx_common.records import text
 from ..whisperx_common.secrets import secrets_of
-from ..whisperx_common.wording import printable
 from . import words
 from .words import malformed
 
@@ -30,7 +29,6 @@ _RESERVED = ("firstboot",)
 # What the units themselves say to launch scripts.
 _OURS = re.compile(r"WHISPERX_(?:CONTAINER_.*|SERVICE)")
 _MOST = 64
-_SHOWN = 80
 _WITHIN = 60
 _LONGEST = 3600
 _KEYS = (
@@ -74,14 +72,8 @@ class Health:
         if self.kind == "http":
             return "status {} from {}".format(self.status, self.target)
         return {"": "a process that stays", "tcp": "a connection to " + self.target}.get(
-            self.kind, "success of '{}'".format(_cut(" ".join(self.argv)))
+            self.kind, "success of '{}'".format(words.cut(" ".join(self.argv)))
         )
-
-
-def _cut(text: str) -> str:
-    """Return a text fit for a sentence."""
-    text = printable(text)
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
 
 @dataclass(frozen=True)

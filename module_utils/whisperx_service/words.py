@@ -20,6 +20,7 @@ __all__ = [
     "check_braces",
     "checked_values",
     "command_line",
+    "cut",
     "environment_text",
     "filled",
     "malformed",
@@ -55,8 +56,13 @@ def shown(value: Any) -> str:
         return "a mapping"
     if isinstance(value, (list, tuple)):
         return "a list"
-    told = printable(str(value))
-    return "'{}'".format(told if len(told) <= _LONGEST else told[: _LONGEST - 1] + "…")
+    return "'{}'".format(cut(str(value)))
+
+
+def cut(value: str) -> str:
+    """Return a text fit for a sentence."""
+    line = printable(value)
+    return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
 
 
 def words_of(value: Any, where: str) -> Tuple[str, ...]:

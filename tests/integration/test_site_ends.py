@@ -84,20 +84,10 @@ def test_what_fails_once_for_all_is_told_for_each(tmp_path: Path, hosts: list[st
 
 
 def test_services_that_cannot_run_are_refused_before_anything_is_downloaded_or_built(tmp_path: Path) -> None:
-    hosts = inventory(tmp_path, whisperx_wheelhouse_dir="wheelhouse")
-    given = json.loads(hosts.read_text())
-    given["all"]["hosts"]["here"]["whisperx_services"] = {"tiny": {"command": "no-such-command"}}
-    hosts.write_text(json.dumps(given))
-    done = subprocess.run(
-        [Path(sys.executable).parent / "ansible-playbook", "site.yml", "-i", str(hosts)],
-        cwd=ROOT,
-        env=os.environ | {"ANSIBLE_NOCOLOR": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    known = json.loads(inventory(tmp_path, whisperx_wheelhouse_dir="wheelhouse").read_text())["all"]["hosts"]
+    run = Ended(tmp_path, known, whisperx_services={"tiny": {"command": "no-such-command"}})
     # This machine need not be root's or systemd's.
     rules = ("service.unknown-command", "service.no-systemd", "service.not-root")
-    assert done.returncode == 2 and any(f"rule: {rule}" in done.stdout for rule in rules), done.stdout
-    assert "Download each file once" not in done.stdout and "Build, verify and activate" not in done.stdout
+    assert run.code == FAILED and any(f"rule: {rule}" in run.told for rule in rules), run.told
+    assert "Download each file once" not in run.told and "Build, verify and activate" not in run.told
     assert not (tmp_path / "root").exists() and not (tmp_path / "wheelhouse").exists()
