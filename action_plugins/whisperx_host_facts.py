@@ -11,7 +11,6 @@ import typing as t
 from pathlib import Path
 
 import ansible.plugins
-import yaml
 from ansible.plugins.action import ActionBase
 
 # In a checkout, plugins are loaded below ansible.plugins; a collection has module_utils beside them already.
@@ -20,6 +19,7 @@ if _ROOT not in ansible.plugins.__path__:
     ansible.plugins.__path__.append(_ROOT)
 
 from ..module_utils.whisperx_fleet.interpreter import run_module  # noqa: E402
+from ..module_utils.whisperx_libraries import load_yaml  # noqa: E402
 from ..module_utils.whisperx_plan.layout import complaints  # noqa: E402
 
 _LAYOUT = "roles/whisperx_host/meta/argument_specs.yml"
@@ -41,11 +41,11 @@ class ActionModule(ActionBase):
         given = dict(self._task.args)
         environment, models = given.pop("environment", None), given.pop("models", None)
         parts = [given.pop("assume", None), given.pop("override", None)]
-        layout = specification()
         wrong = [
             sentence
             for name, part in zip(_DESCRIBING, parts, strict=True)
-            for sentence in complaints(layout, name, part)
+            if part not in (None, {})
+            for sentence in complaints(specification(), name, part)
         ]
         assume = {key: value for part in parts if isinstance(part, t.Mapping) for key, value in part.items()}
         if wrong:
@@ -69,6 +69,6 @@ class ActionModule(ActionBase):
 @functools.cache
 def specification() -> dict[str, t.Any]:
     """Return the layout of described facts, which is that of the role's own variable."""
-    content = yaml.safe_load(_SPECIFICATION.read_text(encoding="utf-8"))
+    content = load_yaml(_SPECIFICATION.read_text(encoding="utf-8"))
     found: dict[str, t.Any] = content["argument_specs"]["main"]["options"][_DESCRIBING[0]]
     return found

@@ -128,13 +128,17 @@ from typing import Any, Dict
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.distro import LinuxDistribution
 
+from ..module_utils.whisperx_common.zipped import compile_once
+
+compile_once()
+
 from ..module_utils.whisperx_env.standing import OPTIONS, assess
 from ..module_utils.whisperx_host.probe import probe
-from ..module_utils.whisperx_metrics.watch import Watch
-from ..module_utils.whisperx_models_host.run import LISTED as MODELS
-from ..module_utils.whisperx_models_host.run import assess as listed
+from ..module_utils.whisperx_metrics.late import watch
+from ..module_utils.whisperx_models_host.standing import LISTED as MODELS
+from ..module_utils.whisperx_models_host.standing import assess as listed
 from ..module_utils.whisperx_problem import Problem
-from ..module_utils.whisperx_service.model import secret_values
+from ..module_utils.whisperx_service.late import secret_values
 
 
 def main() -> None:
@@ -155,7 +159,7 @@ def main() -> None:
         facts = probe(given["root"], given["timeout"], given["assume"], LinuxDistribution)
     except Problem as problem:
         module.fail_json(msg=problem.sentence(), **problem.record())
-    assessed = assess(given["environment"], [Watch(given["environment"]["metrics_dir"])])
+    assessed = assess(given["environment"], [watch(given["environment"]["metrics_dir"])])
     found: Dict[str, Any] = {"models": listed(**given["models"])} if given["models"] else {}
     module.exit_json(changed=False, ansible_facts={"whisperx_host": facts}, assessed=assessed, **found)
 

@@ -108,6 +108,10 @@ rule:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.whisperx_common.zipped import compile_once
+
+compile_once()
+
 from ..module_utils.whisperx_audit.model import Asked
 from ..module_utils.whisperx_audit.report import report
 from ..module_utils.whisperx_problem import Problem

@@ -256,6 +256,10 @@ from typing import Any, Dict
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.whisperx_common.zipped import compile_once
+
+compile_once()
+
 from ..module_utils.whisperx_common.secrets import secrets_of
 from ..module_utils.whisperx_container import apply, engine, store, surroundings
 from ..module_utils.whisperx_container.model import Options, Result, want

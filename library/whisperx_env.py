@@ -304,6 +304,10 @@ from typing import Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.whisperx_common.zipped import compile_once
+
+compile_once()
+
 from ..module_utils.whisperx_common.secrets import secrets_of
 from ..module_utils.whisperx_env.options import ARGUMENTS, layout_of, result_of
 from ..module_utils.whisperx_env.run import run, unexpected

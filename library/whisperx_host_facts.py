@@ -204,6 +204,10 @@ ansible_facts:
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.distro import LinuxDistribution
 
+from ..module_utils.whisperx_common.zipped import compile_once
+
+compile_once()
+
 from ..module_utils.whisperx_host.probe import probe
 from ..module_utils.whisperx_problem import Problem
 

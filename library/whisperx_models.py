@@ -130,6 +130,10 @@ rule:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.whisperx_common.zipped import compile_once
+
+compile_once()
+
 from ..module_utils.whisperx_common.secrets import secrets_of
 from ..module_utils.whisperx_models_host.run import ARGUMENTS, run
 from ..module_utils.whisperx_problem import Problem

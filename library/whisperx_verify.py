@@ -133,6 +133,10 @@ rule:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.whisperx_common.zipped import compile_once
+
+compile_once()
+
 from ..module_utils.whisperx_common import trust
 from ..module_utils.whisperx_problem import Problem
 from ..module_utils.whisperx_verify.release import failure, prove_current, table

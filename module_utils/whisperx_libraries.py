@@ -33,6 +33,7 @@ __all__ = [
     "canonicalize_name",
     "compatible_tags",
     "cpython_tags",
+    "load_yaml",
     "parse_tag",
     "parse_wheel_filename",
     "yaml",
@@ -59,3 +60,11 @@ except ImportError:
             if name.startswith("__"):
                 raise AttributeError(name)
             return type(name, (Exception,), {})
+
+
+def load_yaml(text: str | bytes) -> Any:
+    """Return what a YAML text says. Raises yaml.YAMLError.
+
+    By libyaml, where PyYAML was built with it, as its wheels are: ten times as fast as yaml.safe_load.
+    """
+    return yaml.load(text, Loader=SafeLoader)

@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from ..whisperx_libraries import SafeLoader, yaml
+from ..whisperx_libraries import load_yaml, yaml
 from ..whisperx_problem import Problem
 from .fields import Fields
 from .release import Release, canonical, requirement, specifier, version
@@ -229,7 +229,7 @@ def _read(path: Path) -> bytes:
 
 def _yaml(path: Path) -> Any:
     try:
-        return yaml.load(_read(path), Loader=SafeLoader)
+        return load_yaml(_read(path))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise Problem(
             "catalogue.malformed", " ".join(str(error).split())[:200], path.name, "a YAML file", _REMEDY

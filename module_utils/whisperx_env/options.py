@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any, Dict, Mapping, Sequence
+from typing import Any, Dict, Mapping
 
 from ..whisperx_common.index_options import index_options
 from ..whisperx_common.models import USUAL
 from ..whisperx_common.site_options import site_options
 from ..whisperx_release import state, summary
-from ..whisperx_release.followers import Followers, Several
 from ..whisperx_release.model import Layout, Outcome
-from ..whisperx_service.follow import Services
-from ..whisperx_service.model import services_of
 
-__all__ = ["ARGUMENTS", "PATHS", "followers_of", "layout_of", "result_of"]
+__all__ = ["ARGUMENTS", "PATHS", "layout_of", "result_of"]
 
 ARGUMENTS: Dict[str, Any] = {
     "state": {"choices": ["present", "rolled_back", "absent"], "default": "present"},
@@ -55,14 +52,6 @@ PATHS = ("root", "bin_dir", "facts_dir", "cache")
 def layout_of(given: Mapping[str, Any]) -> Layout:
     """Return the paths that the options name."""
     return Layout(os.path.normpath(given["root"]), given["bin_dir"], given["facts_dir"], given["cache"])
-
-
-def followers_of(services: Any, more: Sequence[Followers] = ()) -> Followers:
-    """Return the services asked for, or with None those that the host notes, and ``more``.
-
-    Raises Problem "service.malformed".
-    """
-    return Several([Services(None if services is None else services_of(services)), *more])
 
 
 def result_of(

@@ -8,14 +8,16 @@ from ..whisperx_common.index_options import index_values
 from ..whisperx_common.progress import Progress
 from ..whisperx_problem import Problem
 from ..whisperx_release import disk
-from ..whisperx_release.followers import Followers
+from ..whisperx_release.followers import Followers, Several
 from ..whisperx_release.hooks import Hooks
 from ..whisperx_release.model import Outcome
+from ..whisperx_service.follow import Services
+from ..whisperx_service.model import services_of
 from . import apply
 from .model import Carried, Options, Sources, Wanted, placed, want
-from .options import PATHS, followers_of, layout_of
+from .options import PATHS, layout_of
 
-__all__ = ["run", "unexpected"]
+__all__ = ["followers_of", "run", "unexpected"]
 
 
 def run(given: Mapping[str, Any], check: bool, more: Sequence[Followers] = ()) -> Outcome:
@@ -53,6 +55,14 @@ def run(given: Mapping[str, Any], check: bool, more: Sequence[Followers] = ()) -
         return apply.present(layout, wanted, options, hooks, check)
     finally:
         progress.end()
+
+
+def followers_of(services: Any, more: Sequence[Followers] = ()) -> Followers:
+    """Return the services asked for, or with None those that the host notes, and ``more``.
+
+    Raises Problem "service.malformed".
+    """
+    return Several([Services(None if services is None else services_of(services)), *more])
 
 
 def unexpected(error: OSError) -> Problem:

@@ -14,13 +14,13 @@ from ..whisperx_common import lockfile
 from ..whisperx_common.files import read_text
 from ..whisperx_problem import Problem
 from ..whisperx_release import disk, engine, state
-from ..whisperx_release.followers import Followers
+from ..whisperx_release.followers import Followers, Several
 from ..whisperx_release.hooks import Hooks
 from ..whisperx_release.model import Layout
-from ..whisperx_service.records import compared
+from ..whisperx_service.late import compared, services
 from .deciding import Deciding
 from .model import Options, Wanted, placed, want
-from .options import ARGUMENTS, PATHS, followers_of, layout_of, result_of
+from .options import ARGUMENTS, PATHS, layout_of, result_of
 
 __all__ = ["OPTIONS", "asked", "assess", "assessment", "recorded"]
 
@@ -98,7 +98,7 @@ def assess(given: Mapping[str, Any], more: Sequence[Followers] = ()) -> Dict[str
         if wanted is None:
             return {}
         options = Options(keep=given["keep"], verify_level=given["verify_level"], hashes=given["hashes"])
-        hooks = Hooks(followers=followers_of(given["services"], more))
+        hooks = Hooks(followers=Several([services(given["services"]), *more]))
         outcome = engine.present(layout, Deciding(layout, options, hooks, wanted), hooks, check=True)
         result = result_of(layout, outcome, started, check=True)
     except (Problem, OSError):
@@ -134,8 +134,8 @@ def assessment(given: Mapping[str, Any], known: Any) -> Optional[Dict[str, Any]]
 
 def _shown(options: Mapping[str, Any]) -> Dict[str, Any]:
     """Return options without secrets; what this returned stays. Raises Problem "service.malformed"."""
-    services = options.get("services")
-    return {**options, "services": services if isinstance(services, str) else compared(services)}
+    asked = options.get("services")
+    return {**options, "services": asked if isinstance(asked, str) else compared(asked)}
 
 
 def _texts(options: Mapping[str, Any]) -> Dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..whisperx_libraries import Version, yaml
+from ..whisperx_libraries import Version, load_yaml
 
 __all__ = ["FILE", "Package", "load_packages"]
 
@@ -26,7 +26,7 @@ class Package:
 
 def load_packages(path: Path) -> list[Package]:
     """Return the rows in their order, which is the order of measuring."""
-    rows = yaml.safe_load(path.read_text(encoding="utf-8"))
+    rows = load_yaml(path.read_text(encoding="utf-8"))
     return [
         Package(
             row["name"],

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..whisperx_common.digests import Digests
-from ..whisperx_libraries import yaml
+from ..whisperx_libraries import load_yaml, yaml
 from ..whisperx_problem import Problem
 from . import local
 from .hub import Hub
@@ -204,7 +204,7 @@ def _revision(files: tuple[LockedFile, ...]) -> str:
 def _parameters(config: Path) -> dict[str, Any]:
     """Return the parameters of a pipeline's config.yaml; one that is none has none."""
     try:
-        pipeline = yaml.safe_load(config.read_text("utf-8"))["pipeline"]
+        pipeline = load_yaml(config.read_text("utf-8"))["pipeline"]
         return dict(pipeline.get("params") or {})
     except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError):
         return {}

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from ..whisperx_libraries import yaml
+from ..whisperx_libraries import load_yaml
 
 __all__ = ["Part", "Rows", "read_rows"]
 
@@ -64,7 +64,7 @@ class Rows:
 
 def read_rows(path: Path) -> Rows:
     """Return the rows of a file of this toolkit."""
-    data = yaml.safe_load(path.read_text("utf-8"))
+    data = load_yaml(path.read_text("utf-8"))
     parts = {
         name: Part(
             tuple(row["files"]), tuple(row["needed"]), tuple(tuple(each) for each in row.get("first") or ())

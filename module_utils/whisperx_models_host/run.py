@@ -18,21 +18,18 @@ from . import place
 from .decide import Decision, decide, described
 from .listing import look
 from .model import Layout, Wanted, want
+from .standing import LISTED, check_place
 
-__all__ = ["ARGUMENTS", "LISTED", "assess", "predicted", "run"]
+__all__ = ["ARGUMENTS", "predicted", "run"]
 
 ARGUMENTS: Dict[str, Any] = {
-    "dir": {"type": "path", "default": "/opt/whisperx/models"},
+    **LISTED,
     "manifest": {"type": "dict"},
     "state": {"choices": ["present", "absent"], "default": "present"},
-    "keep": {"type": "int", "default": 1},
-    "hashes": {"type": "bool", "default": False},
     **site_options(named=False),
     "assess": {"type": "bool", "default": False},
     "staging": {"type": "path", "default": ""},
 }
-# The options that a listing goes by.
-LISTED = {name: ARGUMENTS[name] for name in ("dir", "keep", "hashes")}
 # A set is a few small files of its own, beside those that it shares.
 _SPARE = 16 * MIB
 _EMPTY = {"schema": 1, "models": []}
@@ -40,18 +37,6 @@ _EMPTY = {"schema": 1, "models": []}
 
 def _silent(_event: str) -> None:
     pass
-
-
-def assess(dir: str, keep: int, hashes: bool) -> Dict[str, Any]:
-    """Return the listing of a store for the facts of a host; one that cannot be read says why."""
-    layout = Layout(os.path.normpath(dir))
-    try:
-        check_place(layout)
-        return look(layout, keep, hashes)
-    except Problem as problem:
-        return {"dir": layout.root, "problem": problem.sentence()}
-    except OSError as error:
-        return {"dir": layout.root, "problem": error.strerror or str(error)}
 
 
 def predicted(listing: Mapping[str, Any], wanted: Wanted) -> Dict[str, Any]:
@@ -85,19 +70,6 @@ def run(given: Mapping[str, Any], check: bool, emit: place.Emit = _silent) -> Di
     result["changed"] = moved is not None and bool(decision.actions)
     result["timings"] = {"models": round(time.monotonic() - started, 3)}
     return result
-
-
-def check_place(layout: Layout) -> None:
-    """Raise Problem for a path that is not absolute, or a directory that others can change."""
-    if not os.path.isabs(layout.root):
-        raise Problem(
-            "models.relative-path",
-            "'{}'".format(layout.root),
-            "whisperx_models_dir",
-            "an absolute path",
-            "Write it with a leading slash.",
-        )
-    trust.check({layout.root: "whisperx_models_dir"}, "models.untrusted-directory")
 
 
 def check_room(root: str, size: int, free: int) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..whisperx_libraries import yaml
+from ..whisperx_libraries import load_yaml
 from ..whisperx_problem import Problem
 
 __all__ = ["PREFIX", "defined", "refuse_strangers", "refuse_unknown", "specifications"]
@@ -85,5 +85,5 @@ def refuse_strangers(wanted: Mapping[str, Iterable[str]], groups: Mapping[str, C
 
 
 def _read(path: Path) -> dict[str, Any]:
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content = load_yaml(path.read_text(encoding="utf-8"))
     return content if isinstance(content, dict) else {}

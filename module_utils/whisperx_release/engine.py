@@ -13,7 +13,6 @@ from typing import Callable, Dict, Sequence, Tuple
 from ..whisperx_common.files import open_umask
 from . import decide, disk, state
 from .hooks import Hooks
-from .lock import held
 from .model import Decision, Layout, Outcome, Release, State
 from .runtime import Runtime, Together
 
@@ -89,6 +88,7 @@ def absent(layout: Layout, runtimes: Sequence[Runtime], hooks: Hooks, check: boo
 def _act(layout: Layout, hooks: Hooks, choose: Choose, activates: bool = False) -> Outcome:
     """Take the lock, decide again on what is there now, and do it."""
     # Here and not above: a converged host, of which there are many, never needs these.
+    from .lock import held
     from .perform import claim, perform
     from .runtime import Run
 

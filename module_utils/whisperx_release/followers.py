@@ -7,11 +7,11 @@ there when one of them fails.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Mapping, Sequence, Tuple
+from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
 
 from .model import Layout, State, Step
 
-__all__ = ["Followed", "Followers", "Several"]
+__all__ = ["Followed", "Followers", "Late", "Several"]
 
 
 @dataclass(frozen=True)
@@ -78,3 +78,43 @@ class Several(Followers):
     def status(self, layout: Layout) -> Sequence[Dict[str, Any]]:
         """Return the rows of all of them."""
         return [row for one in self.followers for row in one.status(layout)]
+
+
+class Late(Followers):
+    """Followers whose program is loaded only on a host that they concern.
+
+    Most hosts have none, and a converged host is asked in every run. ``concerns``: whether anything of theirs
+    is there or shall be, while the active release stays; ``load`` returns them.
+    """
+
+    def __init__(self, concerns: Callable[[Layout], bool], load: Callable[[], Followers]) -> None:
+        self._concerns = concerns
+        self._load = load
+        self._loaded: Optional[Followers] = None
+
+    def present(self, layout: Layout, state: State, followed: Followed) -> Sequence[Step]:
+        """Return their steps, none where they concern nothing here."""
+        if followed.moves or self._concerns(layout):
+            return self._all().present(layout, state, followed)
+        return ()
+
+    def absent(self, layout: Layout, state: State) -> Sequence[Step]:
+        """Return their steps of a removal."""
+        return self._all().absent(layout, state)
+
+    def notes(self) -> Sequence[str]:
+        """Return their notes."""
+        return self._loaded.notes() if self._loaded else ()
+
+    def deeds(self) -> Mapping[str, Callable[..., None]]:
+        """Return what their steps do; without them there were none."""
+        return self._loaded.deeds() if self._loaded else {}
+
+    def status(self, layout: Layout) -> Sequence[Dict[str, Any]]:
+        """Return their rows, none where they concern nothing here."""
+        return self._all().status(layout) if self._loaded or self._concerns(layout) else ()
+
+    def _all(self) -> Followers:
+        if self._loaded is None:
+            self._loaded = self._load()
+        return self._loaded

@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT))
 
 from module_utils.whisperx_container.engine import Engine  # noqa: E402
 from module_utils.whisperx_container.model import CURRENT, REPOSITORY, Options, Result, want  # noqa: E402
-from module_utils.whisperx_env.options import followers_of  # noqa: E402
+from module_utils.whisperx_env.run import followers_of  # noqa: E402
 from module_utils.whisperx_problem import Problem  # noqa: E402
 from module_utils.whisperx_release.hooks import Hooks  # noqa: E402
 from module_utils.whisperx_release.model import Layout  # noqa: E402

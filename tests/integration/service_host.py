@@ -17,7 +17,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from module_utils.whisperx_env.options import followers_of  # noqa: E402
+from module_utils.whisperx_env.run import followers_of  # noqa: E402
 from module_utils.whisperx_metrics.watch import Watch  # noqa: E402
 from module_utils.whisperx_problem import Problem  # noqa: E402
 from module_utils.whisperx_release.hooks import Hooks  # noqa: E402

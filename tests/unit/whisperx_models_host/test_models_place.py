@@ -18,6 +18,7 @@ from models_hosts import Host, digest, manifest, model
 from module_utils.whisperx_models_host import run as models
 from module_utils.whisperx_models_host.listing import look
 from module_utils.whisperx_models_host.model import Layout, want
+from module_utils.whisperx_models_host.standing import assess
 from module_utils.whisperx_problem import Problem
 
 CONFIG, WEIGHTS, OTHER = b"{}", bytes(range(256)) * 40, b"other weights"
@@ -343,7 +344,7 @@ def test_where_no_file_can_be_linked_it_is_copied(host: Host, monkeypatch: pytes
 
 def test_the_controller_predicts_from_the_listing_what_the_module_says(host: Host) -> None:
     host.call(BASE)
-    listing = models.assess(str(host.root), 1, False)
+    listing = assess(str(host.root), 1, False)
     for value in (BASE, MOVED, BOTH, NONE):
         module = models.run(host.options(value), True)
         assert models.predicted(listing, want(value)) == module

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from module_utils.whisperx_release.followers import Followed, Followers
+from module_utils.whisperx_release.followers import Followed, Followers, Late
 from module_utils.whisperx_release.hooks import Hooks
 from module_utils.whisperx_release.model import Layout, State, Step
 from tests.unit.whisperx_release.release_hosts import HOSTS, Host
@@ -48,3 +48,25 @@ def test_what_follows_is_told_of_every_switch(tmp_path: Path, runtime: str) -> N
     outcome: Any = host.rolled_back()
     assert [name[:8] for name in told.told] == ["tiny-1.0", "tiny-2.0", "tiny-1.0"]
     assert any(action.startswith("Told tiny-1.0") for action in outcome.actions)
+
+
+@pytest.mark.parametrize(("moves", "there"), [(False, False), (True, False), (False, True), (True, True)])
+def test_followers_are_loaded_only_where_they_concern_something(
+    tmp_path: Path, moves: bool, there: bool
+) -> None:
+    told, loaded = Told(), []
+
+    def load() -> Followers:
+        loaded.append(True)
+        return told
+
+    late = Late(lambda layout: there, load)
+    layout = Layout(str(tmp_path), "", "", "")
+    followed = Followed("tiny-1.0", (), "cpu", moves=moves)
+    steps = late.present(layout, State(exists=True), followed)
+    assert [step.subject for step in steps] == (["tiny-1.0"] if moves else [])
+    assert set(late.deeds()) == ({"told"} if moves or there else set())
+    assert (late.notes(), late.status(layout)) == ((), ())
+    assert len(loaded) == (1 if moves or there else 0)
+    late.absent(layout, State(exists=True))
+    assert loaded == [True]
