@@ -263,7 +263,6 @@ compile_once()
 from ..module_utils.whisperx_common.secrets import secrets_of
 from ..module_utils.whisperx_container import apply, engine, store, surroundings
 from ..module_utils.whisperx_container.model import Options, Result, want
-from ..module_utils.whisperx_container.prove import prover
 from ..module_utils.whisperx_env.model import Options as VenvOptions
 from ..module_utils.whisperx_env.venv import Venv
 from ..module_utils.whisperx_metrics.watch import Watch
@@ -272,7 +271,6 @@ from ..module_utils.whisperx_release import disk, state, summary
 from ..module_utils.whisperx_release.followers import Several
 from ..module_utils.whisperx_release.hooks import Hooks
 from ..module_utils.whisperx_release.model import Layout
-from ..module_utils.whisperx_removal import besides
 from ..module_utils.whisperx_service.follow import Services
 from ..module_utils.whisperx_service.model import secret_values, services_of
 
@@ -391,7 +389,10 @@ def answer(given: Dict[str, Any], layout: Layout, check: bool) -> Result:
     again = VenvOptions(rollback_verify=options.rollback_verify, verify_timeout=options.verify_timeout)
     noted = Hooks(followers=Several([Services(), Watch(None)]))
     other = Venv(layout, again, noted)
+    # Loaded where they are needed: a rollback runs neither.
     if given["state"] == "absent":
+        from ..module_utils.whisperx_removal import besides
+
         result = apply.absent(layout, options, find, given["engine"], noted, check, other)
         result.actions += besides.remove(layout.root, check)
         return result
@@ -400,6 +401,8 @@ def answer(given: Dict[str, Any], layout: Layout, check: bool) -> Result:
     wanted = want(given["plan"], given["image"], given["engine"], given["commands"])
     found = find(wanted.engine)
     surroundings.check_gpu(wanted, found.version, lambda: found.run("info", "--format", "{{json .Runtimes}}"))
+    from ..module_utils.whisperx_container.prove import prover
+
     asked = None if given["services"] is None else services_of(given["services"])
     hooks = Hooks(prover(found), followers=Several([Services(asked), Watch(given["metrics_dir"])]))
     result = apply.present(layout, found, options, wanted, hooks, check)

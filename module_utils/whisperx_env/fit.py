@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..whisperx_problem import Problem
 from ..whisperx_release import host
 from ..whisperx_release.model import Release
-from . import gate, integrity
+from . import integrity
 
 __all__ = ["check_fit"]
 
@@ -28,6 +28,8 @@ def check_fit(release: Release) -> None:
     found = host.unfit(str(release.value("device")), then, now)
     wanted = "the driver it was verified on, or a newer one"
     if not found and (then.get("glibc"), then.get("machine")) != (now.glibc, now.machine):
+        from . import gate  # with the whole audit, which a host that did not change does not need
+
         try:
             gate.check(release.site_packages, release.value("needs", {}))
         except Problem as problem:

@@ -10,7 +10,7 @@ from ..whisperx_release import host, state
 from ..whisperx_release.hooks import Hooks
 from ..whisperx_release.model import SCHEMA, Layout, Release
 from ..whisperx_release.runtime import Deed, Run
-from . import gate, integrity
+from . import integrity
 from .deciding import Deciding
 from .model import Options, Wanted
 
@@ -74,6 +74,8 @@ class Venv(Deciding):
         return prove_again(release, self.options, self.layout.cache)
 
     def _first_record(self, run: Run, name: str) -> Dict[str, Any]:
+        from . import gate
+
         wanted, plan = self.wanted, self.wanted.plan
         return {
             "schema": SCHEMA,
