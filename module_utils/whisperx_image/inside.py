@@ -17,10 +17,10 @@ from typing import Any
 
 from ..whisperx_common.files import discard, read_json, read_text, write_json, write_text
 from ..whisperx_common.progress import Progress
-from ..whisperx_env import apply, deeds, fetch, fit, prove
+from ..whisperx_env import apply, deeds, fetch, fit, prove, unpack
 from ..whisperx_env.model import Carried, Options, Sources, Wanted, want
 from ..whisperx_problem import Problem
-from ..whisperx_release import perform, state
+from ..whisperx_release import lock, perform, state
 from ..whisperx_release.hooks import Hooks
 from ..whisperx_release.model import Layout
 from ..whisperx_verify import runner
@@ -31,7 +31,7 @@ __all__ = ["ROOT", "main", "settle", "unexpected"]
 ROOT = "/opt/whisperx"
 RESULT = ".result.json"
 # What is loaded late on a host is named here so that it travels.
-LATE = (apply, deeds, fetch, fit, perform, prove, state)
+LATE = (apply, deeds, fetch, fit, lock, perform, prove, state, unpack)
 _COMPILE = ("-qq", "-f", "--invalidation-mode", "unchecked-hash", "-i", "-")
 
 
