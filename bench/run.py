@@ -325,6 +325,8 @@ def main(arguments: list[str]) -> int:
     if "LAB_SHARE" not in os.environ:
         parser.error("needs the lab's settings: make bench, or tools/lab/with python bench/run.py")
     os.environ.update(ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"), MOLECULE_SCENARIO_NAME="bench")
+    # A user's shell has none of this, which makes each run of Ansible compile the toolkit anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     rows = measured(options.only, options.repeat)
     print(f"\n{'':<58} {'median':>10}   all, on {os.cpu_count()} cores")
     for row in rows:

@@ -95,6 +95,8 @@ def main(arguments: list[str]) -> int:
     if unknown:
         parser.error(f"no such scenario: {', '.join(sorted(unknown))}; there are {', '.join(scenarios())}")
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    # As in a user's shell: else each of hundreds of runs of Ansible compiles the toolkit anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if not sys.stdout.isatty():
         os.environ.setdefault("NO_COLOR", "1")
     signal.signal(signal.SIGTERM, interrupt)
