@@ -21,12 +21,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from boot_lab import DRIVER, GPU, ROOT, BootLab
+from boot_lab import DRIVER, GPU, ROOT, WORDS, BootLab
 from other_builder import OtherBuilder
 
 from tests.attack.strength import FULL
 
 NEEDED = ("qemu-system-x86_64", "mmdebstrap", "mkfs.ext4", "debugfs", "mcopy", "grub-mkimage")
+# An emulated processor computes for minutes, and the owner's word for the first boot spares it that.
+LEVEL = "pipeline" if FULL else "import"
 UEFI = Path("/usr/share/ovmf/OVMF.fd")
 READ_FACTS = """
 import json
@@ -117,6 +119,7 @@ def test_an_image_chooses_and_proves_where_it_boots_and_says_so_where_it_cannot(
             "cpu": {"device": "cpu"},
         },
         "whisperx_bake_disk": str(lab.disk),
+        "whisperx_bake_disk_words": f"{WORDS} whisperx.level={LEVEL}",
         # Containers enforce no limits, this kernel does.
         "whisperx_services": {
             "greedy": {"command": ["python", "-c", "b'x' * (256 << 20)"], "memory": "64M", "gpu": False}
@@ -153,7 +156,7 @@ def test_an_image_chooses_and_proves_where_it_boots_and_says_so_where_it_cannot(
     assert said["message"] in said["console"].split("lab-report")[0]
     assert re.match(r"exit 0: \d+\.\d+", said["python"])
     assert said["memory"].split() == [str(64 << 20), "oom-kill"]
-    assert (found["verdict"], found["profile"], found["level"]) == ("fit", "cpu", "pipeline")
+    assert (found["verdict"], found["profile"], found["level"]) == ("fit", "cpu", LEVEL)
     assert found["facts"]["kernel"]["release"].endswith("cloud-amd64")
     assert found["misfits"] == {"gpu": ["baked for an NVIDIA GPU, this machine has none"]}
 
@@ -167,7 +170,7 @@ def test_an_image_chooses_and_proves_where_it_boots_and_says_so_where_it_cannot(
     assert "avx" not in lab.verdict()["facts"]["cpu"]["flags"]
     assert (lab.verdict()["verdict"], lab.verdict()["rule"]) == ("unfit", "firstboot.verify")
 
-    # Where only a GPU will do. A boot takes two minutes of a processor, so this one is for `make attack`.
+    # Where only a GPU will do. A boot takes a minute of a processor, so this one is for `make attack`.
     if not FULL:
         return
     lab.tell_kernel("whisperx.profile=gpu")
