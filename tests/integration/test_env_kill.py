@@ -1,7 +1,7 @@
 """Killed at any instant, nothing is lost: what was in use works, and the next run completes.
 
-The run is a process of its own that gets SIGKILL, at each of its steps and at random instants. uv is the real
-one.
+The run is a process of its own that gets SIGKILL, at each of its steps (in short at every third) and at
+random instants. uv is the real one.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ from env_lab import Lab, prove
 
 from module_utils.whisperx_problem import Problem
 from module_utils.whisperx_release.hooks import Hooks
+from tests.attack.strength import amount
 from tests.unit.whisperx_release.release_hosts import when_free
 
 ROOT = Path(__file__).parents[2]
-# Kills at random instants, spread over the time a run takes.
-RANDOM_KILLS = 50
+# Kills at random instants, spread over the time a run takes, and of how many events one is a kill.
+RANDOM_KILLS = amount(16, 50)
+STEP = amount(3, 1)
 
 
 def start(lab: Lab, deed: str, version: str = "0", event: int = 0) -> subprocess.Popen[str]:
@@ -50,7 +52,7 @@ def settled(lab: Lab) -> None:
     assert not [path for path in lab.root.iterdir() if path.name.endswith(".new")]
 
 
-def test_killed_at_every_event_of_a_first_installation(tmp_path: Path) -> None:
+def test_killed_at_the_events_of_a_first_installation(tmp_path: Path) -> None:
     event = 1
     while True:
         lab = Lab(tmp_path / str(event))
@@ -60,17 +62,17 @@ def test_killed_at_every_event_of_a_first_installation(tmp_path: Path) -> None:
         lab.present(lab.tiny("1.0"))
         assert lab.says() == "tiny 1.0"
         settled(lab)
-        event += 1
+        event += STEP
     assert event > 20
 
 
-def test_killed_at_every_event_of_an_upgrade_that_prunes(tmp_path: Path) -> None:
+def test_killed_at_the_events_of_an_upgrade_that_prunes(tmp_path: Path) -> None:
     lab = Lab(tmp_path)
     versions = [f"1.{number}" for number in range(100)]
     for version in versions[:2]:
         lab.present(lab.tiny(version))
     old = versions[1]
-    for event, version in enumerate(versions[2:], 1):
+    for event, version in zip(range(1, 100, STEP), versions[2:], strict=False):
         killed = killed_at(lab, "present", version, event)
         assert lab.says() in (f"tiny {old}", f"tiny {version}")
         lab.present(lab.tiny(version))
@@ -84,8 +86,8 @@ def test_killed_at_every_event_of_an_upgrade_that_prunes(tmp_path: Path) -> None
     assert event > 20
 
 
-def test_killed_at_every_event_of_a_rollback(tmp_path: Path) -> None:
-    for event in range(1, 20):
+def test_killed_at_the_events_of_a_rollback(tmp_path: Path) -> None:
+    for event in range(1, 20, STEP):
         lab = Lab(tmp_path / str(event))
         lab.present(lab.tiny("1.0"))
         lab.present(lab.tiny("2.0"))
@@ -99,8 +101,8 @@ def test_killed_at_every_event_of_a_rollback(tmp_path: Path) -> None:
     assert event > 6
 
 
-def test_killed_at_every_event_of_a_removal(tmp_path: Path) -> None:
-    for event in range(1, 20):
+def test_killed_at_the_events_of_a_removal(tmp_path: Path) -> None:
+    for event in range(1, 20, STEP):
         lab = Lab(tmp_path / str(event))
         lab.present(lab.tiny("1.0"))
         lab.present(lab.tiny("2.0"))
