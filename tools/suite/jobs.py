@@ -20,7 +20,7 @@ LINT = (
     Job("yamllint", ("yamllint", "--strict", ".")),
     Job("mypy", ("mypy",)),
     Job("changelog fragments", ("antsibull-changelog", "lint")),
-    Job("ansible-lint", ("ansible-lint", "--offline", "--strict", "-q")),
+    Job("ansible-lint", (sys.executable, "tools/ansible_lint.py", "--offline", "--strict", "-q")),
 )
 UNIT = (
     Job(
