@@ -68,6 +68,7 @@ def test_what_would_be_refused_at_the_end_is_refused_at_the_start(
         return [{"id": "authorized-key", "path": "/root/k", "does": does, "sentence": "/root/k is there"}]
 
     monkeypatch.setattr(whisperx_bake_target, "probe", lambda *_: {**OWN, **POOR})
+    monkeypatch.setattr(whisperx_bake_target, "sizes", lambda root: {"system": 1})
     for tolerate, does, refused in (
         ([], "tell", True),
         (["authorized-key"], "tell", False),
