@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,8 @@ class Stranger:
     def run(self, program: str, *words: str, code: int = 0) -> str:
         """Run a program of Ansible; return what it prints, on one line."""
         own = {"ANSIBLE_NOCOLOR": "1", "PATH": f"{BIN}:{os.environ['PATH']}"}
+        # Python's own bytecode, which it would put beside what it compiles, is told apart from what we write.
+        own["PYTHONPYCACHEPREFIX"] = str(self.base / "bytecode")
         env = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")} | own
         done = subprocess.run(
             [str(BIN / program), *words], cwd=self.work, env=env, capture_output=True, text=True, check=False
@@ -83,10 +86,13 @@ class Stranger:
 
 
 @pytest.fixture(scope="module")
-def stranger(tmp_path_factory: pytest.TempPathFactory) -> Stranger:
+def stranger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stranger]:
+    """One for all tests, after which the collection is as it was."""
     base = tmp_path_factory.mktemp("stranger")
     stage(ROOT, base / "staged")
-    return Stranger(base, str(build(base / "staged", base / "build")))
+    made = Stranger(base, str(build(base / "staged", base / "build")))
+    yield made
+    made.verify()
 
 
 def test_pages_and_modules_by_their_names(stranger: Stranger) -> None:
@@ -108,7 +114,6 @@ def test_a_verb_from_a_foreign_directory(stranger: Stranger) -> None:
     assert "whisperx 3." in told and "ctranslate2 4." in told
     # With any callback each line of the result is one of the output.
     assert '"host verdict device' in told and "\\n" not in told.partition('"host verdict')[2]
-    stranger.verify()
 
 
 def test_runs_write_beside_the_inventory_and_never_into_the_collection(stranger: Stranger) -> None:
@@ -121,7 +126,6 @@ def test_runs_write_beside_the_inventory_and_never_into_the_collection(stranger:
     several = ("-i", str(stranger.inventory), "-i", "one,")
     told = stranger.run("ansible-playbook", "whisperx.fleet.site", *several, *asked, code=2)
     assert f"report: {stranger.work}/reports/site.html" in told
-    stranger.verify()
 
 
 def test_it_installs_and_the_doctor_finds_it_fit(stranger: Stranger, as_root: None, tmp_path: Path) -> None:
@@ -133,7 +137,6 @@ def test_it_installs_and_the_doctor_finds_it_fit(stranger: Stranger, as_root: No
     ):
         assert said in stranger.run("ansible-playbook", f"whisperx.fleet.{verb}", "-i", hosts)
     assert (tmp_path / "root/current/launch/python").exists()
-    stranger.verify()
 
 
 def test_a_playbook_of_ones_own_imports_a_verb_for_some_hosts(stranger: Stranger) -> None:

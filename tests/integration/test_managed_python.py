@@ -204,7 +204,7 @@ def test_an_archive_of_another_version_or_for_another_libc_is_refused(lab: Manag
     program.write_text('#!/bin/sh\necho "version \\`GLIBC_9.99\' not found" >&2\nexit 1\n')
     program.chmod(0o755)
     lab.path = tmp_path / row.file
-    with tarfile.open(lab.path, "w:gz") as archive:
+    with tarfile.open(lab.path, "w:gz", compresslevel=1) as archive:
         archive.add(tmp_path / "tree" / "python", "python")
     lab.archive = replace(row, sha256=sha256(str(lab.path)))
     lab.send(lab.path)
