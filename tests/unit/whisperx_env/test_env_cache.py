@@ -144,6 +144,21 @@ def test_what_was_unpacked_before_there_were_notes_is_compared_with_its_record(
     assert list(cache.edited(host.layout, ["tiny"])) == ["tiny"]
 
 
+@pytest.mark.parametrize("row", ["/nowhere/file", "../one/file", "tiny/../file"])
+@pytest.mark.parametrize("digests", [False, True])
+def test_a_record_leads_nowhere_else(host: Host, archive: Path, row: str, digests: bool) -> None:
+    """Wheels may say such things; what lies elsewhere is not of the wheel."""
+    with (archive / "tiny-1.0.dist-info/RECORD").open("a") as record:
+        record.write(f"{row},sha256=AAAA,1\n\n,,\n")
+    assert cache.edited(host.layout, ["tiny"], digests) == {}
+
+
+def test_a_row_of_a_record_without_digest_and_size_names_a_file_too(host: Host, archive: Path) -> None:
+    with (archive / "tiny-1.0.dist-info/RECORD").open("a") as record:
+        record.write("tiny/made,,\n")
+    assert cache.edited(host.layout, ["tiny"]) == {"tiny": "tiny/made is gone"}
+
+
 @pytest.mark.parametrize(
     "damage", [b"", b"{", b"[]", b"\xff", b'{"name": 3, "files": []}', b'{"name": "tiny"}']
 )
