@@ -5,6 +5,7 @@ What Ansible sends is compiled anew on every host in every run, and takes longer
 
 from __future__ import annotations
 
+import json
 from typing import Any, Set
 
 from ..whisperx_common.files import names_in
@@ -30,12 +31,16 @@ def services(asked: Any) -> Followers:
 
 
 def compared(asked: Any) -> str:
-    """Return what `records.compared` returns. Raises Problem "service.malformed"."""
+    """Return whisperx_services as a text that is the same for the same services, without their secrets.
+
+    Raises Problem "service.malformed".
+    """
     if not asked:
         return "" if asked is None else "{}"
-    from .records import compared as of_some
+    from .model import public, services_of
+    from .records import raw
 
-    return of_some(asked)
+    return json.dumps({one.name: public(raw(one)) for one in services_of(asked)}, sort_keys=True)
 
 
 def secret_values(asked: Any) -> Set[str]:

@@ -6,7 +6,6 @@ A record without ``healthy`` says that a change began and did not end: the next 
 
 from __future__ import annotations
 
-import json
 import os
 from typing import Any, Dict, List, Mapping, Sequence
 
@@ -14,9 +13,9 @@ from ..whisperx_common import records
 from ..whisperx_common.files import names_in
 from ..whisperx_problem import Problem
 from ..whisperx_release.model import SERVICES, Layout
-from .model import Service, public, services_of
+from .model import Service, services_of
 
-__all__ = ["SCHEMA", "all_of", "compared", "directory", "dropped", "path", "raw", "service_of", "states_of"]
+__all__ = ["SCHEMA", "all_of", "directory", "dropped", "path", "raw", "service_of", "states_of"]
 
 SCHEMA = 1
 _END = ".json"
@@ -88,14 +87,6 @@ def _units_fit(name: str, units: List[str]) -> bool:
         or (unit.startswith(head) and unit.endswith(tail) and unit[len(head) : -len(tail)].isdecimal())
         for unit in units
     )
-
-
-def compared(value: Any) -> str:
-    """Return whisperx_services as a text that is the same for the same services, without their secrets."""
-    if value is None:
-        return ""
-    found = {service.name: public(raw(service)) for service in services_of(value)}
-    return json.dumps(found, sort_keys=True)
 
 
 def raw(service: Service) -> Dict[str, Any]:

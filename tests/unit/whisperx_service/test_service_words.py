@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from module_utils.whisperx_problem import Problem
-from module_utils.whisperx_service import records, words
+from module_utils.whisperx_service import late, records, words
 from module_utils.whisperx_service.model import secret_values, services_of
 
 TEXT = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\0"), max_size=30)
@@ -147,6 +147,6 @@ def test_an_environment_file_is_read_as_it_was(values: dict[str, str]) -> None:
 def test_secrets_are_found_by_their_place_and_by_their_name() -> None:
     given = service(secrets={"A": "hidden1"}, environment={"HF_TOKEN": "hidden2", "LANGUAGE": "english"})
     assert secret_values(given) == {"hidden1", "hidden2"}
-    shown = records.compared(given)
+    shown = late.compared(given)
     assert "hidden" not in shown and "HF_TOKEN" in shown
     assert secret_values("x") == secret_values(None) == secret_values({"a": 1}) == set()
